@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The daemon's socket (`<run>/daemon/daemon.sock`): what a person at this machine may ask. Every
+ * request except `health` carries `Authorization: Bearer <Matrix access token>`, which the daemon
+ * verifies with the homeserver (rule 7); rights come from `effectiveGrants()`.
+ */
+import * as z from "zod/mini";
+import { defineApi } from "../lib/http/api.ts";
+
+/** On stdin, once. Holds the machine's Matrix session. */
+export const DaemonBootstrap = z.object({
+  version: z.literal(1),
+  homeserver_url: z.string(),
+  user_id: z.string(),
+  access_token: z.string(),
+  server_name: z.string(),
+  /** Localparts. */
+  namespace: z.string(),
+  fleet: z.string(),
+  /** User ids that may write assignments and templates besides power-level rules. */
+  admins: z.array(z.string()),
+  run_dir: z.string(),
+  /** Own directory: persisted `since`, caches. May be deleted at any time. */
+  state_dir: z.string(),
+  launcher_socket: z.string(),
+});
+export type DaemonBootstrap = z.infer<typeof DaemonBootstrap>;
+
+export const PrincipalView = z.object({
+  principal: z.string(),
+  user_id: z.string(),
+  template: z.string(),
+  desired: z.enum(["running", "stopped", "absent"]),
+  phase: z.enum(["pending", "starting", "running", "stopping", "exited", "stopped", "failed", "backing-off"]),
+  since: z.number(),
+  restarts: z.number(),
+  exit_code: z.nullable(z.number()),
+  message: z.nullable(z.string()),
+  hint: z.nullable(z.string()),
+  room: z.nullable(z.string()),
+  watchers: z.number(),
+  egress: z.object({ allowed: z.number(), refused: z.number(), bytes: z.number() }),
+});
+export type PrincipalView = z.infer<typeof PrincipalView>;
+
+export const DaemonStatus = z.object({
+  version: z.string(),
+  pid: z.number(),
+  started_at: z.number(),
+  machine: z.string(),
+  homeserver_url: z.string(),
+  /** `ok`, or why not. */
+  sync: z.object({ state: z.enum(["starting", "ok", "failing", "lost"]), last_ok: z.nullable(z.number()), message: z.nullable(z.string()) }),
+  launcher: z.object({ connected: z.boolean() }),
+  principals: z.array(PrincipalView),
+});
+export type DaemonStatus = z.infer<typeof DaemonStatus>;
+
+export const daemonApi = defineApi({
+  title: "Bureau daemon",
+  version: "1",
+  routes: {
+    health: { method: "GET", path: "/health", summary: "Alive", response: z.object({ status: z.string() }) },
+    status: { method: "GET", path: "/v1/status", summary: "One screen of truth", response: DaemonStatus },
+    list: {
+      method: "GET",
+      path: "/v1/principals",
+      summary: "Principals assigned to this machine",
+      response: z.object({ principals: z.array(PrincipalView) }),
+    },
+    show: { method: "GET", path: "/v1/principals/:principal", summary: "One principal", response: PrincipalView },
+    observe: {
+      method: "GET",
+      path: "/v1/principals/:principal/observe",
+      summary: "WebSocket `bureau.observe.v1`; rights `observe` and, for readwrite, `observe/read-write`",
+      query: { mode: "`readonly` or `readwrite` (downgraded when not granted)", cols: "columns", rows: "rows" },
+      kind: "websocket",
+    },
+  },
+});

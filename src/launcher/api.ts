@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The launcher's socket (`<run>/launcher/launcher.sock`): who may ask it to make or end a cell, and how. */
+import * as z from "zod/mini";
+import { defineApi } from "../lib/http/api.ts";
+import { Assignment, Grant, Template } from "../lib/schema/events.ts";
+
+/**
+ * What the launcher gets on stdin. All paths absolute. It listens on `<run>/launcher/launcher.sock`
+ * and keeps its journal in `<state>/launcher/`.
+ */
+export const LauncherBootstrap = z.object({
+  version: z.literal(1),
+  /** `preflight` prints a `PreflightReport` as one JSON line on stdout and exits. */
+  mode: z.enum(["serve", "preflight"]),
+  run_dir: z.string(),
+  state_dir: z.string(),
+  /** Holds `deno`, `deno.json` and `<role>.js`; bound read-only into cells at `/opt/bureau`. */
+  runtime_dir: z.string(),
+  /** `LauncherPolicy` as JSON, owned by the operator; re-read on every request. */
+  policy_path: z.string(),
+  /** `@…/machine/<name>:server`. */
+  machine: z.string(),
+  server_name: z.string(),
+});
+export type LauncherBootstrap = z.infer<typeof LauncherBootstrap>;
+
+/** The machine-local policy file (architecture rule 12). The operator writes it, the launcher obeys it. */
+export const LauncherPolicy = z.object({
+  version: z.literal(1),
+  /** Ed25519 public keys (unpadded base64url, 32 bytes) whose signatures on assignments count. */
+  operator_keys: z.array(z.string()),
+  /** Host directories below which a template may bind. */
+  bind_roots: z.array(z.object({ path: z.string(), mode: z.enum(["ro", "rw"]) })),
+  /** `isolation: none` is refused unless this names the principal. */
+  passthrough: z.array(z.string()),
+  /** Ceiling per principal. */
+  limits: z.object({ memory_limit_mb: z.number(), pids_limit: z.number() }),
+});
+export type LauncherPolicy = z.infer<typeof LauncherPolicy>;
+
+export const PreflightFinding = z.object({
+  /** Stable id, e.g. `bwrap.version`. */
+  check: z.string(),
+  severity: z.enum(["ok", "warning", "error"]),
+  message: z.string(),
+  /** A command, or a sentence, that mends it. */
+  hint: z.optional(z.string()),
+});
+export type PreflightFinding = z.infer<typeof PreflightFinding>;
+export const PreflightReport = z.object({ findings: z.array(PreflightFinding) });
+export type PreflightReport = z.infer<typeof PreflightReport>;
+
+export const ExitStatus = z.object({
+  code: z.number(),
+  /** Signal number when a signal ended it (then code is 128 + signal). */
+  signal: z.nullable(z.number()),
+  at: z.number(),
+  /** The last screen lines, at most 500. Hostile text: neutralise before showing. */
+  output: z.array(z.string()),
+});
+export type ExitStatus = z.infer<typeof ExitStatus>;
+
+export const Phase = z.enum(["starting", "running", "stopping", "exited", "failed"]);
+export type Phase = z.infer<typeof Phase>;
+
+export const Principal = z.object({
+  /** Full localpart, e.g. `bureau/fleet/dev/agent/scribe`. */
+  principal: z.string(),
+  user_id: z.string(),
+  /** Directory name under `<run>/p/`. */
+  hash: z.string(),
+  phase: Phase,
+  /** Of the assignment this cell was made from. */
+  issued_at: z.number(),
+  /** SHA-256 over everything that needs a restart to change; see `launcher/spec.ts`. */
+  spec_digest: z.string(),
+  /** SHA-256 of the credentials ciphertext in use, or null. */
+  credentials_digest: z.nullable(z.string()),
+  started_at: z.number(),
+  exit: z.nullable(ExitStatus),
+  proxy: z.object({ ready: z.boolean(), restarts: z.number() }),
+  /** Why it failed. */
+  message: z.nullable(z.string()),
+});
+export type Principal = z.infer<typeof Principal>;
+
+export const CreateRequest = z.object({
+  /** Verified against `operator_keys`, `machine` and replay before anything else. */
+  assignment: Assignment,
+  /** Resolved (no `inherits`); its digest must equal `assignment.template_digest`. */
+  template: Template,
+  /** Base64 age ciphertext, or null for a principal without credentials. */
+  credentials: z.nullable(z.string()),
+  /** Effective grants the proxy starts with. */
+  grants: z.array(Grant),
+});
+export type CreateRequest = z.infer<typeof CreateRequest>;
+
+export const LauncherStatus = z.object({
+  version: z.string(),
+  pid: z.number(),
+  started_at: z.number(),
+  machine: z.string(),
+  /** `age1…` */
+  public_key: z.string(),
+  principals: z.number(),
+});
+
+/** One line of the event stream. */
+export const LauncherEvent = z.object({
+  type: z.enum(["principal", "removed", "proxy"]),
+  principal: z.string(),
+  /** Present for `principal` and `proxy`. */
+  status: z.optional(Principal),
+});
+export type LauncherEvent = z.infer<typeof LauncherEvent>;
+
+export const launcherApi = defineApi({
+  title: "Bureau launcher",
+  version: "1",
+  routes: {
+    status: { method: "GET", path: "/v1/status", summary: "Who and what runs", response: LauncherStatus },
+    list: {
+      method: "GET",
+      path: "/v1/principals",
+      summary: "All principals this launcher owns, live or exited",
+      response: z.object({ principals: z.array(Principal) }),
+    },
+    show: {
+      method: "GET",
+      path: "/v1/principals/:principal",
+      summary: "One principal",
+      response: Principal,
+    },
+    create: {
+      method: "PUT",
+      path: "/v1/principals/:principal",
+      summary:
+        "Make proxy and sandbox as the signed assignment says. Idempotent: the same assignment returns the running one; a newer one replaces an exited one, and is refused (409 `running`) while another spec runs",
+      request: CreateRequest,
+      response: Principal,
+    },
+    destroy: {
+      method: "DELETE",
+      path: "/v1/principals/:principal",
+      summary: "End sandbox, proxy, relay and their directories. Idempotent",
+      query: { grace_ms: "time between the polite signal and the kill; 0 kills at once; default 5000" },
+      response: z.object({ removed: z.boolean() }),
+    },
+    wait: {
+      method: "GET",
+      path: "/v1/principals/:principal/wait",
+      summary: "Answers when the sandbox has exited",
+      response: ExitStatus,
+    },
+    relay: {
+      method: "POST",
+      path: "/v1/principals/:principal/relay",
+      summary: "Make sure an observation relay listens on `<run>/p/<hash>/observe/relay.sock`",
+      response: z.object({ socket: z.string() }),
+    },
+    events: {
+      method: "GET",
+      path: "/v1/events",
+      summary: "SSE: first one `principal` event each, then every change as `LauncherEvent`",
+      kind: "sse",
+    },
+  },
+});

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The Matrix events that decide what runs, as zod schemas. Every consumer parses with these at the
+ * edge and checks the *sender* (architecture rule 7): a schema says what an event means, never that
+ * its sender was allowed to say it.
+ *
+ * State keys are `<localpart>:<server>`, the user id without its `@`.
+ */
+import * as z from "zod/mini";
+
+/** Event type names, in one place. */
+export const EventType = {
+  assignment: "m.bureau.assignment",
+  credentials: "m.bureau.credentials",
+  template: "m.bureau.template",
+  machineKey: "m.bureau.machine_key",
+  machineInfo: "m.bureau.machine_info",
+  machineStatus: "m.bureau.machine_status",
+  principalStatus: "m.bureau.principal_status",
+  authorization: "m.bureau.authorization",
+  fleetConfig: "m.bureau.fleet_config",
+  report: "m.bureau.report",
+} as const;
+
+const names = z.record(z.string(), z.string());
+const words = z.array(z.string());
+
+/** A right to perform actions; see `lib/authorization`. Patterns are `lib/glob` patterns. */
+export const Grant = z.object({
+  actions: words,
+  /** User-id patterns `localpattern:serverpattern`. Absent: only self-service checks pass. */
+  targets: z.optional(words),
+  /** RFC 3339; an expired grant grants nothing. */
+  expires_at: z.optional(z.string()),
+  ticket: z.optional(z.string()),
+  granted_by: z.optional(z.string()),
+  granted_at: z.optional(z.string()),
+  /** Stamped by the daemon when it merges sources; never trusted from an event. */
+  source: z.optional(z.string()),
+});
+export type Grant = z.infer<typeof Grant>;
+
+export const Denial = z.object({
+  actions: words,
+  targets: z.optional(words),
+  source: z.optional(z.string()),
+});
+export type Denial = z.infer<typeof Denial>;
+
+/** What others may do *to* a principal: the target's side of a decision. */
+export const Allowance = z.object({
+  actions: words,
+  actors: words,
+  source: z.optional(z.string()),
+});
+export type Allowance = z.infer<typeof Allowance>;
+
+/** The authorization block that an assignment, a template or a room policy may carry. */
+export const AuthorizationPolicy = z.object({
+  grants: z.optional(z.array(Grant)),
+  denials: z.optional(z.array(Denial)),
+  allowances: z.optional(z.array(Allowance)),
+  allowance_denials: z.optional(z.array(Allowance)),
+});
+export type AuthorizationPolicy = z.infer<typeof AuthorizationPolicy>;
+
+/** A mount of the sandbox. An absent mode is read-only (W-26: never read-write by omission). */
+export const Mount = z.object({
+  /** Host path of a bind; absent for tmpfs. `${NAME}` variables are expanded. */
+  source: z.optional(z.string()),
+  dest: z.string(),
+  type: z.optional(z.enum(["", "bind", "tmpfs"])),
+  mode: z.optional(z.enum(["ro", "rw"])),
+  /** tmpfs: `size=<bytes>`. */
+  options: z.optional(z.string()),
+  /** A missing source is skipped instead of refused. */
+  optional: z.optional(z.boolean()),
+});
+export type Mount = z.infer<typeof Mount>;
+
+/** How the proxy reaches one upstream under `/http/<name>/`. */
+export const ProxyService = z.object({
+  /** `https://host[:port][/base]`; plain http only for loopback and only when sealed so. */
+  upstream: z.string(),
+  /** Header → name of a credential in the sealed bundle. */
+  inject_headers: z.optional(names),
+  /** Headers removed from the caller's request besides the injected ones. */
+  strip_headers: z.optional(words),
+  /** Prefix put before the value on `Authorization`, e.g. `Bearer`. */
+  auth_scheme: z.optional(z.string()),
+});
+export type ProxyService = z.infer<typeof ProxyService>;
+
+/** Destinations the egress gate lets a principal's proxy reach. Absent: none. */
+export const EgressPolicy = z.object({
+  /** `host:port`, `*.suffix:port`, or an IP literal with port; a private address only when named so. */
+  allow: words,
+});
+export type EgressPolicy = z.infer<typeof EgressPolicy>;
+
+export const RestartPolicy = z.enum(["always", "on-failure", "never"]);
+export type RestartPolicy = z.infer<typeof RestartPolicy>;
+
+/** `m.bureau.template`, state key = template name, in a template room. */
+export const Template = z.object({
+  description: z.optional(z.string()),
+  isolation: z.optional(z.enum(["", "standard", "none"])),
+  /** Template references `<room localpart>[@server]:<name>`, merged left to right. */
+  inherits: z.optional(words),
+  command: z.optional(words),
+  environment: z.optional(z.string()),
+  environment_variables: z.optional(names),
+  prepend_variables: z.optional(z.record(z.string(), words)),
+  filesystem: z.optional(z.array(Mount)),
+  resources: z.optional(z.object({
+    cpu_shares: z.optional(z.number()),
+    memory_limit_mb: z.optional(z.number()),
+    pids_limit: z.optional(z.number()),
+  })),
+  create_dirs: z.optional(words),
+  roles: z.optional(z.record(z.string(), words)),
+  required_credentials: z.optional(words),
+  required_services: z.optional(words),
+  default_payload: z.optional(z.record(z.string(), z.unknown())),
+  proxy_services: z.optional(z.record(z.string(), ProxyService)),
+  egress: z.optional(EgressPolicy),
+  authorization: z.optional(AuthorizationPolicy),
+  restart_policy: z.optional(RestartPolicy),
+});
+export type Template = z.infer<typeof Template>;
+
+/** Ed25519 over the canonical JSON of the content without `signature`; see `lib/signature`. */
+export const Signature = z.object({
+  /** First 16 hex characters of SHA-256 over the raw public key. */
+  key_id: z.string(),
+  /** Unpadded base64url of the 64 signature bytes. */
+  value: z.string(),
+});
+export type Signature = z.infer<typeof Signature>;
+
+/**
+ * `m.bureau.assignment`, one event per principal (W-32), state key = the principal, in the machine's
+ * config room. `desired:"absent"` is a signed removal; an event with no fields is a cleared state.
+ */
+export const Assignment = z.object({
+  version: z.literal(1),
+  /** `@localpart:server`. */
+  principal: z.string(),
+  machine: z.string(),
+  /** Template reference; the signature covers what it resolved to through `template_digest`. */
+  template: z.string(),
+  /** SHA-256 hex of the canonical JSON of the resolved template. */
+  template_digest: z.string(),
+  desired: z.enum(["running", "stopped", "absent"]),
+  restart_policy: z.optional(RestartPolicy),
+  /** The room the principal works in; its proxy and its status events use it. */
+  room: z.optional(z.string()),
+  labels: z.optional(names),
+  /** Values for `${NAME}` in the template's mounts, environment and create_dirs. */
+  variables: z.optional(names),
+  command_override: z.optional(words),
+  extra_environment_variables: z.optional(names),
+  payload: z.optional(z.record(z.string(), z.unknown())),
+  authorization: z.optional(AuthorizationPolicy),
+  /** Added to the template's egress policy. */
+  egress: z.optional(EgressPolicy),
+  issued_by: z.string(),
+  /** Milliseconds since the epoch; a launcher refuses one older than the newest it has seen (replay). */
+  issued_at: z.number(),
+  signature: Signature,
+});
+export type Assignment = z.infer<typeof Assignment>;
+
+/** `m.bureau.credentials`, state key = the principal, in the config room, power level 100. */
+export const Credentials = z.object({
+  version: z.literal(1),
+  principal: z.string(),
+  /** Machine user ids (and `escrow:<name>`) that can open it; informational. */
+  encrypted_for: words,
+  /** Names of the credentials inside, never values. */
+  keys: words,
+  /** Base64 of the age ciphertext of a `CredentialBundle` as JSON. */
+  ciphertext: z.string(),
+  provisioned_by: z.string(),
+  provisioned_at: z.string(),
+});
+export type Credentials = z.infer<typeof Credentials>;
+
+/** The plaintext inside `Credentials.ciphertext`. Seen by an operator's CLI and by the launcher only. */
+export const CredentialBundle = z.object({
+  version: z.literal(1),
+  /** Binds the bundle to its principal: a daemon cannot hand one principal's bundle to another. */
+  principal: z.string(),
+  /** The principal's own Matrix account. `homeserver_url` may be plain http only on loopback. */
+  matrix: z.optional(z.object({
+    homeserver_url: z.string(),
+    user_id: z.string(),
+    access_token: z.string(),
+  })),
+  credentials: z.record(
+    z.string(),
+    z.object({
+      value: z.string(),
+      /** `host:port` list: an upstream outside it never sees the value. */
+      allowed_hosts: words,
+      /** PEM of the CA that these hosts are verified against, instead of the system's. */
+      ca: z.optional(z.string()),
+    }),
+  ),
+});
+export type CredentialBundle = z.infer<typeof CredentialBundle>;
+
+/** `m.bureau.machine_key`, state key = the machine, in the fleet's machine room. */
+export const MachineKey = z.object({
+  algorithm: z.literal("age-x25519"),
+  public_key: z.string(),
+});
+export type MachineKey = z.infer<typeof MachineKey>;
+
+/** `m.bureau.principal_status`, state key = the principal, in the config room, sent by the machine. */
+export const PrincipalStatus = z.object({
+  principal: z.string(),
+  phase: z.enum(["starting", "running", "exited", "stopped", "failed", "backing-off"]),
+  /** Since when, ms epoch. */
+  since: z.number(),
+  restarts: z.number(),
+  exit_code: z.optional(z.nullable(z.number())),
+  /** Why, when failed or backing off: an actionable sentence. */
+  message: z.optional(z.string()),
+  hint: z.optional(z.string()),
+});
+export type PrincipalStatus = z.infer<typeof PrincipalStatus>;

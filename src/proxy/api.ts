@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The proxy's three documents: what the launcher hands it on stdin, what the daemon may say on
+ * `admin.sock`, and what an agent may ask on `proxy.sock`. The proxy process imports only *types*
+ * from here (zod costs a per-principal process 9 MB); it checks shapes by hand.
+ */
+import * as z from "zod/mini";
+import { defineApi } from "../lib/http/api.ts";
+import { Grant } from "../lib/schema/events.ts";
+
+/** Fixed in-cell paths (architecture rule 2). */
+export const PROXY_SOCKET = "/run/bureau/agent/proxy.sock";
+export const ADMIN_SOCKET = "/run/bureau/admin/admin.sock";
+export const EGRESS_SOCKET = "/run/bureau/egress/egress.sock";
+
+/** One upstream with its secrets already resolved by the launcher. */
+export const BoundService = z.object({
+  /** `https://host:port/base` or, on loopback only, `http://…`. */
+  upstream: z.string(),
+  /** Header → full value. Secret. */
+  inject_headers: z.record(z.string(), z.string()),
+  strip_headers: z.array(z.string()),
+  /** PEM; absent: the system's roots. */
+  ca: z.optional(z.string()),
+});
+export type BoundService = z.infer<typeof BoundService>;
+
+/** One JSON document on stdin, then EOF. Holds secrets. The proxy then prints `{"ready":true}\n`. */
+export const ProxyBootstrap = z.object({
+  version: z.literal(1),
+  /** Full localpart. */
+  principal: z.string(),
+  server_name: z.string(),
+  fleet: z.string(),
+  machine: z.string(),
+  /** Room id the principal works in, if any. */
+  room: z.nullable(z.string()),
+  matrix: z.nullable(z.object({
+    homeserver_url: z.string(),
+    user_id: z.string(),
+    access_token: z.string(),
+  })),
+  services: z.record(z.string(), BoundService),
+  grants: z.array(Grant),
+});
+export type ProxyBootstrap = z.infer<typeof ProxyBootstrap>;
+
+export const ProxyStats = z.object({
+  requests: z.number(),
+  active: z.number(),
+  upstream_errors: z.number(),
+  refused: z.number(),
+  bytes_in: z.number(),
+  bytes_out: z.number(),
+  draining: z.boolean(),
+});
+export type ProxyStats = z.infer<typeof ProxyStats>;
+
+/** `admin.sock`: the daemon's line. It carries no credentials in either direction (rule 12). */
+export const proxyAdminApi = defineApi({
+  title: "Bureau proxy, administration",
+  version: "1",
+  routes: {
+    health: { method: "GET", path: "/health", summary: "Alive", response: z.object({ status: z.string() }) },
+    stats: { method: "GET", path: "/v1/stats", summary: "Counters", response: ProxyStats },
+    grants: {
+      method: "PUT",
+      path: "/v1/grants",
+      summary: "Replace the grants that agent requests are checked against",
+      request: z.object({ grants: z.array(Grant) }),
+      response: z.object({ count: z.number() }),
+    },
+    drain: {
+      method: "POST",
+      path: "/v1/drain",
+      summary: "Refuse new requests with 503 `draining`, let open ones finish",
+      response: z.object({ active: z.number() }),
+    },
+    watch: {
+      method: "GET",
+      path: "/v1/watch",
+      summary: "SSE that stays open for the proxy's life: its end tells the daemon to push grants again",
+      kind: "sse",
+    },
+  },
+});
+
+/** `proxy.sock`: what an agent sees. `/v1/matrix/*` bodies are the Matrix Client-Server API's. */
+export const proxyAgentApi = defineApi({
+  title: "Bureau proxy, as an agent sees it",
+  version: "1",
+  routes: {
+    health: { method: "GET", path: "/health", summary: "Alive", response: z.object({ status: z.string() }) },
+    identity: {
+      method: "GET",
+      path: "/v1/identity",
+      summary: "Who the caller is, decided by the socket",
+      response: z.object({
+        principal: z.string(),
+        user_id: z.nullable(z.string()),
+        server_name: z.string(),
+        fleet: z.string(),
+        machine: z.string(),
+        room: z.nullable(z.string()),
+        services: z.array(z.string()),
+      }),
+    },
+    grants: {
+      method: "GET",
+      path: "/v1/grants",
+      summary: "What the caller may do",
+      response: z.object({ grants: z.array(Grant) }),
+    },
+    whoami: { method: "GET", path: "/v1/matrix/whoami", summary: "Matrix account", kind: "json" },
+    joinedRooms: { method: "GET", path: "/v1/matrix/joined-rooms", summary: "Rooms joined" },
+    resolve: {
+      method: "GET",
+      path: "/v1/matrix/resolve",
+      summary: "Room id of an alias",
+      query: { alias: "`#…:server`" },
+    },
+    getState: {
+      method: "GET",
+      path: "/v1/matrix/state",
+      summary: "One state event's content; grant `matrix/read`",
+      query: { room: "id or alias", type: "event type", key: "state key, default empty" },
+    },
+    putState: {
+      method: "POST",
+      path: "/v1/matrix/state",
+      summary: "Write a state event; grant `matrix/state/<event type>`",
+      request: z.object({
+        room: z.string(),
+        event_type: z.string(),
+        state_key: z.optional(z.string()),
+        content: z.record(z.string(), z.unknown()),
+      }),
+    },
+    sendMessage: {
+      method: "POST",
+      path: "/v1/matrix/message",
+      summary: "Send m.room.message; grant `matrix/send/m.room.message`",
+      query: { txn: "transaction id: the same one never sends twice" },
+      request: z.object({ room: z.string(), content: z.record(z.string(), z.unknown()) }),
+    },
+    sendEvent: {
+      method: "POST",
+      path: "/v1/matrix/event",
+      summary: "Send any event; grant `matrix/send/<event type>`",
+      query: { txn: "transaction id" },
+      request: z.object({
+        room: z.string(),
+        event_type: z.string(),
+        content: z.record(z.string(), z.unknown()),
+      }),
+    },
+    messages: {
+      method: "GET",
+      path: "/v1/matrix/messages",
+      summary: "History of a room; grant `matrix/read`",
+      query: { room: "id or alias", from: "token", dir: "`b` (default) or `f`", limit: "count" },
+    },
+    members: {
+      method: "GET",
+      path: "/v1/matrix/room-members",
+      summary: "Members; grant `matrix/read`",
+      query: { room: "id or alias" },
+    },
+    roomState: {
+      method: "GET",
+      path: "/v1/matrix/room-state",
+      summary: "Whole state of a room; grant `matrix/read`",
+      query: { room: "id or alias" },
+    },
+    join: {
+      method: "POST",
+      path: "/v1/matrix/join",
+      summary: "Join a room; grant `matrix/join`",
+      request: z.object({ room: z.string() }),
+    },
+    sync: {
+      method: "GET",
+      path: "/v1/matrix/sync",
+      summary: "Long poll; grant `matrix/read`",
+      query: { since: "token", timeout: "ms", filter: "id or JSON" },
+    },
+    http: {
+      method: "GET",
+      path: "/http/:service/*",
+      summary:
+        "Any method, streamed both ways to the service's upstream with its credentials; grant `http/<service>`",
+    },
+  },
+});
