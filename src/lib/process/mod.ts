@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** How Bureau's own processes are laid out on disk and started with their written permissions. */
+export * from "./grants.ts";
+export * from "./paths.ts";

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Puts Deno, the permission sets and the bundles where every process and cell can read them: a
+ * checkout in somebody's home directory is not readable by the users that processes drop to.
+ */
+import { diskError } from "./directories.ts";
+
+/**
+ * Copies what differs. The Deno executable is hard-linked where possible: it is 90 MB.
+ *
+ * @param from the checkout's `dist/runtime`
+ * @param to `<state>/runtime`
+ */
+export async function installRuntime(from: string, to: string, deno: string): Promise<void> {
+  try {
+    await place(deno, `${to}/deno`, 0o755, true);
+    for await (const entry of Deno.readDir(from)) {
+      if (!entry.isFile || entry.name === "deno") continue;
+      await place(`${from}/${entry.name}`, `${to}/${entry.name}`, 0o644, false);
+    }
+  } catch (thrown) {
+    throw diskError(to, thrown);
+  }
+}
+
+async function place(source: string, target: string, mode: number, link: boolean): Promise<void> {
+  const wanted = await Deno.stat(source);
+  const present = await Deno.stat(target).catch(() => null);
+  if (present !== null && present.size === wanted.size) {
+    if (link || await sameText(source, target)) return;
+  }
+  // A new name and a rename: a running process keeps the file it has open.
+  const fresh = `${target}.new`;
+  await Deno.remove(fresh).catch(() => {});
+  try {
+    if (!link) throw new Deno.errors.NotSupported();
+    await Deno.link(source, fresh);
+  } catch {
+    await Deno.copyFile(source, fresh);
+    await Deno.chmod(fresh, mode);
+  }
+  await Deno.rename(fresh, target);
+}
+
+async function sameText(a: string, b: string): Promise<boolean> {
+  return await Deno.readTextFile(a) === await Deno.readTextFile(b);
+}
