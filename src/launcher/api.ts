@@ -3,7 +3,7 @@
 /** The launcher's socket (`<run>/launcher/launcher.sock`): who may ask it to make or end a cell, and how. */
 import * as z from "zod/mini";
 import { defineApi } from "../lib/http/api.ts";
-import { Assignment, Grant, Template } from "../lib/schema/events.ts";
+import { Assignment, Denial, Grant, Template } from "../lib/schema/events.ts";
 
 /**
  * What the launcher gets on stdin. All paths absolute. It listens on `<run>/launcher/launcher.sock`
@@ -92,8 +92,9 @@ export const CreateRequest = z.object({
   template: Template,
   /** Base64 age ciphertext, or null for a principal without credentials. */
   credentials: z.nullable(z.string()),
-  /** Effective grants the proxy starts with. */
+  /** Effective grants and denials (a `ProxyPolicy`) that the proxy starts with. */
   grants: z.array(Grant),
+  denials: z.array(Denial),
 });
 export type CreateRequest = z.infer<typeof CreateRequest>;
 
@@ -120,7 +121,12 @@ export const launcherApi = defineApi({
   title: "Bureau launcher",
   version: "1",
   routes: {
-    status: { method: "GET", path: "/v1/status", summary: "Who and what runs", response: LauncherStatus },
+    status: {
+      method: "GET",
+      path: "/v1/status",
+      summary: "Who and what runs",
+      response: LauncherStatus,
+    },
     list: {
       method: "GET",
       path: "/v1/principals",
@@ -145,7 +151,9 @@ export const launcherApi = defineApi({
       method: "DELETE",
       path: "/v1/principals/:principal",
       summary: "End sandbox, proxy, relay and their directories. Idempotent",
-      query: { grace_ms: "time between the polite signal and the kill; 0 kills at once; default 5000" },
+      query: {
+        grace_ms: "time between the polite signal and the kill; 0 kills at once; default 5000",
+      },
       response: z.object({ removed: z.boolean() }),
     },
     wait: {

@@ -7,7 +7,7 @@
  */
 import * as z from "zod/mini";
 import { defineApi } from "../lib/http/api.ts";
-import { Grant } from "../lib/schema/events.ts";
+import { Denial, Grant, ProxyPolicy } from "../lib/schema/events.ts";
 
 /** Fixed in-cell paths (architecture rule 2). */
 export const PROXY_SOCKET = "/run/bureau/agent/proxy.sock";
@@ -42,7 +42,9 @@ export const ProxyBootstrap = z.object({
     access_token: z.string(),
   })),
   services: z.record(z.string(), BoundService),
+  /** Together a `ProxyPolicy`: `checkSelf(bootstrap, action, now)` of `lib/authorization/self.ts`. */
   grants: z.array(Grant),
+  denials: z.array(Denial),
 });
 export type ProxyBootstrap = z.infer<typeof ProxyBootstrap>;
 
@@ -62,13 +64,18 @@ export const proxyAdminApi = defineApi({
   title: "Bureau proxy, administration",
   version: "1",
   routes: {
-    health: { method: "GET", path: "/health", summary: "Alive", response: z.object({ status: z.string() }) },
+    health: {
+      method: "GET",
+      path: "/health",
+      summary: "Alive",
+      response: z.object({ status: z.string() }),
+    },
     stats: { method: "GET", path: "/v1/stats", summary: "Counters", response: ProxyStats },
     grants: {
       method: "PUT",
       path: "/v1/grants",
-      summary: "Replace the grants that agent requests are checked against",
-      request: z.object({ grants: z.array(Grant) }),
+      summary: "Replace the grants and denials that agent requests are checked against",
+      request: ProxyPolicy,
       response: z.object({ count: z.number() }),
     },
     drain: {
@@ -80,7 +87,8 @@ export const proxyAdminApi = defineApi({
     watch: {
       method: "GET",
       path: "/v1/watch",
-      summary: "SSE that stays open for the proxy's life: its end tells the daemon to push grants again",
+      summary:
+        "SSE that stays open for the proxy's life: its end tells the daemon to push grants again",
       kind: "sse",
     },
   },
@@ -91,7 +99,12 @@ export const proxyAgentApi = defineApi({
   title: "Bureau proxy, as an agent sees it",
   version: "1",
   routes: {
-    health: { method: "GET", path: "/health", summary: "Alive", response: z.object({ status: z.string() }) },
+    health: {
+      method: "GET",
+      path: "/health",
+      summary: "Alive",
+      response: z.object({ status: z.string() }),
+    },
     identity: {
       method: "GET",
       path: "/v1/identity",
@@ -109,8 +122,8 @@ export const proxyAgentApi = defineApi({
     grants: {
       method: "GET",
       path: "/v1/grants",
-      summary: "What the caller may do",
-      response: z.object({ grants: z.array(Grant) }),
+      summary: "What the caller may do, and what it is denied",
+      response: ProxyPolicy,
     },
     whoami: { method: "GET", path: "/v1/matrix/whoami", summary: "Matrix account", kind: "json" },
     joinedRooms: { method: "GET", path: "/v1/matrix/joined-rooms", summary: "Rooms joined" },

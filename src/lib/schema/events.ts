@@ -48,6 +48,16 @@ export const Denial = z.object({
 });
 export type Denial = z.infer<typeof Denial>;
 
+/**
+ * What a proxy checks its agent's requests against. Denials travel with the grants: a proxy that knew
+ * only grants would allow what an operator denied (W-8).
+ */
+export const ProxyPolicy = z.object({
+  grants: z.array(Grant),
+  denials: z.array(Denial),
+});
+export type ProxyPolicy = z.infer<typeof ProxyPolicy>;
+
 /** What others may do *to* a principal: the target's side of a decision. */
 export const Allowance = z.object({
   actions: words,
