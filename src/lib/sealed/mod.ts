@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Credential bundles at rest: age (https://age-encryption.org/v1) to X25519 recipients. */
+export * from "./sealed.ts";
