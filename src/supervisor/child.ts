@@ -10,6 +10,7 @@ import { parseErrorBody } from "../lib/http/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { SupervisedProcess } from "./api.ts";
 import { SupervisorError } from "./errors.ts";
+import { privilegeArguments } from "./oneshot.ts";
 
 export interface Identity {
   readonly uid: number;
@@ -100,7 +101,7 @@ export class Child {
   async #launch(): Promise<{ exited: Promise<Deno.CommandStatus> }> {
     const document = JSON.stringify(await this.#spec.bootstrap());
     const process = new Deno.Command("/usr/bin/setpriv", {
-      args: [...this.#privileges(), "--", ...this.#spec.command],
+      args: [...privilegeArguments(this.#spec.identity), ...this.#spec.command],
       cwd: this.#spec.cwd,
       env: { ...this.#spec.env },
       clearEnv: true,
@@ -132,19 +133,6 @@ export class Child {
       message: null,
     };
     return { exited };
-  }
-
-  #privileges(): string[] {
-    const { identity } = this.#spec;
-    return [
-      "--pdeathsig=TERM",
-      "--no-new-privs",
-      ...(identity === undefined ? [] : [
-        `--reuid=${identity.uid}`,
-        `--regid=${identity.gid}`,
-        "--clear-groups",
-      ]),
-    ];
   }
 
   async #awaitReady(

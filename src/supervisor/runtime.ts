@@ -24,6 +24,22 @@ export async function installRuntime(from: string, to: string, deno: string): Pr
   }
 }
 
+/** Copies the programs of the example agents, one folder each, for everybody to read. */
+export async function installAgents(from: string, to: string): Promise<void> {
+  try {
+    for await (const folder of Deno.readDir(from)) {
+      if (!folder.isDirectory) continue;
+      await Deno.mkdir(`${to}/${folder.name}`, { recursive: true, mode: 0o755 });
+      for await (const entry of Deno.readDir(`${from}/${folder.name}`)) {
+        const path = `${folder.name}/${entry.name}`;
+        await place(`${from}/${path}`, `${to}/${path}`, 0o755, false);
+      }
+    }
+  } catch (thrown) {
+    throw diskError(to, thrown);
+  }
+}
+
 async function place(source: string, target: string, mode: number, link: boolean): Promise<void> {
   const wanted = await Deno.stat(source);
   const present = await Deno.stat(target).catch(() => null);

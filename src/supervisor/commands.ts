@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** How the supervisor runs every other process: command line, environment, grants. */
+import {
+  denoArguments,
+  type GrantValues,
+  parseGrants,
+  type Paths,
+  pathsOf,
+  type Role,
+} from "../lib/process/mod.ts";
+import type { Identity } from "./child.ts";
+import { privilegeArguments, runOneShot } from "./oneshot.ts";
+import type { UpOptions } from "./options.ts";
+
+export class Commands {
+  /** Set once it is known; the CLI's network grant follows from it. */
+  homeserverUrl: string | null = null;
+  /** Set when `up` is root. */
+  launcherIdentity: Identity | undefined;
+  readonly #options: UpOptions;
+  readonly #paths: Paths;
+  #grantsText = "";
+
+  constructor(options: UpOptions) {
+    this.#options = options;
+    this.#paths = pathsOf(options);
+  }
+
+  /** Reads the grants of the installed runtime. */
+  async load(): Promise<void> {
+    this.#grantsText = await Deno.readTextFile(`${this.#paths.runtime}/grants.txt`);
+  }
+
+  #values(): GrantValues {
+    const address = (at: { hostname: string; port: number }) => `${at.hostname}:${at.port}`;
+    const homeserver = this.homeserverUrl === null ? null : new URL(this.homeserverUrl);
+    return {
+      STATE: this.#options.stateDir,
+      RUN: this.#options.runDir,
+      RUNTIME: this.#paths.runtime,
+      DENO: `${this.#paths.runtime}/deno`,
+      LISTEN: address(this.#options.listen),
+      AUTHORITY: address(this.#options.authority),
+      REPO: this.#options.repo,
+      ...(homeserver === null ? {} : {
+        HOMESERVER: `${homeserver.hostname}:${
+          homeserver.port || (homeserver.protocol === "https:" ? 443 : 80)
+        }`,
+      }),
+    };
+  }
+
+  command(role: Role, args: readonly string[] = []): string[] {
+    const grants = parseGrants(this.#grantsText, this.#values());
+    return [
+      `${this.#paths.runtime}/deno`,
+      ...denoArguments(role, this.#paths.runtime, grants),
+      ...args,
+    ];
+  }
+
+  /** Nothing of the caller's environment: a child gets what it needs on stdin. */
+  environment(role: Role): Record<string, string> {
+    return {
+      PATH: "/usr/bin:/bin",
+      HOME: "/nonexistent",
+      // No cache directory is needed by a bundled process; a fixed one keeps Deno from making one in HOME.
+      DENO_DIR: `${this.#paths.runtime}/none-${role}`,
+      DENO_NO_UPDATE_CHECK: "1",
+      NO_COLOR: "1",
+    };
+  }
+
+  async oneShot(
+    role: "launcher" | "bureau",
+    args: readonly string[],
+    document: unknown,
+  ): Promise<Record<string, unknown>> {
+    const identity = role === "launcher" ? this.launcherIdentity : undefined;
+    const directories = [
+      "--json",
+      "--state-dir",
+      this.#options.stateDir,
+      "--run-dir",
+      this.#options.runDir,
+    ];
+    return await runOneShot({
+      name: [role, ...args].join(" "),
+      command: this.command(role, role === "bureau" ? [...args, ...directories] : args),
+      env: this.environment(role),
+      cwd: this.#paths.runtime,
+      ...(identity === undefined ? {} : { identity }),
+      document,
+    });
+  }
+
+  /**
+   * Shows a room's messages on our own terminal until `ended`.
+   *
+   * @returns a promise of the follower's end, in an object so that it is not awaited here
+   */
+  followRoom(room: string, ended: Promise<void>): { done: Promise<void> } {
+    const [program, ...args] = this.command("bureau", [
+      "matrix",
+      "messages",
+      room,
+      "--follow",
+      "--state-dir",
+      this.#options.stateDir,
+      "--run-dir",
+      this.#options.runDir,
+    ]);
+    const process = new Deno.Command("/usr/bin/setpriv", {
+      args: [...privilegeArguments(undefined), program!, ...args],
+      cwd: this.#paths.runtime,
+      env: this.environment("bureau"),
+      clearEnv: true,
+      stdin: "null",
+      stdout: "inherit",
+      stderr: "inherit",
+      detached: true,
+    }).spawn();
+    const exited = process.status;
+    ended.then(() => {
+      try {
+        process.kill("SIGTERM");
+      } catch {
+        // It ended by itself.
+      }
+    });
+    return { done: exited.then(() => {}) };
+  }
+
+  /** The same supervisor again, in a session of its own, with nothing of this terminal. */
+  spawnBackground(args: readonly string[]): Deno.ChildProcess {
+    const { stateDir, runDir, distDir } = this.#options;
+    const grants = parseGrants(
+      Deno.readTextFileSync(`${distDir}/runtime/grants.txt`),
+      { STATE: stateDir, RUN: runDir, RUNTIME: distDir, DENO: Deno.execPath() },
+    );
+    return new Deno.Command(Deno.execPath(), {
+      args: [...denoArguments("up", `${distDir}/runtime`, grants), ...args],
+      cwd: distDir,
+      env: this.environment("up"),
+      clearEnv: true,
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+      detached: true,
+    }).spawn();
+  }
+}

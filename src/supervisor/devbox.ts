@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Brings a dev box up in order, keeps it up, takes it down in order. Matrix and git are not spoken
+ * here: the one-shot `bureau` commands do that with their own permissions.
+ */
+import { systemClock } from "../lib/clock.ts";
+import { BureauError, messageOf } from "../lib/errors.ts";
+import { createClient } from "../lib/http/mod.ts";
+import type { Logger } from "../lib/log.ts";
+import { type Paths, pathsOf } from "../lib/process/mod.ts";
+import { launcherApi, type PreflightReport } from "../launcher/api.ts";
+import type { SupervisorStatus } from "./api.ts";
+import { Child, type Identity } from "./child.ts";
+import { Commands } from "./commands.ts";
+import { diskError, type Identities, makeDirectories, rootIdentities } from "./directories.ts";
+import { SupervisorError } from "./errors.ts";
+import type { UpOptions } from "./options.ts";
+import { installAgents, installRuntime } from "./runtime.ts";
+
+export const SERVER_NAME = "bureau.local";
+export const NAMESPACE = "bureau";
+export const FLEET = "dev";
+export const EXAMPLE_AGENT = "agent/scribe";
+
+/** How long an agent may take to end politely when everything goes down. */
+const AGENT_GRACE_MS = 3_000;
+
+export class DevBox {
+  readonly #options: UpOptions;
+  readonly #paths: Paths;
+  readonly #commands: Commands;
+  readonly #log: Logger;
+  readonly #machine: string;
+  readonly #startedAt = systemClock.now();
+  readonly #children = new Map<string, Child>();
+  #identities: Identities | null = null;
+  #state: SupervisorStatus["state"] = "starting";
+  #failure: BureauError | null = null;
+  #serverName = SERVER_NAME;
+
+  constructor(options: UpOptions, machine: string, log: Logger) {
+    this.#options = options;
+    this.#paths = pathsOf(options);
+    this.#commands = new Commands(options);
+    this.#machine = machine;
+    this.#log = log;
+  }
+
+  get status(): SupervisorStatus {
+    return {
+      pid: Deno.pid,
+      started_at: this.#startedAt,
+      state: this.#state,
+      message: this.#failure?.message ?? null,
+      hint: this.#failure?.hint ?? null,
+      homeserver_url: this.#commands.homeserverUrl,
+      state_dir: this.#options.stateDir,
+      run_dir: this.#options.runDir,
+      agent: this.#options.agent ? EXAMPLE_AGENT : null,
+      processes: [...this.#children.values()].map((child) => child.status),
+    };
+  }
+
+  /** See `Commands.followRoom`. */
+  followRoom(room: string, ended: Promise<void>): { done: Promise<void> } {
+    return this.#commands.followRoom(room, ended);
+  }
+
+  /** Directories and runtime: what has to be there before the supervisor can even listen. */
+  async prepare(): Promise<void> {
+    if (Deno.uid() === 0) {
+      this.#identities = rootIdentities(await Deno.readTextFile("/etc/passwd"));
+      this.#commands.launcherIdentity = this.#identities.launcher;
+    }
+    await makeDirectories(this.#options, this.#identities);
+    await installRuntime(
+      `${this.#options.distDir}/runtime`,
+      this.#paths.runtime,
+      Deno.execPath(),
+    );
+    await installAgents(`${this.#options.distDir}/agents`, this.#paths.agents);
+    await this.#commands.load();
+  }
+
+  /** @returns the findings of a short-lived launcher, the only process that may run bwrap */
+  async preflight(): Promise<PreflightReport> {
+    const line = await this.#commands.oneShot("launcher", [], this.#launcherBootstrap("preflight"));
+    return line as unknown as PreflightReport;
+  }
+
+  /** @param progress told about each step, for a person who waits */
+  async start(progress: (step: string) => void): Promise<void> {
+    try {
+      await this.#startAll(progress);
+      this.#state = "ready";
+    } catch (thrown) {
+      const error = diskError(this.#options.stateDir, thrown);
+      this.#failure = error instanceof BureauError
+        ? error
+        : new SupervisorError("start-failed", `Cannot start Bureau: ${messageOf(error)}`);
+      this.#state = "failed";
+      throw this.#failure;
+    }
+  }
+
+  async #startAll(progress: (step: string) => void): Promise<void> {
+    const secret = await this.#registrationSecret();
+    this.#commands.homeserverUrl = this.#options.homeserver;
+    if (this.#options.homeserver === null) {
+      progress("homeserver");
+      const { hostname, port } = this.#options.listen;
+      await this.#supervise("homeserver", this.#identities?.homeserver, () =>
+        Promise.resolve({
+          version: 1,
+          listen: { hostname, port },
+          server_name: SERVER_NAME,
+          state_dir: this.#paths.homeserver,
+          registration_shared_secret: secret.value,
+        }));
+      this.#commands.homeserverUrl = `http://${hostname}:${port}`;
+    }
+    progress("launcher");
+    await this.#supervise(
+      "launcher",
+      this.#identities?.launcher,
+      () => Promise.resolve(this.#launcherBootstrap("serve")),
+    );
+    progress("first boot (accounts, rooms, templates, keys)");
+    await this.#boot(secret);
+    progress("daemon");
+    await this.#supervise("daemon", this.#identities?.daemon, () => this.#daemonBootstrap());
+    if (this.#options.agent) {
+      progress("example agent (clone, timestamp authority, assignment)");
+      await this.#startExample();
+    }
+  }
+
+  /** Daemon first, so that it does not heal what is being taken down; then agents; then the rest. */
+  async stop(): Promise<void> {
+    this.#state = "stopping";
+    await this.#children.get("daemon")?.stop();
+    if (this.#children.has("launcher")) await this.#destroyPrincipals();
+    for (const name of ["launcher", "authority", "homeserver"]) {
+      await this.#children.get(name)?.stop();
+    }
+  }
+
+  /** Ends agents that outlived a supervisor which was killed. @returns how many there were */
+  async stopLeftovers(): Promise<number> {
+    await this.#supervise(
+      "launcher",
+      this.#identities?.launcher,
+      () => Promise.resolve(this.#launcherBootstrap("serve")),
+    );
+    const count = await this.#destroyPrincipals();
+    await this.#children.get("launcher")?.stop();
+    return count;
+  }
+
+  /** Whether a run directory still holds principals of an earlier life. */
+  async hasLeftovers(): Promise<boolean> {
+    try {
+      for await (const _ of Deno.readDir(this.#paths.principals)) return true;
+      return false;
+    } catch (thrown) {
+      if (thrown instanceof Deno.errors.NotFound) return false;
+      throw thrown;
+    }
+  }
+
+  /** Records why nothing was started. @returns the error, to throw */
+  fail(error: BureauError): BureauError {
+    this.#failure = error;
+    this.#state = "failed";
+    return error;
+  }
+
+  async #destroyPrincipals(): Promise<number> {
+    const client = createClient(launcherApi, { socket: this.#paths.launcherSocket });
+    try {
+      const { principals } = await client.call("list");
+      await Promise.all(
+        principals.map(({ principal }) =>
+          client.call("destroy", {
+            params: { principal },
+            query: { grace_ms: String(AGENT_GRACE_MS) },
+          })
+        ),
+      );
+      return principals.length;
+    } catch (thrown) {
+      this.#log.error("cannot stop the agents", { why: messageOf(thrown) });
+      throw thrown;
+    } finally {
+      client.close();
+    }
+  }
+
+  async #supervise(
+    name: "homeserver" | "launcher" | "daemon" | "authority",
+    identity: Identity | undefined,
+    bootstrap: () => Promise<unknown>,
+  ): Promise<void> {
+    const child = new Child(
+      {
+        name,
+        command: this.#commands.command(name),
+        env: this.#commands.environment(name),
+        cwd: this.#paths.runtime,
+        ...(identity === undefined ? {} : { identity }),
+        bootstrap,
+        logFile: `${this.#paths.logs}/${name}.log`,
+      },
+      systemClock,
+      this.#log,
+    );
+    this.#children.set(name, child);
+    await child.start();
+  }
+
+  #launcherBootstrap(mode: "serve" | "preflight"): unknown {
+    return {
+      version: 1,
+      mode,
+      run_dir: this.#options.runDir,
+      state_dir: this.#options.stateDir,
+      runtime_dir: this.#paths.runtime,
+      policy_path: this.#paths.policy,
+      machine: `@${NAMESPACE}/fleet/${FLEET}/machine/${this.#machine}:${this.#serverName}`,
+      server_name: this.#serverName,
+    };
+  }
+
+  async #daemonBootstrap(): Promise<unknown> {
+    return JSON.parse(await Deno.readTextFile(this.#paths.machineSession));
+  }
+
+  async #registrationSecret(): Promise<{ kind: "shared" | "token"; value: string }> {
+    const file = this.#options.registrationTokenFile;
+    if (file !== null) {
+      try {
+        return { kind: "token", value: (await Deno.readTextFile(file)).trim() };
+      } catch (thrown) {
+        throw new SupervisorError(
+          "token-file",
+          `Cannot read the registration token from "${file}": ${messageOf(thrown)}`,
+          { hint: "give a readable file with --registration-token-file" },
+        );
+      }
+    }
+    const path = `${this.#paths.operator}/homeserver-secret`;
+    const present = await Deno.readTextFile(path).catch(() => null);
+    if (present !== null && present.trim() !== "") return { kind: "shared", value: present.trim() };
+    const bytes = crypto.getRandomValues(new Uint8Array(32));
+    const value = bytes.toHex();
+    await writePrivate(path, value);
+    return { kind: "shared", value };
+  }
+
+  async #boot(secret: { kind: "shared" | "token"; value: string }): Promise<void> {
+    const machinePublicKey = (await Deno.readTextFile(this.#paths.machineKeyPublic)).trim();
+    const result = await this.#commands.oneShot("bureau", ["boot"], {
+      version: 1,
+      homeserver_url: this.#commands.homeserverUrl,
+      ...(secret.kind === "shared"
+        ? { registration_shared_secret: secret.value }
+        : { registration_token: secret.value }),
+      server_name: this.#serverName,
+      namespace: NAMESPACE,
+      fleet: FLEET,
+      machine: this.#machine,
+      operator: "operator",
+      machine_public_key: machinePublicKey,
+      state_dir: this.#options.stateDir,
+      run_dir: this.#options.runDir,
+      bind_roots: [
+        { path: this.#paths.workspaces, mode: "rw" },
+        { path: this.#paths.agents, mode: "ro" },
+      ],
+    });
+    if (typeof result["server_name"] === "string") this.#serverName = result["server_name"];
+  }
+
+  async #startExample(): Promise<void> {
+    const { hostname, port } = this.#options.authority;
+    const marker = `${this.#paths.operator}/example.json`;
+    const known = await readMarker(marker);
+    const apiKey = known === null ? crypto.getRandomValues(new Uint8Array(32)).toHex() : null;
+    const hash = known ?? await sha256Hex(apiKey!);
+    await this.#supervise("authority", this.#identities?.authority, () =>
+      Promise.resolve({
+        version: 1,
+        listen: { hostname, port },
+        state_dir: this.#paths.authority,
+        host: "localhost",
+        api_key_sha256: hash,
+      }));
+    await this.#commands.oneShot("bureau", ["agent", "create", EXAMPLE_AGENT, "--from-stdin"], {
+      version: 1,
+      template: `${NAMESPACE}/template:scribe`,
+      repo: this.#options.repo,
+      variables: {
+        AGENT_DIR: `${this.#paths.agents}/scribe`,
+        TIMESTAMP_URL: `https://localhost:${port}`,
+        TIMESTAMP_HOST: `localhost:${port}`,
+      },
+      // Null keeps what is sealed already: the plain key was never written down.
+      credentials: apiKey === null ? null : {
+        TIMESTAMP_API_KEY: {
+          value: apiKey,
+          allowed_hosts: [`localhost:${port}`],
+          ca: await Deno.readTextFile(`${this.#paths.authority}/ca.pem`),
+        },
+      },
+    });
+    if (known === null) await writePrivate(marker, JSON.stringify({ api_key_sha256: hash }));
+  }
+}
+
+async function readMarker(path: string): Promise<string | null> {
+  try {
+    const { api_key_sha256 } = JSON.parse(await Deno.readTextFile(path));
+    return typeof api_key_sha256 === "string" ? api_key_sha256 : null;
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound || thrown instanceof SyntaxError) return null;
+    throw thrown;
+  }
+}
+
+async function sha256Hex(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return new Uint8Array(digest).toHex();
+}
+
+/** Whole or not at all, and never readable by others in between. */
+async function writePrivate(path: string, text: string): Promise<void> {
+  const fresh = `${path}.new`;
+  await Deno.remove(fresh).catch(() => {});
+  await Deno.writeTextFile(fresh, text, { mode: 0o600, createNew: true });
+  await Deno.rename(fresh, path);
+}

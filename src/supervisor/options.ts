@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What `up` was asked for. Directories are always given by `tasks/lib.sh`, the one place that knows defaults. */
+import { SupervisorError } from "./errors.ts";
+
+export interface HostPort {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+export interface UpOptions {
+  readonly stateDir: string;
+  readonly runDir: string;
+  /** The checkout's built runtime (`dist/runtime`). */
+  readonly distDir: string;
+  /** Source repository of the example agent's workspace. */
+  readonly repo: string;
+  /** An existing homeserver; null: the embedded one. */
+  readonly homeserver: string | null;
+  readonly registrationTokenFile: string | null;
+  readonly listen: HostPort;
+  readonly authority: HostPort;
+  readonly agent: boolean;
+  readonly mode: "foreground" | "detach" | "background" | "down";
+  readonly help: boolean;
+}
+
+export const USAGE = `Usage: deno task up [options]
+
+Starts Bureau on this machine: homeserver, launcher, daemon, and an example agent.
+
+  --repo PATH               git repository the example agent reports on (default: this checkout)
+  --detach                  start in the background and return when everything is up
+  --down                    stop a running Bureau and every agent (same as \`deno task down\`)
+  --homeserver URL          use this Matrix homeserver instead of the embedded one
+  --registration-token-file PATH
+                            file with the registration token of that homeserver
+  --listen HOST:PORT        where the embedded homeserver listens (default 127.0.0.1:6167)
+  --authority HOST:PORT     where the example's timestamp authority listens (default 127.0.0.1:6168)
+  --no-agent                without the example agent
+  --state-dir DIR           where state lives
+  --run-dir DIR             where sockets live (a short path)
+  --help                    this text
+`;
+
+const WITH_VALUE = new Set([
+  "--state-dir",
+  "--run-dir",
+  "--dist-dir",
+  "--repo",
+  "--homeserver",
+  "--registration-token-file",
+  "--listen",
+  "--authority",
+]);
+const SWITCHES = new Set(["--detach", "--background", "--down", "--no-agent", "--help", "-h"]);
+
+/** @throws {SupervisorError} `usage` naming the offending argument */
+export function parseOptions(args: readonly string[]): UpOptions {
+  const values = new Map<string, string>();
+  const switches = new Set<string>();
+  for (let index = 0; index < args.length; index++) {
+    const [name, inline] = splitAssignment(args[index]!);
+    if (SWITCHES.has(name) && inline === null) {
+      switches.add(name === "-h" ? "--help" : name);
+    } else if (WITH_VALUE.has(name)) {
+      const value = inline ?? args[++index];
+      if (value === undefined || value === "") throw usage(`${name} needs a value`);
+      values.set(name, value);
+    } else {
+      throw usage(`"${args[index]}" is not an option`);
+    }
+  }
+  const required = (name: string): string => {
+    const value = values.get(name);
+    if (value === undefined) throw usage(`${name} is missing`);
+    return value;
+  };
+  return {
+    stateDir: absolute("--state-dir", required("--state-dir")),
+    runDir: absolute("--run-dir", required("--run-dir")),
+    distDir: absolute("--dist-dir", required("--dist-dir")),
+    repo: absolute("--repo", required("--repo")),
+    homeserver: homeserverUrl(values.get("--homeserver")),
+    registrationTokenFile: values.get("--registration-token-file") ?? null,
+    listen: hostPort("--listen", values.get("--listen") ?? "127.0.0.1:6167"),
+    authority: hostPort("--authority", values.get("--authority") ?? "127.0.0.1:6168"),
+    agent: !switches.has("--no-agent"),
+    mode: switches.has("--down")
+      ? "down"
+      : switches.has("--background")
+      ? "background"
+      : switches.has("--detach")
+      ? "detach"
+      : "foreground",
+    help: switches.has("--help"),
+  };
+}
+
+function splitAssignment(argument: string): [string, string | null] {
+  const at = argument.indexOf("=");
+  return at > 0 && argument.startsWith("--")
+    ? [argument.slice(0, at), argument.slice(at + 1)]
+    : [argument, null];
+}
+
+function usage(why: string): SupervisorError {
+  return new SupervisorError("usage", `Cannot start: ${why}`, {
+    hint: "see `deno task up --help`",
+  });
+}
+
+function absolute(name: string, path: string): string {
+  if (!path.startsWith("/") || /[\n,]/.test(path)) {
+    throw usage(`${name} must be an absolute path without commas: "${path}"`);
+  }
+  return path.replace(/(?<=.)\/+$/, "");
+}
+
+function hostPort(name: string, text: string): HostPort {
+  const match = /^(\[[0-9a-f:]+\]|[^:\s]+):(\d{1,5})$/i.exec(text);
+  const port = Number(match?.[2]);
+  if (match === null || port < 1 || port > 65_535) {
+    throw usage(`${name} takes HOST:PORT, not "${text}"`);
+  }
+  return { hostname: match[1]!, port };
+}
+
+function homeserverUrl(text: string | undefined): string | null {
+  if (text === undefined) return null;
+  const url = URL.parse(text);
+  if (url === null || !["http:", "https:"].includes(url.protocol) || url.username !== "") {
+    throw usage(`--homeserver takes an http(s) URL, not "${text}"`);
+  }
+  return url.href.replace(/\/+$/, "");
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Builds `dist/runtime`: one bundled file per process, the permission sets cut out of `deno.json`, the
+ * grants, and `dist/agents`. Everything a running Bureau reads of this checkout is in `dist`.
+ */
+import { ROLES } from "../src/lib/process/mod.ts";
+
+const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+const dist = `${root}/dist`;
+const work = await Deno.makeTempDir({ dir: root, prefix: ".dist-" });
+
+async function bundle(role: string): Promise<void> {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "bundle",
+      "--quiet",
+      "--frozen",
+      "--output",
+      `${work}/runtime/${role}.js`,
+      `src/cmd/${role}.ts`,
+    ],
+    cwd: root,
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) {
+    console.error(`error: Cannot bundle "${role}":\n${new TextDecoder().decode(stderr)}`);
+    Deno.exit(1);
+  }
+}
+
+try {
+  await Deno.mkdir(`${work}/runtime`);
+  await Promise.all(ROLES.map(bundle));
+  const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
+  await Deno.writeTextFile(`${work}/runtime/deno.json`, JSON.stringify({ permissions }, null, 2));
+  await Deno.copyFile(`${root}/tasks/grants.txt`, `${work}/runtime/grants.txt`);
+  await Deno.mkdir(`${work}/agents/scribe`, { recursive: true });
+  await Deno.copyFile(`${root}/agent/scribe/scribe`, `${work}/agents/scribe/scribe`);
+  await Deno.chmod(`${work}/agents/scribe/scribe`, 0o755);
+  await Deno.writeTextFile(`${work}/runtime/.stamp`, "");
+  // One rename makes the new build current; two builds at once both leave a whole one.
+  const old = await Deno.makeTempDir({ dir: root, prefix: ".dist-old-" });
+  await Deno.rename(dist, `${old}/dist`).catch(() => {});
+  await Deno.rename(work, dist);
+  await Deno.chmod(dist, 0o755);
+  await Deno.remove(old, { recursive: true });
+} finally {
+  await Deno.remove(work, { recursive: true }).catch(() => {});
+}

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by the tasks: finds Deno, decides the directories (the one place that knows the defaults), builds the
+# runtime when sources changed, and turns tasks/grants.txt into permission flags for what a person starts.
+
+set -eu
+
+BUREAU_ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+
+die() {
+  printf 'error: %s\n' "$1" >&2
+  [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2
+  exit 1
+}
+
+# The real executable: npm's `deno` is a Node wrapper, which a cell could not run.
+find_deno() {
+  for candidate in "${BUREAU_DENO:-}" "$BUREAU_ROOT"/.deno/node_modules/@deno/*/deno "$(command -v deno || true)"; do
+    [ -n "$candidate" ] && [ -x "$candidate" ] || continue
+    version=$("$candidate" eval -q 'console.log(Deno.version.deno, Deno.execPath())' 2>/dev/null) || continue
+    case "$version" in
+      2.9.* | 2.[1-9][0-9].*) DENO=${version#* } && return 0 ;;
+    esac
+  done
+  die "Cannot find Deno 2.9 or newer" "run \`sh tasks/bootstrap up\`, which installs it from npm into this folder"
+}
+
+# BUREAU_STATE_DIR and BUREAU_RUN_DIR, or --state-dir/--run-dir in "$@", or the XDG places, or root's.
+find_dirs() {
+  STATE=${BUREAU_STATE_DIR:-}
+  RUN=${BUREAU_RUN_DIR:-}
+  previous=''
+  for argument in "$@"; do
+    case "$previous" in
+      --state-dir) STATE=$argument ;;
+      --run-dir) RUN=$argument ;;
+    esac
+    case "$argument" in
+      --state-dir=*) STATE=${argument#*=} ;;
+      --run-dir=*) RUN=${argument#*=} ;;
+      --) break ;;
+    esac
+    previous=$argument
+  done
+  uid=$(id -u)
+  if [ "$uid" -eq 0 ]; then
+    STATE=${STATE:-/var/lib/bureau}
+    RUN=${RUN:-/run/bureau}
+  else
+    STATE=${STATE:-${XDG_STATE_HOME:-${HOME:?HOME is not set}/.local/state}/bureau}
+    if [ -z "$RUN" ]; then
+      if [ -n "${XDG_RUNTIME_DIR:-}" ]; then
+        RUN=$XDG_RUNTIME_DIR/bureau
+      else
+        RUN=/tmp/bureau-$uid
+        # /tmp is everybody's: a directory that somebody else made there is not ours to use.
+        (umask 077 && mkdir "$RUN" 2>/dev/null) || true
+        [ ! -L "$RUN" ] && [ -d "$RUN" ] && [ -O "$RUN" ] || die "Cannot use \"$RUN\": it belongs to somebody else" "set XDG_RUNTIME_DIR, or give --run-dir"
+      fi
+    fi
+  fi
+  for dir in "$STATE" "$RUN"; do
+    case "$dir" in
+      /*) ;;
+      *) die "Cannot use \"$dir\": not an absolute path" "give --state-dir and --run-dir as absolute paths" ;;
+    esac
+    case "$dir" in
+      *,* | *'
+'*) die "Cannot use \"$dir\": a path here must not hold a comma or a line break" "give --state-dir and --run-dir" ;;
+    esac
+  done
+}
+
+# dist/runtime holds one bundle per process; rebuilt when a source is newer than its stamp.
+ensure_runtime() {
+  stamp=$BUREAU_ROOT/dist/runtime/.stamp
+  if [ -f "$stamp" ] && [ -z "$(find "$BUREAU_ROOT/src" "$BUREAU_ROOT/agent" "$BUREAU_ROOT/deno.json" "$BUREAU_ROOT/deno.lock" "$BUREAU_ROOT/tasks" -newer "$stamp" -type f -print -quit)" ]; then
+    return 0
+  fi
+  "$DENO" run -q --allow-read --allow-write --allow-env --allow-run "$BUREAU_ROOT/tasks/bundle.ts" ||
+    die "Cannot build the runtime" "the lines above say why; \`deno task bundle\` repeats it"
+}
+
+# Prints the --allow-… flags of role $1, one a line. LISTEN, AUTHORITY, HOMESERVER, REPO are left out where unset.
+grant_flags() {
+  awk -v role="$1" -v STATE="$STATE" -v RUN="$RUN" -v RUNTIME="$BUREAU_ROOT/dist" -v DENO="$DENO" \
+    -v HOMESERVER="${HOMESERVER:-}" -v REPO="${REPO:-}" '
+    function fill(name, value) {
+      if ((at = index(text, "@" name)) == 0) return
+      if (value == "") { skip = 1; return }
+      text = substr(text, 1, at - 1) value substr(text, at + length(name) + 1)
+    }
+    $1 == role {
+      flag = $2; text = $0; sub(/^[^ ]+ +[^ ]+ +/, "", text); skip = 0
+      fill("STATE", STATE); fill("RUNTIME", RUNTIME); fill("RUN", RUN); fill("DENO", DENO)
+      fill("HOMESERVER", HOMESERVER); fill("REPO", REPO); fill("LISTEN", ""); fill("AUTHORITY", "")
+      if (!skip) list[flag] = list[flag] (list[flag] == "" ? "" : ",") text
+    }
+    END { for (flag in list) print "--allow-" flag "=" list[flag] }' "$BUREAU_ROOT/tasks/grants.txt"
+}
+
+# Replaces this shell by role $1 with the rest as its arguments.
+exec_role() {
+  role=$1
+  shift
+  # Deno refuses to start programs with a scoped --allow-run while a loader variable is set.
+  unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT
+  flags=$(grant_flags "$role")
+  # Word by line: paths may hold spaces.
+  oldifs=$IFS
+  IFS='
+'
+  # shellcheck disable=SC2086
+  set -- $flags "$BUREAU_ROOT/dist/runtime/$role.js" "$@"
+  IFS=$oldifs
+  exec "$DENO" run --quiet --no-prompt --no-remote --cached-only --no-lock --unstable-no-legacy-abort \
+    --config="$BUREAU_ROOT/dist/runtime/deno.json" --permission-set="$role" "$@"
+}
+
+# An absolute path for $1, as seen from where the person stood (`deno task` changes directory).
+from_caller() {
+  case "$1" in
+    /*) printf '%s\n' "$1" ;;
+    *) (CDPATH='' cd -- "${INIT_CWD:-$PWD}/$1" 2>/dev/null && pwd -P) || die "Cannot find \"$1\": no such directory" ;;
+  esac
+}
