@@ -78,7 +78,7 @@ function coversTarget(
   target: string,
   denies: boolean,
 ): boolean {
-  if (targets === undefined) return denies;
+  if (targets === undefined || targets.length === 0) return denies;
   return targets.some((pattern) =>
     matchUserPattern(pattern, target) || (denies && !isUserPattern(pattern))
   );

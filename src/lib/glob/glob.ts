@@ -39,8 +39,22 @@ export function isGlob(pattern: string): boolean {
   return compileGlob(pattern) !== null;
 }
 
+/** Patterns are few and come from policies, not from agents; a check per request must not parse them. */
+const compiled = new Map<string, GlobMatcher | null>();
+const MAX_COMPILED = 1024;
+
 /** Compiles once for many matches. @returns null when the pattern is malformed */
 export function compileGlob(pattern: string): GlobMatcher | null {
+  let matcher = compiled.get(pattern);
+  if (matcher === undefined) {
+    matcher = compile(pattern);
+    if (compiled.size >= MAX_COMPILED) compiled.clear();
+    compiled.set(pattern, matcher);
+  }
+  return matcher;
+}
+
+function compile(pattern: string): GlobMatcher | null {
   if (pattern === "" || pattern.length > MAX_PATTERN || !pattern.isWellFormed()) return null;
   if (pattern === "**") return () => true;
   const texts = pattern.split("/");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { quoteName, RefError } from "./errors.ts";
-import { isSegment, type Localpart, parseLocalpart } from "./names.ts";
+import { isSegment, type Localpart, parseLocalpart, parseUserId } from "./names.ts";
 
 export interface Entity {
   readonly localpart: Localpart;
@@ -74,14 +74,25 @@ export function entityLocalpart(fleet: string, account: string): Localpart {
 }
 
 /**
- * What a person may type for a principal: `agent/scribe`, the full localpart, or (with `@` and server)
- * the user id. A name of another fleet stays what it is.
+ * What a person may type for a principal: `agent/scribe`, the full localpart, or its user id.
+ * @param server when given, a user id of another server is refused
+ * @throws {RefError}
  */
-export function resolvePrincipal(text: string, fleet: string): Localpart {
-  const bare = text.startsWith("@") ? text.slice(1).split(":")[0]! : text;
-  return bare.split("/")[1] === "fleet" && bare.split("/").length >= 5
-    ? parseEntity(bare).localpart
-    : entityLocalpart(fleet, bare);
+export function resolvePrincipal(text: string, fleet: string, server?: string): Localpart {
+  if (text.startsWith("@")) {
+    const id = parseUserId(text);
+    if (server !== undefined && id.server !== server) {
+      throw new RefError(
+        "bad-user-id",
+        `Cannot use ${quoteName(text)}: it is not of server ${quoteName(server)}`,
+      );
+    }
+    return parseEntity(id.localpart).localpart;
+  }
+  const segments = text.split("/");
+  return segments[1] === "fleet" && segments.length >= 5
+    ? parseEntity(text).localpart
+    : entityLocalpart(fleet, text);
 }
 
 /**

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Template } from "../schema/events.ts";
+
+/**
+ * The templates that come with Bureau, by name; they are published into `bureau/template`. None gives
+ * the sandbox a network: an agent reaches the world through its proxy alone (W-6).
+ */
+export const builtinTemplates: Readonly<Record<"base" | "agent" | "scribe", Template>> = {
+  base: {
+    description: "An isolated process: its own namespaces, no network, an empty /tmp",
+    isolation: "standard",
+    command: ["/bin/sh"],
+    filesystem: [{ dest: "/tmp", type: "tmpfs", options: `size=${64 * 1024 * 1024}` }],
+    create_dirs: ["/workspace"],
+    environment_variables: {
+      HOME: "/workspace",
+      LANG: "C.UTF-8",
+      PATH: "/usr/local/bin:/usr/bin:/bin",
+    },
+  },
+  agent: {
+    description: "An agent that speaks to Matrix through its proxy",
+    inherits: ["bureau/template:base"],
+    environment_variables: { BUREAU_PROXY_SOCKET: "/run/bureau/proxy.sock" },
+    egress: { allow: ["${HOMESERVER_HOST}"] },
+    authorization: {
+      grants: [{ actions: ["matrix/read", "matrix/send/m.room.message"] }],
+    },
+  },
+  scribe: {
+    description: "The example agent: has a document time-stamped and reports it",
+    inherits: ["bureau/template:agent"],
+    command: ["/opt/agent/scribe"],
+    filesystem: [
+      { source: "${AGENT_DIR}", dest: "/opt/agent", mode: "ro" },
+      { source: "${WORKSPACE}", dest: "/workspace", mode: "ro" },
+      { dest: "/scratch", type: "tmpfs", options: `size=${64 * 1024 * 1024}` },
+    ],
+    proxy_services: {
+      timestamp: {
+        upstream: "${TIMESTAMP_URL}",
+        inject_headers: { "X-Api-Key": "TIMESTAMP_API_KEY" },
+      },
+    },
+    required_credentials: ["TIMESTAMP_API_KEY"],
+    egress: { allow: ["${TIMESTAMP_HOST}"] },
+    authorization: {
+      grants: [{ actions: ["http/timestamp", "matrix/state/m.bureau.report"] }],
+    },
+  },
+};

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import type {
+  Assignment,
+  AuthorizationPolicy,
+  EgressPolicy,
+  Mount,
+  ProxyService,
+  RestartPolicy,
+  Template,
+} from "../schema/events.ts";
+import { TemplateError } from "./errors.ts";
+import { compact, mergeEgress } from "./merge.ts";
+import { expandVariables, type Variables } from "./variables.ts";
+
+/** What one principal's cell is made of: every field present, every variable expanded. */
+export interface ResolvedSpec {
+  readonly isolation: "standard" | "none";
+  /** Not expanded, at least one word. */
+  readonly command: string[];
+  readonly environment: string | null;
+  readonly environment_variables: Record<string, string>;
+  readonly prepend_variables: Record<string, string[]>;
+  /** An absent mode is read-only. */
+  readonly filesystem: Mount[];
+  readonly resources: NonNullable<Template["resources"]>;
+  readonly create_dirs: string[];
+  readonly roles: Record<string, string[]>;
+  readonly required_credentials: string[];
+  readonly required_services: string[];
+  /** What the agent reads as `payload.json`. */
+  readonly payload: Record<string, unknown>;
+  readonly proxy_services: Record<string, ProxyService>;
+  readonly egress: EgressPolicy;
+  /** The template's block alone; `effectiveGrants` adds the assignment's. */
+  readonly authorization: AuthorizationPolicy;
+  readonly restart_policy: RestartPolicy;
+}
+
+/** The fields of an assignment that shape its instance. */
+export type Instance = Pick<
+  Assignment,
+  | "variables"
+  | "command_override"
+  | "extra_environment_variables"
+  | "payload"
+  | "egress"
+  | "restart_policy"
+>;
+
+/**
+ * Makes an instance of a resolved template. `${NAME}` is expanded in mount source and dest, environment
+ * values, create_dirs, egress entries and upstreams; not in the command, which gets the environment.
+ * @param variables facts of the machine; they win over the assignment's variables of the same name
+ * @throws {TemplateError} `no-command`, `unresolved`, `unknown-variable`, `bad-variable`
+ */
+export function instantiate(
+  resolved: Template,
+  assignment: Instance,
+  variables: Variables = {},
+): ResolvedSpec {
+  if ((resolved.inherits ?? []).length > 0) {
+    throw new TemplateError(
+      "unresolved",
+      `Cannot instantiate "template": its parents are not merged`,
+    );
+  }
+  const known: Variables = { ...assignment.variables, ...variables };
+  for (const [name, value] of Object.entries(known)) {
+    // A NUL ends a path or an argument early for whoever reads it next.
+    if (value.includes("\0")) {
+      throw new TemplateError("bad-variable", `Cannot use the variable "${name}": it holds a NUL`);
+    }
+  }
+  const expand = (text: string, where: string) => expandVariables(text, known, where);
+  const command = assignment.command_override ?? resolved.command ?? [];
+  if (command.length === 0) {
+    throw new TemplateError("no-command", `Cannot instantiate "template": it has no command`, {
+      hint: "set command in the template or command_override in the assignment",
+    });
+  }
+  return {
+    isolation: resolved.isolation || "standard",
+    command: [...command],
+    environment: resolved.environment || null,
+    environment_variables: mapValues(
+      { ...resolved.environment_variables, ...assignment.extra_environment_variables },
+      (value, name) => expand(value, `environment_variables.${name}`),
+    ),
+    prepend_variables: mapValues(
+      resolved.prepend_variables ?? {},
+      (values, name) => values.map((value) => expand(value, `prepend_variables.${name}`)),
+    ),
+    filesystem: (resolved.filesystem ?? []).map((mount, at) =>
+      compact({
+        ...mount,
+        source: mount.source === undefined
+          ? undefined
+          : expand(mount.source, `filesystem[${at}].source`),
+        dest: expand(mount.dest, `filesystem[${at}].dest`),
+      })
+    ),
+    resources: resolved.resources ?? {},
+    create_dirs: (resolved.create_dirs ?? []).map((dir, at) => expand(dir, `create_dirs[${at}]`)),
+    roles: resolved.roles ?? {},
+    required_credentials: resolved.required_credentials ?? [],
+    required_services: resolved.required_services ?? [],
+    payload: { ...resolved.default_payload, ...assignment.payload },
+    proxy_services: mapValues(resolved.proxy_services ?? {}, (service, name) => ({
+      ...service,
+      upstream: expand(service.upstream, `proxy_services.${name}.upstream`),
+    })),
+    egress: {
+      allow: (mergeEgress(resolved.egress, assignment.egress)?.allow ?? [])
+        .map((entry, at) => expand(entry, `egress.allow[${at}]`)),
+    },
+    authorization: resolved.authorization ?? {},
+    restart_policy: assignment.restart_policy ?? resolved.restart_policy ?? "always",
+  };
+}
+
+function mapValues<T, U>(
+  record: Readonly<Record<string, T>>,
+  map: (value: T, key: string) => U,
+): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value, key)]));
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Templates: references resolved, parents merged, instances made of them. */
+export * from "./builtin.ts";
+export * from "./errors.ts";
+export * from "./instantiate.ts";
+export * from "./merge.ts";
+export * from "./resolve.ts";
+export * from "./validate.ts";
+export * from "./variables.ts";

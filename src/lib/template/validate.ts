@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import { policyProblems } from "../authorization/validate.ts";
+import { canonicalJson } from "../canonical/mod.ts";
+import { messageOf } from "../errors.ts";
+import { isSegment, parseTemplateRef } from "../ref/mod.ts";
+import type { Mount, Template } from "../schema/events.ts";
+import { mountPoint } from "./merge.ts";
+import { VARIABLE_NAME, variablesOf } from "./variables.ts";
+
+/** One thing wrong with a template. */
+export interface Problem {
+  /** Where, for example `filesystem[2].mode`. */
+  readonly field: string;
+  readonly message: string;
+}
+
+const ENVIRONMENT_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+// RFC 9110 token.
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/**
+ * Checks a template before it is published, beyond what its schema can say.
+ * @returns every problem, empty when it may be published
+ */
+export function validateTemplate(template: Template): Problem[] {
+  const problems: Problem[] = [];
+  const add = (field: string, message: string) => problems.push({ field, message });
+
+  if (!template.description) add("description", "must say what the template is for");
+  for (const [at, ref] of (template.inherits ?? []).entries()) {
+    try {
+      parseTemplateRef(ref);
+    } catch (error) {
+      add(`inherits[${at}]`, messageOf(error));
+    }
+  }
+  if (!template.inherits?.length && !template.command?.length) {
+    add("command", "must be set when nothing is inherited");
+  }
+  if (template.command?.length === 0) add("command", "must not be empty");
+  const dests = new Set<string>();
+  for (const [at, mount] of (template.filesystem ?? []).entries()) {
+    mountProblems(mount, (field, message) => add(`filesystem[${at}].${field}`, message));
+    const dest = mountPoint(mount.dest);
+    if (dests.has(dest)) add(`filesystem[${at}].dest`, `mounts ${dest} a second time`);
+    dests.add(dest);
+  }
+  for (const [name, value] of Object.entries(template.resources ?? {})) {
+    if (!Number.isSafeInteger(value) || Number(value) < 0) {
+      add(`resources.${name}`, "must be an integer of at least 0");
+    }
+  }
+  for (const [at, dir] of (template.create_dirs ?? []).entries()) {
+    if (!isInnerPath(dir)) add(`create_dirs[${at}]`, "must be an absolute path without ..");
+  }
+  for (const name of Object.keys(template.environment_variables ?? {})) {
+    if (!ENVIRONMENT_NAME.test(name)) {
+      add(`environment_variables.${name}`, "is not a variable's name");
+    }
+  }
+  for (const [name, values] of Object.entries(template.prepend_variables ?? {})) {
+    if (!ENVIRONMENT_NAME.test(name)) add(`prepend_variables.${name}`, "is not a variable's name");
+    if (values.some((value) => value === "" || value.replace(/\$\{[^}]*\}/g, "").includes(":"))) {
+      add(`prepend_variables.${name}`, "entries must not be empty or hold a colon");
+    }
+  }
+  for (const [name, command] of Object.entries(template.roles ?? {})) {
+    if (command.length === 0) add(`roles.${name}`, "must not be empty");
+  }
+  serviceProblems(template, add);
+  for (const text of policyProblems(template.authorization ?? {})) add("authorization", text);
+  for (const [field, text] of expandable(template)) {
+    for (const name of variablesOf(text)) {
+      if (!VARIABLE_NAME.test(name)) add(field, `\${${name}} is not a variable: use A-Z 0-9 _`);
+    }
+  }
+  try {
+    canonicalJson(template);
+  } catch (error) {
+    add("", messageOf(error));
+  }
+  return problems;
+}
+
+function mountProblems(mount: Mount, add: (field: string, message: string) => void): void {
+  if (!isInnerPath(mount.dest)) add("dest", "must be an absolute path without ..");
+  if (mount.type === "tmpfs") {
+    if (mount.source !== undefined) add("source", "a tmpfs has none");
+    if (mount.options !== undefined && !/^size=[1-9]\d*$/.test(mount.options)) {
+      add("options", "must be size=<bytes>");
+    }
+    return;
+  }
+  if (!mount.source) add("source", "a bind needs one");
+  else if (!isInnerPath(mount.source)) add("source", "must be an absolute path without ..");
+  if (mount.options !== undefined) add("options", "only a tmpfs has options");
+}
+
+function serviceProblems(template: Template, add: (field: string, message: string) => void): void {
+  for (const [name, service] of Object.entries(template.proxy_services ?? {})) {
+    const field = `proxy_services.${name}`;
+    // The name is a path segment of the proxy and of the action http/<name>.
+    if (!isSegment(name)) add(field, "a service's name is one segment of a-z 0-9 . _ = -");
+    if (!/^(https?:\/\/|\$\{)/.test(service.upstream)) {
+      add(`${field}.upstream`, "must be an https:// address or a variable");
+    }
+    for (const header of Object.keys(service.inject_headers ?? {})) {
+      if (!HEADER_NAME.test(header)) add(`${field}.inject_headers`, `${header} is no header name`);
+    }
+    for (const header of service.strip_headers ?? []) {
+      if (!HEADER_NAME.test(header)) add(`${field}.strip_headers`, `${header} is no header name`);
+    }
+  }
+  for (const [at, entry] of (template.egress?.allow ?? []).entries()) {
+    if (
+      !/^\$\{[^}]*\}$/.test(entry) &&
+      !/^[^\s/@:]+:(\d+|\$\{[^}]*\})$|^\[[0-9a-fA-F:.]+\]:\d+$/.test(entry)
+    ) {
+      add(`egress.allow[${at}]`, "must be host:port");
+    }
+  }
+}
+
+/** Absolute, or beginning with a variable that will be; never with a `..` that leads out again. */
+function isInnerPath(path: string): boolean {
+  return /^(\/|\$\{)/.test(path) && !path.includes("\0") && !path.split("/").includes("..");
+}
+
+function* expandable(template: Template): Generator<[string, string]> {
+  for (const [at, mount] of (template.filesystem ?? []).entries()) {
+    if (mount.source !== undefined) yield [`filesystem[${at}].source`, mount.source];
+    yield [`filesystem[${at}].dest`, mount.dest];
+  }
+  for (const [name, value] of Object.entries(template.environment_variables ?? {})) {
+    yield [`environment_variables.${name}`, value];
+  }
+  for (const [at, dir] of (template.create_dirs ?? []).entries()) yield [`create_dirs[${at}]`, dir];
+  for (const [at, entry] of (template.egress?.allow ?? []).entries()) {
+    yield [`egress.allow[${at}]`, entry];
+  }
+  for (const [name, service] of Object.entries(template.proxy_services ?? {})) {
+    yield [`proxy_services.${name}.upstream`, service.upstream];
+  }
+}
