@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * A whole Bureau of its own for a test: temporary state and run directories, free ports, started by
+ * `tasks/up` as a person would, driven by `tasks/bureau`, and checked to leave nothing behind.
+ */
+import assert from "node:assert/strict";
+
+export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+const decoder = new TextDecoder();
+
+export interface Finished {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Bureau {
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly repo: string;
+  readonly ports: { readonly homeserver: number; readonly authority: number };
+  /** `sh tasks/up …` with this Bureau's directories and ports. */
+  up(...args: string[]): Promise<Finished>;
+  /** The same without waiting: foreground mode. */
+  spawnUp(...args: string[]): Deno.ChildProcess;
+  down(): Promise<Finished>;
+  /** `sh tasks/bureau …`. */
+  cli(...args: string[]): Promise<Finished>;
+  /** `sh tasks/bureau … --json`, parsed; fails the test when the command fails. */
+  json<T>(...args: string[]): Promise<T>;
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return (listener.addr as Deno.NetAddr).port;
+}
+
+/** Runs a program to its end. */
+export async function run(program: string, args: string[], cwd = ROOT): Promise<Finished> {
+  const { code, stdout, stderr } = await new Deno.Command(program, { args, cwd, stdin: "null" })
+    .output();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** A small repository with a known history, for reports that can be checked by hand. */
+export async function makeRepository(dir: string): Promise<void> {
+  const git = async (...args: string[]) => {
+    const done = await new Deno.Command("git", {
+      args: ["-C", dir, "-c", "user.name=Ada", "-c", "user.email=ada@example.invalid", ...args],
+      env: { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_SYSTEM: "/dev/null" },
+      stdin: "null",
+    }).output();
+    assert.ok(done.success, decoder.decode(done.stderr));
+  };
+  await Deno.mkdir(`${dir}/src`, { recursive: true });
+  await git("init", "--quiet", "--initial-branch=main");
+  await Deno.writeTextFile(`${dir}/README.md`, "# Example\n\nTwo lines.\n");
+  await Deno.writeTextFile(`${dir}/src/a.ts`, "export const a = 1;\n");
+  await git("add", ".");
+  await git("commit", "--quiet", "-m", "first");
+  await Deno.writeTextFile(`${dir}/src/a.ts`, "export const a = 2;\nexport const b = 3;\n");
+  await git("commit", "--quiet", "-a", "-m", "second");
+}
+
+/** Polls `check` until it returns something; the message of the last failure is the test's. */
+export async function eventually<T>(
+  what: string,
+  check: () => Promise<T | null | undefined | false>,
+  timeoutMs = 20_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  let last: unknown = "never true";
+  while (Date.now() < deadline) {
+    try {
+      const value = await check();
+      if (value) return value;
+    } catch (thrown) {
+      last = thrown;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${what}: not within ${timeoutMs} ms (${last})`);
+}
+
+/** Host pids whose command line or environment names `needle`. */
+export async function processesNaming(needle: string): Promise<number[]> {
+  const pids: number[] = [];
+  for await (const entry of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(entry.name) || Number(entry.name) === Deno.pid) continue;
+    try {
+      const text = await Deno.readTextFile(`/proc/${entry.name}/cmdline`);
+      if (text.includes(needle)) pids.push(Number(entry.name));
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return pids;
+}
+
+/** Pids of every process below `pid`, itself not included. */
+export async function descendants(pid: number): Promise<number[]> {
+  const children = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => "");
+  const found: number[] = [];
+  for (const child of children.split(" ").filter(Boolean).map(Number)) {
+    found.push(child, ...await descendants(child));
+  }
+  return found;
+}
+
+/** The full command line of a pid, or "". */
+export async function commandLine(pid: number): Promise<string> {
+  return (await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "")).replaceAll("\0", " ");
+}
+
+/** A pid of which `test` holds for the command line, among those naming this Bureau or below it. */
+export async function findProcess(
+  bureau: Bureau,
+  test: (commandLine: string) => boolean,
+): Promise<number | null> {
+  for await (const entry of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(entry.name)) continue;
+    const line = await commandLine(Number(entry.name));
+    if (line.includes(bureau.runDir) || line.includes(bureau.stateDir)) {
+      if (test(line)) return Number(entry.name);
+    }
+  }
+  return null;
+}
+
+/** Runs `use` with a Bureau that is not started yet, and checks afterwards that nothing is left. */
+export async function withBureau(use: (bureau: Bureau) => Promise<void>): Promise<void> {
+  const base = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-" });
+  // Root's processes run under users of their own, which must be able to pass.
+  await Deno.chmod(base, 0o711);
+  const stateDir = `${base}/s`;
+  const runDir = `${base}/r`;
+  const repo = `${base}/repo`;
+  await makeRepository(repo);
+  const ports = { homeserver: freePort(), authority: freePort() };
+  const directories = ["--state-dir", stateDir, "--run-dir", runDir];
+  const upArguments = (args: string[]) => [
+    "tasks/up",
+    "--repo",
+    repo,
+    "--listen",
+    `127.0.0.1:${ports.homeserver}`,
+    "--authority",
+    `127.0.0.1:${ports.authority}`,
+    ...directories,
+    ...args,
+  ];
+  const bureau: Bureau = {
+    stateDir,
+    runDir,
+    repo,
+    ports,
+    up: (...args) => run("sh", upArguments(args)),
+    spawnUp: (...args) =>
+      new Deno.Command("sh", {
+        args: upArguments(args),
+        cwd: ROOT,
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn(),
+    down: () => run("sh", ["tasks/up", "--down", ...directories]),
+    cli: (...args) => run("sh", ["tasks/bureau", ...args, ...directories]),
+    async json<T>(...args: string[]): Promise<T> {
+      const done = await run("sh", ["tasks/bureau", ...args, "--json", ...directories]);
+      assert.equal(done.code, 0, `bureau ${args.join(" ")}: ${done.stdout}${done.stderr}`);
+      return JSON.parse(done.stdout) as T;
+    },
+  };
+  try {
+    await use(bureau);
+  } catch (thrown) {
+    await showLogs(bureau);
+    throw thrown;
+  } finally {
+    await bureau.down();
+    await assertNothingLeft(bureau);
+    await Deno.remove(base, { recursive: true });
+  }
+}
+
+/** A failed test without the processes' own words helps nobody. */
+async function showLogs(bureau: Bureau): Promise<void> {
+  for (const name of ["up", "homeserver", "launcher", "daemon", "authority"]) {
+    const text = await Deno.readTextFile(`${bureau.stateDir}/logs/${name}.log`).catch(() => "");
+    const lines = text.trim().split("\n").slice(-25).join("\n");
+    if (lines !== "") console.error(`--- ${name}.log\n${lines}`);
+  }
+}
+
+async function assertNothingLeft(bureau: Bureau): Promise<void> {
+  await eventually("every process is gone", async () => {
+    const left = [
+      ...await processesNaming(bureau.runDir),
+      ...await processesNaming(bureau.stateDir),
+    ];
+    if (left.length === 0) return true;
+    throw new Error((await Promise.all(left.map(commandLine))).join("\n"));
+  }, 10_000);
+  const mounts = await Deno.readTextFile("/proc/self/mounts");
+  assert.ok(!mounts.includes(bureau.runDir), "a mount is left");
+  const principals: string[] = [];
+  for await (const entry of Deno.readDir(`${bureau.runDir}/p`)) principals.push(entry.name);
+  assert.deepEqual(principals, [], "directories of principals are left");
+}
