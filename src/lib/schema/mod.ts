@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The Matrix events that Bureau reads and writes, and who may send them. */
+export * from "./events.ts";
+export * from "./parse.ts";
+export * from "./powerLevels.ts";

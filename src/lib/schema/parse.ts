@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import type * as z from "zod/mini";
+import { BureauError } from "../errors.ts";
+import {
+  Assignment,
+  AuthorizationPolicy,
+  Credentials,
+  EventType,
+  MachineKey,
+  PrincipalStatus,
+  Template,
+} from "./events.ts";
+
+/** Content that doesn't have the shape of its type. */
+export class SchemaError extends BureauError {
+  override readonly name = "SchemaError";
+}
+
+const schemas = {
+  [EventType.assignment]: Assignment,
+  [EventType.authorization]: AuthorizationPolicy,
+  [EventType.credentials]: Credentials,
+  [EventType.machineKey]: MachineKey,
+  [EventType.principalStatus]: PrincipalStatus,
+  [EventType.template]: Template,
+} as const;
+
+export type KnownEventType = keyof typeof schemas;
+export type ContentOf<T extends KnownEventType> = z.infer<(typeof schemas)[T]>;
+
+/**
+ * Reads an event's content. Fields that the schema doesn't know are dropped.
+ * @returns null when the state was cleared (no fields at all)
+ * @throws {SchemaError} `newer` for a version this program doesn't know, else `malformed`; it names
+ * fields, never their values
+ */
+export function parseEvent<T extends KnownEventType>(
+  type: T,
+  content: unknown,
+): ContentOf<T> | null {
+  if (typeof content === "object" && content !== null && Object.keys(content).length === 0) {
+    // An empty template or policy is content; an empty assignment is a cleared one.
+    if (type !== EventType.template && type !== EventType.authorization) return null;
+  }
+  const result = schemas[type].safeParse(content);
+  if (result.success) return result.data as ContentOf<T>;
+  const version = (content as { version?: unknown } | null)?.version;
+  if (typeof version === "number" && version > 1) {
+    throw new SchemaError("newer", `Cannot read "${type}": it has version ${version}`, {
+      status: 422,
+      hint: "a newer Bureau wrote it: update this one",
+    });
+  }
+  const fields = [...new Set(result.error.issues.map((issue) => issue.path.join(".")))]
+    .filter((path) => path !== "");
+  throw new SchemaError(
+    "malformed",
+    `Cannot read "${type}": ${
+      fields.length > 0 ? `missing or wrong ${fields.join(", ")}` : "it is not an object"
+    }`,
+    { status: 422 },
+  );
+}
