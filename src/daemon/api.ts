@@ -32,7 +32,16 @@ export const PrincipalView = z.object({
   user_id: z.string(),
   template: z.string(),
   desired: z.enum(["running", "stopped", "absent"]),
-  phase: z.enum(["pending", "starting", "running", "stopping", "exited", "stopped", "failed", "backing-off"]),
+  phase: z.enum([
+    "pending",
+    "starting",
+    "running",
+    "stopping",
+    "exited",
+    "stopped",
+    "failed",
+    "backing-off",
+  ]),
   since: z.number(),
   restarts: z.number(),
   exit_code: z.nullable(z.number()),
@@ -51,7 +60,11 @@ export const DaemonStatus = z.object({
   machine: z.string(),
   homeserver_url: z.string(),
   /** `ok`, or why not. */
-  sync: z.object({ state: z.enum(["starting", "ok", "failing", "lost"]), last_ok: z.nullable(z.number()), message: z.nullable(z.string()) }),
+  sync: z.object({
+    state: z.enum(["starting", "ok", "failing", "lost"]),
+    last_ok: z.nullable(z.number()),
+    message: z.nullable(z.string()),
+  }),
   launcher: z.object({ connected: z.boolean() }),
   principals: z.array(PrincipalView),
 });
@@ -61,20 +74,40 @@ export const daemonApi = defineApi({
   title: "Bureau daemon",
   version: "1",
   routes: {
-    health: { method: "GET", path: "/health", summary: "Alive", response: z.object({ status: z.string() }) },
-    status: { method: "GET", path: "/v1/status", summary: "One screen of truth", response: DaemonStatus },
+    health: {
+      method: "GET",
+      path: "/health",
+      summary: "Alive",
+      response: z.object({ status: z.string() }),
+    },
+    status: {
+      method: "GET",
+      path: "/v1/status",
+      summary: "One screen of truth",
+      response: DaemonStatus,
+    },
     list: {
       method: "GET",
       path: "/v1/principals",
       summary: "Principals assigned to this machine",
       response: z.object({ principals: z.array(PrincipalView) }),
     },
-    show: { method: "GET", path: "/v1/principals/:principal", summary: "One principal", response: PrincipalView },
+    show: {
+      method: "GET",
+      path: "/v1/principals/:principal",
+      summary: "One principal",
+      response: PrincipalView,
+    },
     observe: {
       method: "GET",
       path: "/v1/principals/:principal/observe",
-      summary: "WebSocket `bureau.observe.v1`; rights `observe` and, for readwrite, `observe/read-write`",
-      query: { mode: "`readonly` or `readwrite` (downgraded when not granted)", cols: "columns", rows: "rows" },
+      summary:
+        "WebSocket `bureau.observe.v1`; rights `observe` and, for readwrite, `observe/read-write`",
+      query: {
+        mode: "`readonly` or `readwrite` (downgraded when not granted)",
+        cols: "columns",
+        rows: "rows",
+      },
       kind: "websocket",
     },
   },

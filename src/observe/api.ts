@@ -30,7 +30,11 @@ export const RelayBootstrap = z.object({
 export type RelayBootstrap = z.infer<typeof RelayBootstrap>;
 
 /** Client → server. */
-export const ObserveUp = z.object({ type: z.literal("resize"), cols: z.number(), rows: z.number() });
+export const ObserveUp = z.object({
+  type: z.literal("resize"),
+  cols: z.number(),
+  rows: z.number(),
+});
 export type ObserveUp = z.infer<typeof ObserveUp>;
 
 /** Server → client. `metadata` comes first, before any output; `exit` last. */
