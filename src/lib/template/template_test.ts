@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { canonicalJson } from "../canonical/mod.ts";
+import { Template } from "../schema/events.ts";
+import { formatTemplateRef } from "../ref/mod.ts";
+import {
+  builtinTemplates,
+  expandVariables,
+  type FetchTemplate,
+  instantiate,
+  mergeTemplates,
+  resolveTemplate,
+  templateDigest,
+  TemplateError,
+  validateTemplate,
+} from "./mod.ts";
+
+const book = (templates: Record<string, Template>, seen: string[] = []): FetchTemplate => (ref) => {
+  seen.push(ref.name);
+  const found = templates[ref.name];
+  return found === undefined
+    ? Promise.reject(new Error(`no template ${formatTemplateRef(ref)}`))
+    : Promise.resolve(found);
+};
+const codeIs = (code: string) => (error: unknown) =>
+  error instanceof TemplateError && error.code === code;
+
+Deno.test("resolveTemplate() merges parents left to right when there are several", async () => {
+  const seen: string[] = [];
+  const resolved = await resolveTemplate(
+    "r:child",
+    book({
+      root: {
+        description: "root",
+        command: ["root"],
+        environment_variables: { A: "root", R: "r" },
+      },
+      left: { inherits: ["r:root"], environment_variables: { A: "left", B: "left" } },
+      right: { inherits: ["r:root"], environment_variables: { B: "right" }, isolation: "none" },
+      child: { inherits: ["r:left", "r:right"], isolation: "", description: "child" },
+    }, seen),
+  );
+  assert.deepEqual(resolved, {
+    description: "child",
+    isolation: "none",
+    command: ["root"],
+    // The right parent brings the root's A again.
+    environment_variables: { A: "root", R: "r", B: "right" },
+  });
+  assert.deepEqual(seen, ["child", "left", "root", "right"], "each is fetched once");
+});
+
+Deno.test("resolveTemplate() names the loop when a template inherits itself", async () => {
+  const loop = book({
+    a: { inherits: ["r:b"] },
+    b: { inherits: ["r:c"] },
+    c: { inherits: ["r:b"] },
+  });
+  await assert.rejects(
+    resolveTemplate("r:a", loop),
+    (error) => codeIs("cycle")(error) && (error as Error).message.includes("r:b → r:c → r:b"),
+  );
+  let next = 0;
+  const endless: FetchTemplate = () => Promise.resolve({ inherits: [`r:t${next++}`] });
+  await assert.rejects(resolveTemplate("r:a", endless), codeIs("too-many"));
+  await assert.rejects(resolveTemplate("r:gone", book({})), /no template r:gone/);
+  await assert.rejects(resolveTemplate("r:a", book({ a: { inherits: ["nonsense"] } })));
+});
+
+Deno.test("resolveTemplate() finds a loop exactly when the graph has one", async () => {
+  const size = 5;
+  const edges = fc.array(fc.array(fc.nat(size - 1), { maxLength: 2 }), {
+    minLength: size,
+    maxLength: size,
+  });
+  await fc.assert(fc.asyncProperty(edges, async (graph) => {
+    const reaches = (from: number, to: number, seen = new Set<number>()): boolean =>
+      graph[from]!.some((n) => n === to || (!seen.has(n) && reaches(n, to, seen.add(n))));
+    const cyclic = graph.some((_, n) => (n === 0 || reaches(0, n)) && reaches(n, n));
+    const templates = Object.fromEntries(
+      graph.map((
+        parents,
+        n,
+      ) => [`t${n}`, { create_dirs: [`/${n}`], inherits: parents.map((p) => `r:t${p}`) }]),
+    );
+    const resolved = await resolveTemplate("r:t0", book(templates)).catch((error) => {
+      assert.ok(codeIs("cycle")(error), String(error));
+      return null;
+    });
+    assert.equal(resolved === null, cyclic);
+    const expected = graph.map((_, n) => n).filter((n) => n === 0 || reaches(0, n)).map((n) =>
+      `/${n}`
+    );
+    if (resolved !== null) assert.deepEqual([...resolved.create_dirs!].sort(), expected.sort());
+  }));
+});
+
+Deno.test("mergeTemplates() follows its table when both sides speak", () => {
+  const merged = mergeTemplates({
+    description: "p",
+    command: ["p", "1"],
+    resources: { memory_limit_mb: 1, pids_limit: 2 },
+    prepend_variables: { PATH: ["/p", "/both"], LIB: ["/l"] },
+    filesystem: [{ dest: "/a", source: "/p" }, { dest: "/w/", source: "/p", mode: "rw" }],
+    create_dirs: ["/x", "/y"],
+    egress: { allow: ["a:1", "b:1"] },
+    authorization: { grants: [{ actions: ["a"] }], denials: [{ actions: ["d"] }] },
+    restart_policy: "never",
+    inherits: ["r:gone"],
+  }, {
+    command: ["c"],
+    resources: { pids_limit: 9 },
+    prepend_variables: { PATH: ["/c", "/both"] },
+    filesystem: [{ dest: "/w", source: "/c" }],
+    create_dirs: ["/y", "/z"],
+    egress: { allow: ["b:1", "c:1"] },
+    authorization: { grants: [{ actions: ["a"] }, { actions: ["b"] }] },
+    restart_policy: "always",
+  });
+  assert.deepEqual(merged, {
+    description: "p",
+    command: ["c"],
+    resources: { pids_limit: 9 },
+    prepend_variables: { PATH: ["/c", "/both", "/p"], LIB: ["/l"] },
+    filesystem: [{ dest: "/a", source: "/p" }, { dest: "/w", source: "/c" }],
+    create_dirs: ["/x", "/y", "/z"],
+    egress: { allow: ["a:1", "b:1", "c:1"] },
+    authorization: {
+      grants: [{ actions: ["a"] }, { actions: ["b"] }],
+      denials: [{ actions: ["d"] }],
+    },
+    restart_policy: "always",
+  });
+});
+
+const word = fc.constantFrom("a", "b", "c", "__proto__");
+const words = fc.array(word, { maxLength: 3 });
+const template: fc.Arbitrary<Template> = fc.record({
+  description: word,
+  isolation: fc.constantFrom("" as const, "standard" as const, "none" as const),
+  command: words,
+  environment: fc.constantFrom("", "/nix/e"),
+  environment_variables: fc.dictionary(word, word),
+  prepend_variables: fc.dictionary(word, words),
+  filesystem: fc.uniqueArray(fc.record({ dest: word.map((w) => `/${w}`), source: word }), {
+    selector: (mount) => mount.dest,
+  }),
+  create_dirs: words,
+  required_services: words,
+  default_payload: fc.dictionary(word, fc.nat()),
+  egress: fc.record({ allow: words }),
+  authorization: fc.record({
+    grants: fc.array(fc.record({ actions: words })),
+    denials: fc.array(fc.record({ actions: words })),
+  }, { requiredKeys: [] }),
+  restart_policy: fc.constantFrom("always" as const, "never" as const),
+}, { requiredKeys: [] });
+
+Deno.test("mergeTemplates() is associative when three are merged", () => {
+  fc.assert(
+    fc.property(template, template, template, (a, b, c) => {
+      assert.equal(
+        canonicalJson(mergeTemplates(mergeTemplates(a, b), c)),
+        canonicalJson(mergeTemplates(a, mergeTemplates(b, c))),
+      );
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+Deno.test("mergeTemplates() loses no entry of the parent when the child adds its own", () => {
+  fc.assert(fc.property(template, template, (parent, child) => {
+    const merged = mergeTemplates(parent, child);
+    const has = (list: unknown[] | undefined, items: unknown[] | undefined) => {
+      const texts = new Set((list ?? []).map((item) => canonicalJson(item)));
+      for (const item of items ?? []) assert.ok(texts.has(canonicalJson(item)));
+      assert.equal(texts.size, list?.length ?? 0, "each once");
+    };
+    for (const side of [parent, child]) {
+      has(merged.create_dirs, side.create_dirs);
+      has(merged.required_services, side.required_services);
+      has(merged.egress?.allow, side.egress?.allow);
+      has(merged.authorization?.grants, side.authorization?.grants);
+      has(merged.authorization?.denials, side.authorization?.denials);
+      const dests = merged.filesystem?.map((mount) => mount.dest);
+      has(dests, side.filesystem?.map((mount) => mount.dest));
+      has(
+        Object.keys(merged.environment_variables ?? {}),
+        Object.keys(side.environment_variables ?? {}),
+      );
+    }
+  }));
+});
+
+Deno.test("templateDigest() changes when anything in the template does", async () => {
+  const digest = await templateDigest({ command: ["a"] });
+  assert.match(digest, /^[0-9a-f]{64}$/);
+  assert.equal(await templateDigest(JSON.parse('{"command":["a"]}')), digest);
+  assert.notEqual(await templateDigest({ command: ["b"] }), digest);
+  assert.notEqual(await templateDigest({ command: ["a"], authorization: {} }), digest);
+});
+
+Deno.test("expandVariables() looks at nothing but its variables when a name is unknown", () => {
+  assert.equal(expandVariables("a${X}b${X}$Y", { X: "${X}" }, "t"), "a${X}b${X}$Y");
+  assert.throws(() => expandVariables("${HOME}", {}, "t"), codeIs("unknown-variable"));
+  assert.throws(() => expandVariables("${toString}", {}, "t"), codeIs("bad-variable"));
+  assert.throws(() => expandVariables("${__PROTO__}", {}, "t"), codeIs("unknown-variable"));
+  for (const bad of ["${", "${}", "${a}", "${A-B}", "${A"]) {
+    assert.throws(() => expandVariables(bad, { A: "" }, "t"), codeIs("bad-variable"), bad);
+  }
+});
+
+Deno.test("instantiate() expands and overrides when the built-in scribe is assigned", async () => {
+  const scribe = await resolveTemplate("bureau/template:scribe", book({ ...builtinTemplates }));
+  const variables = {
+    AGENT_DIR: "/srv/agents/scribe",
+    WORKSPACE: "/srv/workspaces/x",
+    TIMESTAMP_URL: "https://127.0.0.1:8443/tsa",
+    TIMESTAMP_HOST: "127.0.0.1:8443",
+  };
+  const spec = instantiate(scribe, {
+    variables: { ...variables, HOMESERVER_HOST: "evil:1" },
+    payload: { document: "README.md" },
+    extra_environment_variables: { HOME: "/scratch", WHO: "${WORKSPACE}" },
+    egress: { allow: ["extra.example:443"] },
+  }, { HOMESERVER_HOST: "127.0.0.1:6167" });
+  assert.deepEqual(spec, {
+    isolation: "standard",
+    command: ["/opt/agent/scribe"],
+    environment: null,
+    environment_variables: {
+      HOME: "/scratch",
+      LANG: "C.UTF-8",
+      PATH: "/usr/local/bin:/usr/bin:/bin",
+      BUREAU_PROXY_SOCKET: "/run/bureau/proxy.sock",
+      WHO: "/srv/workspaces/x",
+    },
+    prepend_variables: {},
+    filesystem: [
+      { dest: "/tmp", type: "tmpfs", options: "size=67108864" },
+      { source: "/srv/agents/scribe", dest: "/opt/agent", mode: "ro" },
+      { source: "/srv/workspaces/x", dest: "/workspace", mode: "ro" },
+      { dest: "/scratch", type: "tmpfs", options: "size=67108864" },
+    ],
+    resources: {},
+    create_dirs: ["/workspace"],
+    roles: {},
+    required_credentials: ["TIMESTAMP_API_KEY"],
+    required_services: [],
+    payload: { document: "README.md" },
+    proxy_services: {
+      timestamp: {
+        upstream: "https://127.0.0.1:8443/tsa",
+        inject_headers: { "X-Api-Key": "TIMESTAMP_API_KEY" },
+      },
+    },
+    egress: { allow: ["127.0.0.1:6167", "127.0.0.1:8443", "extra.example:443"] },
+    authorization: {
+      grants: [
+        { actions: ["matrix/read", "matrix/send/m.room.message"] },
+        { actions: ["http/timestamp", "matrix/state/m.bureau.report"] },
+      ],
+    },
+    restart_policy: "always",
+  });
+  assert.throws(() => instantiate(scribe, { variables }), codeIs("unknown-variable"));
+});
+
+Deno.test("instantiate() refuses when the template can't run as it stands", () => {
+  assert.throws(() => instantiate({}, {}), codeIs("no-command"));
+  assert.throws(
+    () => instantiate({ command: ["a"] }, { command_override: [] }),
+    codeIs("no-command"),
+  );
+  assert.throws(() => instantiate({ command: ["a"], inherits: ["r:b"] }, {}), codeIs("unresolved"));
+  assert.throws(
+    () => instantiate({ command: ["a"] }, { variables: { A: "\0" } }),
+    codeIs("bad-variable"),
+  );
+  assert.deepEqual(instantiate({ command: ["a"] }, { command_override: ["b"] }).command, ["b"]);
+});
+
+Deno.test("validateTemplate() passes every built-in, and their schema keeps them whole", async () => {
+  for (const [name, built] of Object.entries(builtinTemplates)) {
+    assert.deepEqual(validateTemplate(built), [], name);
+    assert.deepEqual(Template.parse(built), built);
+    await templateDigest(
+      await resolveTemplate(`bureau/template:${name}`, book({ ...builtinTemplates })),
+    );
+  }
+});
+
+Deno.test("validateTemplate() finds each fault when a template has one", () => {
+  const good: Template = { description: "d", command: ["a"] };
+  const faults: [Template, string][] = [
+    [{ command: ["a"] }, "description"],
+    [{ description: "d" }, "command"],
+    [{ ...good, inherits: ["x"] }, "inherits[0]"],
+    [{ ...good, filesystem: [{ dest: "a", source: "/a" }] }, "filesystem[0].dest"],
+    [{ ...good, filesystem: [{ dest: "/a/../b", source: "/a" }] }, "filesystem[0].dest"],
+    [{ ...good, filesystem: [{ dest: "/a" }] }, "filesystem[0].source"],
+    [{ ...good, filesystem: [{ dest: "/a", source: "/${X}/../b" }] }, "filesystem[0].source"],
+    [
+      { ...good, filesystem: [{ dest: "/a", type: "tmpfs", source: "/a" }] },
+      "filesystem[0].source",
+    ],
+    [
+      { ...good, filesystem: [{ dest: "/a", type: "tmpfs", options: "size=1G" }] },
+      "filesystem[0].options",
+    ],
+    [
+      { ...good, filesystem: [{ dest: "/a", source: "/a" }, { dest: "/a/", source: "/b" }] },
+      "filesystem[1].dest",
+    ],
+    [{ ...good, resources: { pids_limit: -1 } }, "resources.pids_limit"],
+    [{ ...good, resources: { cpu_shares: 0.5 } }, "resources.cpu_shares"],
+    [{ ...good, create_dirs: ["a"] }, "create_dirs[0]"],
+    [{ ...good, prepend_variables: { PATH: ["/a:/b"] } }, "prepend_variables.PATH"],
+    [{ ...good, environment_variables: { "A=B": "" } }, "environment_variables.A=B"],
+    [{ ...good, environment_variables: { A: "${b}" } }, "environment_variables.A"],
+    [{ ...good, roles: { r: [] } }, "roles.r"],
+    [{ ...good, proxy_services: { "a/b": { upstream: "https://x" } } }, "proxy_services.a/b"],
+    [{ ...good, proxy_services: { a: { upstream: "ftp://x" } } }, "proxy_services.a.upstream"],
+    [
+      {
+        ...good,
+        proxy_services: { a: { upstream: "https://x", inject_headers: { "A: b": "c" } } },
+      },
+      "proxy_services.a.inject_headers",
+    ],
+    [{ ...good, egress: { allow: ["example.com"] } }, "egress.allow[0]"],
+    [{ ...good, egress: { allow: ["https://example.com:443"] } }, "egress.allow[0]"],
+    [{ ...good, authorization: { grants: [{ actions: ["a**"] }] } }, "authorization"],
+    [{ ...good, default_payload: { a: 0.5 } }, ""],
+  ];
+  assert.deepEqual(validateTemplate(good), []);
+  for (const [faulty, field] of faults) {
+    const fields = validateTemplate(faulty).map((problem) => problem.field);
+    assert.ok(fields.includes(field), `${field}: ${JSON.stringify(fields)}`);
+  }
+});
