@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** One principal's proxy: in its cell, without a network, with three Unix sockets and one principal's secrets. */
+import { createLogger } from "../lib/log.ts";
+import { announceReady, failStart, readBootstrap } from "../lib/provision/mod.ts";
+import { parseBootstrap, startProxy } from "../proxy/mod.ts";
+
+const log = createLogger("proxy");
+
+try {
+  const bootstrap = await readBootstrap(parseBootstrap);
+  const proxy = await startProxy(bootstrap, {
+    sockets: {
+      agent: "/run/bureau/agent/proxy.sock",
+      admin: "/run/bureau/admin/admin.sock",
+      egress: "/run/bureau/egress/egress.sock",
+    },
+  });
+  Deno.addSignalListener("SIGTERM", () => proxy.stop().finally(() => Deno.exit(0)));
+  announceReady();
+  log.info("serving", { principal: bootstrap.principal });
+} catch (error) {
+  failStart(error);
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Serves `admin.sock`, the daemon's line: `proxyAdminApi` in `api.ts`. No credential crosses it. */
+import { parsePolicy } from "./bootstrap.ts";
+import { badRequest, errorResponse, ProxyError } from "./errors.ts";
+import { readJsonObject } from "./json.ts";
+import { splitUrl } from "./path.ts";
+import type { ProxyState } from "./state.ts";
+
+/** A policy of many thousand grants still fits. */
+const MAX_POLICY_BYTES = 1024 * 1024;
+
+/** @param closing ends the watch streams, so that the daemon hears of the end at once */
+export function createAdminHandler(
+  state: ProxyState,
+  closing: AbortSignal,
+): (request: Request) => Promise<Response> {
+  const routes: Record<string, (request: Request) => Response | Promise<Response>> = {
+    "GET /health": () => Response.json({ status: state.draining ? "draining" : "ok" }),
+    "GET /v1/stats": () => Response.json(state.stats()),
+    "PUT /v1/grants": async (request) => {
+      const json = await readJsonObject(request, MAX_POLICY_BYTES);
+      try {
+        // Parsed whole before it is used: a policy half understood would be neither old nor new.
+        state.policy = parsePolicy(json);
+      } catch (thrown) {
+        throw badRequest(thrown instanceof Error ? thrown.message : "it is no policy");
+      }
+      return Response.json({ count: state.policy.grants.length });
+    },
+    "POST /v1/drain": () => {
+      state.draining = true;
+      return Response.json({ active: state.active });
+    },
+    "GET /v1/watch": () => watch(closing),
+  };
+  return async (request) => {
+    try {
+      const { path } = splitUrl(request.url);
+      const handler = routes[`${request.method} ${path}`];
+      if (handler !== undefined) return await handler(request);
+      const known = Object.keys(routes).filter((route) => route.endsWith(` ${path}`));
+      throw known.length === 0
+        ? new ProxyError("not-found", "Cannot find the endpoint", { status: 404 })
+        : new ProxyError(
+          "method-not-allowed",
+          `Cannot ${request.method} "${path}": it takes ${known[0]!.split(" ")[0]}`,
+          { status: 405 },
+        );
+    } catch (thrown) {
+      return errorResponse(thrown);
+    }
+  };
+}
+
+function watch(closing: AbortSignal): Response {
+  let onClosing: () => void;
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      // A first comment flushes the headers, so that the daemon knows it is connected.
+      controller.enqueue(new TextEncoder().encode(":\n\n"));
+      onClosing = () => controller.close();
+      if (closing.aborted) onClosing();
+      else closing.addEventListener("abort", onClosing, { once: true });
+    },
+    cancel() {
+      closing.removeEventListener("abort", onClosing);
+    },
+  });
+  return new Response(body, {
+    headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
+  });
+}

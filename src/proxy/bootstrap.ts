@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Reads the two documents a proxy is given, by hand: a schema library would cost every agent's proxy 9 MB.
+ * Messages name fields, never values.
+ */
+import type { Denial, Grant, ProxyPolicy } from "../lib/schema/events.ts";
+import type { BoundService, ProxyBootstrap } from "./api.ts";
+
+/** Carries issues in the form that `readBootstrap` reports: path and rule, no value. */
+class ShapeError extends Error {
+  readonly issues: readonly { path: string[]; message: string }[];
+  constructor(path: string, message: string) {
+    super(`${path}: ${message}`);
+    this.issues = [{ path: [path], message }];
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function object(value: unknown, path: string): Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ShapeError(path, "must be an object");
+  }
+  return value as Fields;
+}
+
+function text(value: unknown, path: string): string {
+  if (typeof value !== "string" || value === "") {
+    throw new ShapeError(path, "must be a non-empty string");
+  }
+  return value;
+}
+
+function list<T>(value: unknown, path: string, each: (item: unknown, path: string) => T): T[] {
+  if (!Array.isArray(value)) throw new ShapeError(path, "must be an array");
+  return value.map((item, index) => each(item, `${path}[${index}]`));
+}
+
+function optional<T>(value: unknown, read: (value: unknown) => T): T | undefined {
+  return value === undefined ? undefined : read(value);
+}
+
+/** Leaves `undefined` fields out, as `exactOptionalPropertyTypes` wants them. */
+function compact<T extends object>(fields: { [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as T;
+}
+
+function grant(value: unknown, path: string): Grant {
+  const given = object(value, path);
+  const word = (name: string) =>
+    optional(given[name], (found) => {
+      if (typeof found !== "string") throw new ShapeError(`${path}.${name}`, "must be a string");
+      return found;
+    });
+  return compact<Grant>({
+    actions: list(given["actions"], `${path}.actions`, text),
+    targets: optional(given["targets"], (found) => list(found, `${path}.targets`, text)),
+    expires_at: word("expires_at"),
+    ticket: word("ticket"),
+    granted_by: word("granted_by"),
+    granted_at: word("granted_at"),
+    source: word("source"),
+  });
+}
+
+function denial(value: unknown, path: string): Denial {
+  const given = object(value, path);
+  return compact<Denial>({
+    actions: list(given["actions"], `${path}.actions`, text),
+    targets: optional(given["targets"], (found) => list(found, `${path}.targets`, text)),
+    source: optional(given["source"], (found) => text(found, `${path}.source`)),
+  });
+}
+
+/** @throws when a field is missing or of another type: a policy that was not understood is not used */
+export function parsePolicy(json: unknown): ProxyPolicy {
+  const given = object(json, "(root)");
+  return {
+    grants: list(given["grants"], "grants", grant),
+    denials: list(given["denials"], "denials", denial),
+  };
+}
+
+const SERVICE_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const VALUE = /^[\x20-\x7e\x80-\xff]+$/;
+
+function service(value: unknown, path: string): BoundService {
+  const given = object(value, path);
+  const inject = object(given["inject_headers"], `${path}.inject_headers`);
+  const headers: Record<string, string> = {};
+  for (const [name, secret] of Object.entries(inject)) {
+    if (!TOKEN.test(name)) throw new ShapeError(`${path}.inject_headers`, "has a bad header name");
+    // A line break inside a value would write further headers.
+    if (!VALUE.test(text(secret, `${path}.inject_headers.${name}`))) {
+      throw new ShapeError(`${path}.inject_headers.${name}`, "is no header value");
+    }
+    headers[name] = secret as string;
+  }
+  return compact<BoundService>({
+    upstream: text(given["upstream"], `${path}.upstream`),
+    inject_headers: headers,
+    strip_headers: list(given["strip_headers"] ?? [], `${path}.strip_headers`, text),
+    ca: optional(given["ca"], (found) => text(found, `${path}.ca`)),
+  });
+}
+
+/** @throws with `issues` that name the field, for `readBootstrap` */
+export function parseBootstrap(json: unknown): ProxyBootstrap {
+  const given = object(json, "(root)");
+  if (given["version"] !== 1) throw new ShapeError("version", "must be 1");
+  const services: Record<string, BoundService> = {};
+  for (const [name, value] of Object.entries(object(given["services"], "services"))) {
+    if (!SERVICE_NAME.test(name)) throw new ShapeError("services", "has a bad service name");
+    services[name] = service(value, `services.${name}`);
+  }
+  const matrix = given["matrix"] === null ? null : object(given["matrix"], "matrix");
+  if (matrix !== null && !VALUE.test(text(matrix["access_token"], "matrix.access_token"))) {
+    throw new ShapeError("matrix.access_token", "is no header value");
+  }
+  return {
+    version: 1,
+    principal: text(given["principal"], "principal"),
+    server_name: text(given["server_name"], "server_name"),
+    fleet: text(given["fleet"], "fleet"),
+    machine: text(given["machine"], "machine"),
+    room: given["room"] === null ? null : text(given["room"], "room"),
+    matrix: matrix === null ? null : {
+      homeserver_url: text(matrix["homeserver_url"], "matrix.homeserver_url"),
+      user_id: text(matrix["user_id"], "matrix.user_id"),
+      access_token: text(matrix["access_token"], "matrix.access_token"),
+    },
+    services,
+    ...parsePolicy(given),
+  };
+}

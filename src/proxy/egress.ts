@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The only way out of a proxy: `CONNECT host:port` on the daemon's egress socket. The gate decides,
+ * resolves and connects; the proxy has no network of its own.
+ */
+import { messageOf } from "../lib/errors.ts";
+import { ProxyError } from "./errors.ts";
+import { headEnd, latin1, parseHead } from "./http1/head.ts";
+import { startTls } from "./tls_wire.ts";
+import { PlainWire, type Wire } from "./wire.ts";
+
+/** Gate and TLS handshake together may take this long: 20 s. */
+const CONNECT_DEADLINE_MS = 20_000;
+/** Largest answer of the gate to a CONNECT. */
+const MAX_ANSWER_BYTES = 16 * 1024;
+
+export interface Destination {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+  readonly isAddress: boolean;
+  readonly ca: string | undefined;
+}
+
+/** `host:port` as CONNECT and Host headers write it. */
+export function authority({ host, port }: { host: string; port: number }): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * @param signal ends the attempt; also the deadline's
+ * @throws {ProxyError} `egress-unavailable` (the daemon is away), the gate's own refusal, or `tls-failed`
+ */
+export async function openWire(
+  egressSocket: string,
+  to: Destination,
+  signal: AbortSignal,
+): Promise<Wire> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_DEADLINE_MS)]);
+  return to.tls ? await openTls(egressSocket, to, limit) : await openPlain(egressSocket, to, limit);
+}
+
+async function openPlain(
+  egressSocket: string,
+  to: Destination,
+  signal: AbortSignal,
+): Promise<Wire> {
+  let connection: Deno.Conn;
+  try {
+    connection = await Deno.connect({ transport: "unix", path: egressSocket });
+  } catch (thrown) {
+    throw gateAway(thrown);
+  }
+  const wire = new PlainWire(connection);
+  const onAbort = () => wire.close();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await wire.write(connectLine(to));
+    const answer = new GateAnswer(to);
+    while (true) {
+      const bytes = await wire.read();
+      if (bytes === null) throw answer.cutShort();
+      if (answer.push(bytes)) return wire;
+    }
+  } catch (thrown) {
+    wire.close();
+    if (signal.aborted && !(thrown instanceof ProxyError)) throw tooLate(to);
+    throw thrown instanceof ProxyError ? thrown : gateAway(thrown);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+async function openTls(egressSocket: string, to: Destination, signal: AbortSignal): Promise<Wire> {
+  const net = await import("node:net");
+  const socket = net.connect({ path: egressSocket });
+  await new Promise<void>((resolve, reject) => {
+    const answer = new GateAnswer(to);
+    const finish = (error: unknown) => {
+      signal.removeEventListener("abort", onAbort);
+      socket.removeAllListeners();
+      if (error === undefined) return resolve();
+      // A late failure of a socket that was given up must not become an uncaught error.
+      socket.on("error", () => {});
+      socket.destroy();
+      reject(error);
+    };
+    const onAbort = () => finish(tooLate(to));
+    signal.addEventListener("abort", onAbort, { once: true });
+    socket.once("connect", () => socket.write(connectLine(to)));
+    socket.once("error", (error: Error) => finish(gateAway(error)));
+    socket.once("close", () => finish(answer.cutShort()));
+    socket.on("data", (bytes: Uint8Array) => {
+      try {
+        if (answer.push(bytes)) finish(undefined);
+      } catch (thrown) {
+        finish(thrown);
+      }
+    });
+    if (signal.aborted) onAbort();
+  });
+  return await startTls(socket, to, signal);
+}
+
+function connectLine(to: Destination): Uint8Array {
+  const target = authority(to);
+  return new TextEncoder().encode(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
+}
+
+function gateAway(cause: unknown): ProxyError {
+  return new ProxyError(
+    "egress-unavailable",
+    `Cannot reach the egress gate: ${messageOf(cause)}`,
+    { status: 503, hint: "the daemon is starting or away; the request can be repeated", cause },
+  );
+}
+
+function tooLate(to: Destination): ProxyError {
+  return new ProxyError(
+    "upstream-timeout",
+    `Cannot connect to "${authority(to)}": no answer in time`,
+    { status: 504 },
+  );
+}
+
+/** Collects what the gate says until it is an answer. */
+class GateAnswer {
+  readonly #to: Destination;
+  #bytes = new Uint8Array(0);
+
+  constructor(to: Destination) {
+    this.#to = to;
+  }
+
+  /** @returns true when the tunnel stands. @throws {ProxyError} when the gate refused or broke protocol */
+  push(more: Uint8Array): boolean {
+    const joined = new Uint8Array(this.#bytes.length + more.length);
+    joined.set(this.#bytes);
+    joined.set(more, this.#bytes.length);
+    this.#bytes = joined;
+    const end = headEnd(this.#bytes, 0);
+    if (end === -1) {
+      if (this.#bytes.length > MAX_ANSWER_BYTES) throw this.#nonsense();
+      return false;
+    }
+    const head = parseHead(latin1(this.#bytes.subarray(0, end - 4)));
+    if (head.status === 200) {
+      // Nobody speaks before the client in HTTP or TLS: early bytes belong to no exchange.
+      if (this.#bytes.length !== end) throw this.#nonsense();
+      return true;
+    }
+    const length = Number(head.headers.find(([name]) => name === "content-length")?.[1] ?? 0);
+    if (!(length <= MAX_ANSWER_BYTES)) throw this.#nonsense();
+    if (this.#bytes.length - end < length) return false;
+    throw this.#refusal(head.status, this.#bytes.subarray(end, end + length));
+  }
+
+  cutShort(): ProxyError {
+    return new ProxyError(
+      "egress-unavailable",
+      `Cannot connect to "${authority(this.#to)}": the egress gate closed the connection`,
+      { status: 503, hint: "the daemon may be restarting; the request can be repeated" },
+    );
+  }
+
+  #nonsense(): ProxyError {
+    return new ProxyError(
+      "egress-protocol",
+      `Cannot connect to "${authority(this.#to)}": the egress gate gave no HTTP answer`,
+      { status: 502 },
+    );
+  }
+
+  /** A refusal by policy is the caller's 403; everything else is a gateway's 502. */
+  #refusal(status: number, body: Uint8Array): ProxyError {
+    let error: Record<string, unknown> = {};
+    try {
+      error = JSON.parse(new TextDecoder().decode(body))?.error ?? {};
+    } catch {
+      // Without a readable body the status alone has to do.
+    }
+    const text = (name: string) => {
+      const value = error[name];
+      return typeof value === "string" && value !== "" ? value : undefined;
+    };
+    const hint = text("hint");
+    return new ProxyError(
+      text("code") ?? (status === 403 ? "egress-refused" : "upstream-unreachable"),
+      text("message") ??
+        `Cannot connect to "${authority(this.#to)}": the egress gate answered ${status}`,
+      { status: status === 403 ? 403 : 502, ...(hint === undefined ? {} : { hint }) },
+    );
+  }
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { BureauError } from "../lib/errors.ts";
+
+/** Every refusal and failure of a proxy. Its text is written here, never copied from a credential. */
+export class ProxyError extends BureauError {
+  override readonly name = "ProxyError";
+}
+
+/**
+ * The response for anything thrown while serving. What is not a `BureauError` was not foreseen: its
+ * text stays inside, because it might quote what it failed on (a header, a token).
+ */
+export function errorResponse(thrown: unknown): Response {
+  const error = thrown instanceof BureauError
+    ? thrown
+    : new ProxyError("internal", "Cannot serve the request: the proxy met an unforeseen fault");
+  const headers: Record<string, string> = error.status === 429 || error.status === 503
+    ? { "retry-after": "1" }
+    : {};
+  return Response.json(error.toBody(), { status: error.status, headers });
+}
+
+export function badRequest(why: string, hint?: string): ProxyError {
+  return new ProxyError("bad-request", `Cannot read the request: ${why}`, {
+    status: 400,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `/http/<service>/…`: the agent's request with the service's credentials, streamed both ways. */
+import type { BoundService } from "./api.ts";
+import { parseUpstream } from "./destination.ts";
+import { badRequest, ProxyError } from "./errors.ts";
+import { HeaderPolicy } from "./headers.ts";
+import { normalisePath } from "./path.ts";
+import { Upstream, type UpstreamOptions } from "./upstream.ts";
+
+/** TRACE would send the injected credentials back; CONNECT would open a tunnel past this proxy. */
+const REFUSED_METHODS = new Set(["TRACE", "TRACK", "CONNECT"]);
+const METHOD = /^[A-Z][A-Z_-]{0,31}$/;
+
+export type UpstreamEnvironment = Omit<UpstreamOptions, "destination">;
+
+export class ServiceForwarder {
+  readonly upstream: Upstream;
+  readonly #base: string;
+  readonly #headers: HeaderPolicy;
+
+  /** @throws {ProxyError} when the service's upstream is not one that a credential may go to */
+  constructor(service: BoundService, environment: UpstreamEnvironment) {
+    const { destination, base } = parseUpstream(service.upstream, service.ca);
+    this.#base = base;
+    this.#headers = new HeaderPolicy(service.inject_headers, service.strip_headers);
+    this.upstream = new Upstream({ ...environment, destination });
+  }
+
+  /**
+   * @param path what follows `/http/<service>`, as received
+   * @param query with its question mark, or empty
+   */
+  async forward(request: Request, path: string, query: string): Promise<Response> {
+    const { method } = request;
+    if (!METHOD.test(method) || REFUSED_METHODS.has(method)) {
+      throw new ProxyError("method-not-allowed", `Cannot forward a ${method} request`, {
+        status: 405,
+      });
+    }
+    const target = this.#base + normalisePath(path) + query;
+    const { body, length } = requestBody(request);
+    const response = await this.upstream.exchange({
+      method,
+      target,
+      headers: this.#headers.toUpstream(request.headers),
+      body,
+      length,
+    }, request.signal);
+    const { head } = response;
+    const headers = this.#headers.toCaller(head.headers);
+    const bodiless = head.status === 204 || head.status === 304;
+    if (method === "HEAD" || response.body instanceof ReadableStream) {
+      // The length is the upstream's word, but the caller needs it: for HEAD it is the answer.
+      const said = head.headers.find(([name]) => name === "content-length");
+      if (said !== undefined && !bodiless) headers.push(["content-length", said[1]]);
+    }
+    return new Response(bodiless || method === "HEAD" ? null : response.body, {
+      status: head.status,
+      headers,
+    });
+  }
+}
+
+/** The caller's body as it is to be sent. @throws {ProxyError} on a body that cannot be forwarded */
+function requestBody(
+  request: Request,
+): { body: ReadableStream<Uint8Array> | null; length: number | null } {
+  const said = request.headers.get("content-length");
+  const chunked = request.headers.has("transfer-encoding");
+  if (said !== null && !/^\d{1,15}$/.test(said)) {
+    throw badRequest("its Content-Length is no number");
+  }
+  if (!chunked && (said === null || said === "0")) return { body: null, length: null };
+  if (request.body === null) {
+    // Deno hands over no body for these; dropping it silently would change what was asked.
+    throw badRequest(
+      `a ${request.method} request cannot carry a body here`,
+      "use POST, or put it in the query",
+    );
+  }
+  return { body: request.body, length: chunked ? null : Number(said) };
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Puts one principal's proxy together and serves it until it is told to stop. */
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { createAdminHandler } from "./admin.ts";
+import { createAgentInterface } from "./agent.ts";
+import type { ProxyBootstrap } from "./api.ts";
+import { errorResponse } from "./errors.ts";
+import { ProxyState } from "./state.ts";
+
+/** Without a byte in either direction for 10 minutes, an exchange is given up. Never by total time (W-23). */
+const IDLE_TIMEOUT_MS = 600_000;
+const SWEEP_MS = 5_000;
+/** How long a polite stop waits for open requests. */
+const DRAIN_MS = 3_000;
+
+export interface ProxySockets {
+  readonly agent: string;
+  readonly admin: string;
+  readonly egress: string;
+}
+
+export interface ProxyOptions {
+  readonly sockets: ProxySockets;
+  readonly clock?: Clock;
+  readonly idleTimeoutMs?: number;
+  readonly maxActive?: number;
+  readonly sweepMs?: number;
+}
+
+export interface RunningProxy {
+  readonly state: ProxyState;
+  /** Refuses new requests, waits a little for open ones, closes everything. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** @throws when a socket cannot be made or an upstream cannot be used */
+export async function startProxy(
+  bootstrap: ProxyBootstrap,
+  options: ProxyOptions,
+): Promise<RunningProxy> {
+  const clock = options.clock ?? systemClock;
+  const state = new ProxyState(bootstrap, clock, options.maxActive);
+  const agent = createAgentInterface(state, {
+    egressSocket: options.sockets.egress,
+    now: () => clock.now(),
+    counters: state.counters,
+    idleTimeoutMs: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+  });
+  const closing = new AbortController();
+  const admin = await listen(options.sockets.admin, createAdminHandler(state, closing.signal));
+  let agentServer: Deno.HttpServer;
+  try {
+    agentServer = await listen(options.sockets.agent, agent.handle);
+  } catch (thrown) {
+    await admin.shutdown();
+    throw thrown;
+  }
+  const sweep = setInterval(
+    () => agent.upstreams.forEach((upstream) => upstream.sweep()),
+    options.sweepMs ?? SWEEP_MS,
+  );
+  let stopping: Promise<void> | undefined;
+  const stop = async () => {
+    state.draining = true;
+    // Idle keep-alive connections of callers end here; open requests get their time.
+    const drained = agentServer.shutdown();
+    const enough = new AbortController();
+    await Promise.race([drained, clock.sleep(DRAIN_MS, enough.signal).catch(() => {})]);
+    enough.abort();
+    clearInterval(sweep);
+    for (const upstream of agent.upstreams) upstream.close();
+    closing.abort();
+    await Promise.all([drained, admin.shutdown()]);
+  };
+  return { state, stop: () => stopping ??= stop() };
+}
+
+/** The socket's directory keeps strangers out until its own mode does. */
+async function listen(
+  path: string,
+  handler: (
+    request: Request,
+    info: Deno.ServeHandlerInfo<Deno.UnixAddr>,
+  ) => Promise<Response>,
+): Promise<Deno.HttpServer> {
+  try {
+    // Left behind by a killed predecessor: each socket has one owner.
+    await Deno.remove(path);
+  } catch (thrown) {
+    if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
+  }
+  const server = Deno.serve({ path, onListen() {}, onError: errorResponse }, handler);
+  await Deno.chmod(path, 0o660);
+  return server;
+}

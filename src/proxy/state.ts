@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What one proxy knows while it runs: who it speaks for, what that one may do, and its counters. */
+import { checkSelf } from "../lib/authorization/self.ts";
+import type { ProxyPolicy } from "../lib/schema/events.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { ProxyBootstrap, ProxyStats } from "./api.ts";
+import { ProxyError } from "./errors.ts";
+
+/** Requests of one principal that may be open at once, long polls and streams included. */
+export const DEFAULT_MAX_ACTIVE = 256;
+
+export class ProxyState {
+  readonly bootstrap: ProxyBootstrap;
+  readonly counters = { bytesIn: 0, bytesOut: 0 };
+  policy: ProxyPolicy;
+  draining = false;
+  active = 0;
+  readonly #clock: Clock;
+  readonly #maxActive: number;
+  #requests = 0;
+  #refused = 0;
+  #upstreamErrors = 0;
+
+  constructor(bootstrap: ProxyBootstrap, clock: Clock, maxActive = DEFAULT_MAX_ACTIVE) {
+    this.bootstrap = bootstrap;
+    this.policy = { grants: bootstrap.grants, denials: bootstrap.denials };
+    this.#clock = clock;
+    this.#maxActive = maxActive;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /**
+   * Counts a request in, until `completed` settles: that is when the last byte of its response left or
+   * the caller did.
+   *
+   * @throws {ProxyError} `draining`, 503, or `too-many-requests`, 429
+   */
+  admit(completed: Promise<void>): void {
+    this.#requests++;
+    if (this.draining) {
+      throw new ProxyError("draining", "Cannot take the request: the proxy is shutting down", {
+        status: 503,
+        hint: "the agent's proxy is replaced; repeat the request",
+      });
+    }
+    if (this.active >= this.#maxActive) {
+      throw new ProxyError(
+        "too-many-requests",
+        `Cannot take the request: ${this.#maxActive} of this principal are open already`,
+        { status: 429, hint: "wait for one of them to end" },
+      );
+    }
+    this.active++;
+    const leave = () => {
+      this.active--;
+    };
+    completed.then(leave, leave);
+  }
+
+  /**
+   * Every call asks again: grants run out, and the daemon replaces them.
+   *
+   * @throws {ProxyError} `forbidden`, 403, naming the action and the rule
+   */
+  require(action: string): void {
+    const decision = checkSelf(this.policy, action, this.now());
+    if (decision.allowed) return;
+    throw new ProxyError(
+      "forbidden",
+      `Cannot do "${action}" as "${this.bootstrap.principal}": ${decision.reason}`,
+      {
+        status: 403,
+        hint: decision.reason === "explicit denial"
+          ? "an operator denied this action in the assignment, the template or the room's policy"
+          : `an operator can grant "${action}" in the assignment or its template`,
+      },
+    );
+  }
+
+  /** Counts how a request failed. */
+  note(error: unknown): void {
+    if (!(error instanceof ProxyError)) return;
+    if (error.status === 403 || error.status === 429) this.#refused++;
+    else if (error.status >= 502) this.#upstreamErrors++;
+  }
+
+  stats(): ProxyStats {
+    return {
+      requests: this.#requests,
+      active: this.active,
+      upstream_errors: this.#upstreamErrors,
+      refused: this.#refused,
+      bytes_in: this.counters.bytesIn,
+      bytes_out: this.counters.bytesOut,
+      draining: this.draining,
+    };
+  }
+}
