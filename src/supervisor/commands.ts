@@ -69,6 +69,9 @@ export class Commands {
       DENO_DIR: `${this.#paths.runtime}/none-${role}`,
       DENO_NO_UPDATE_CHECK: "1",
       NO_COLOR: "1",
+      ...(this.#options.auditDir === null
+        ? {}
+        : { DENO_AUDIT_PERMISSIONS: `${this.#options.auditDir}/${role}.jsonl` }),
     };
   }
 

@@ -22,6 +22,8 @@ export interface UpOptions {
   readonly authority: HostPort;
   readonly agent: boolean;
   readonly mode: "foreground" | "detach" | "background" | "down";
+  /** Each process appends the permissions it used to `<dir>/<role>.jsonl` (Deno's audit log). */
+  readonly auditDir: string | null;
   readonly help: boolean;
 }
 
@@ -40,6 +42,7 @@ Starts Bureau on this machine: homeserver, launcher, daemon, and an example agen
   --no-agent                without the example agent
   --state-dir DIR           where state lives
   --run-dir DIR             where sockets live (a short path)
+  --audit-dir DIR           log every permission that a process uses, for comparing with its set
   --help                    this text
 `;
 
@@ -52,6 +55,7 @@ const WITH_VALUE = new Set([
   "--registration-token-file",
   "--listen",
   "--authority",
+  "--audit-dir",
 ]);
 const SWITCHES = new Set(["--detach", "--background", "--down", "--no-agent", "--help", "-h"]);
 
@@ -93,6 +97,9 @@ export function parseOptions(args: readonly string[]): UpOptions {
       : switches.has("--detach")
       ? "detach"
       : "foreground",
+    auditDir: values.has("--audit-dir")
+      ? absolute("--audit-dir", values.get("--audit-dir")!)
+      : null,
     help: switches.has("--help"),
   };
 }
