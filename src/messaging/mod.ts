@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Matrix as Bureau uses it: requests (`client`), accounts (`session`), the long poll (`sync`), state with senders (`states`). */
+export * from "./client.ts";
+export * from "./errors.ts";
+export { path } from "./request.ts";
+export type { Requester, RequesterOptions, RequestOptions } from "./request.ts";
+export * from "./session.ts";
+export * from "./states.ts";
+export * from "./sync.ts";
+export * from "./types.ts";
