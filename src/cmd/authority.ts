@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** The example's time-stamp authority: one HTTPS address and its own directory. */
-import { AuthorityBootstrap, startAuthority } from "../../agent/scribe/authority/mod.ts";
-import { createLogger } from "../lib/log.ts";
+/**
+ * The example's time-stamp authority. Listens on one address, keeps its keys in one directory; may not
+ * connect anywhere or run anything.
+ */
+import * as z from "zod/mini";
+import { AuthorityBootstrap } from "../../agent/scribe/authority/api.ts";
+import { startAuthority } from "../../agent/scribe/authority/authority.ts";
 import { announceReady, failStart, readBootstrap } from "../lib/provision/mod.ts";
 
-const log = createLogger("authority");
-
 try {
-  const bootstrap = await readBootstrap((json) => AuthorityBootstrap.parse(json));
-  const authority = await startAuthority(bootstrap);
-  Deno.addSignalListener("SIGTERM", () => authority.stop().finally(() => Deno.exit(0)));
-  announceReady({ url: authority.url });
-  log.info("serving", { url: authority.url });
-} catch (error) {
-  failStart(error);
+  const bootstrap = await readBootstrap((json) => z.parse(AuthorityBootstrap, json));
+  const { server, url } = await startAuthority(bootstrap);
+  Deno.addSignalListener("SIGTERM", () => server.shutdown());
+  announceReady({ url });
+  await server.finished;
+  Deno.exit(0);
+} catch (thrown) {
+  failStart(thrown);
 }
