@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * One principal's way out: a Unix socket on which its proxy asks for `CONNECT host:port`. The gate
+ * checks the policy, resolves the name once, and connects to the very address that it checked.
+ */
+import { messageOf } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import { parseAddress } from "./addresses.ts";
+import { type ConnectHead, MAX_HEAD_BYTES, parseConnectHead, type Target } from "./connect_line.ts";
+import { DestinationPolicy } from "./policy.ts";
+import { type Resolve, resolveHost } from "./resolve.ts";
+import { closeQuietly, copyBoth, isDisconnect, type Transferred, writeAll } from "./tunnel.ts";
+
+export interface GateOptions {
+  /** Full localpart, for the log. */
+  readonly principal: string;
+  readonly log: Logger;
+  readonly resolve?: Resolve;
+  /** How long a caller may take for its request line: 10 s. */
+  readonly headDeadlineMs?: number;
+  /** How long resolving and connecting may take together: 10 s. */
+  readonly connectDeadlineMs?: number;
+  /** Tunnels at once; further callers are answered 503. */
+  readonly maxTunnels?: number;
+}
+
+export interface GateCounters {
+  allowed: number;
+  refused: number;
+  bytes: number;
+}
+
+interface Refusal {
+  readonly status: 400 | 403 | 502 | 503;
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+interface Tunnel {
+  readonly target: Target;
+  readonly address: Uint8Array;
+  readonly upstream: Deno.TcpConn;
+}
+
+const REASONS = {
+  400: "Bad Request",
+  403: "Forbidden",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+} as const;
+
+export class EgressGate {
+  readonly #options: GateOptions;
+  readonly #counters: GateCounters = { allowed: 0, refused: 0, bytes: 0 };
+  readonly #running = new Map<Tunnel, Transferred>();
+  readonly #callers = new Set<Deno.UnixConn>();
+  #policy = new DestinationPolicy([]);
+  #listener: Deno.UnixListener | null = null;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+  }
+
+  get counters(): GateCounters {
+    let bytes = this.#counters.bytes;
+    for (const { up, down } of this.#running.values()) bytes += up + down;
+    return { ...this.#counters, bytes };
+  }
+
+  /** From now on; tunnels to what is no longer allowed are cut. */
+  setPolicy(allow: readonly string[]): void {
+    this.#policy = new DestinationPolicy(allow);
+    for (const text of this.#policy.malformed) {
+      this.#options.log.warn("egress entry matches nothing: not host:port", { entry: text });
+    }
+    for (const { target, address, upstream } of this.#running.keys()) {
+      if (this.#policy.match(target) !== null && this.#policy.refusal(target, address) === null) {
+        continue;
+      }
+      this.#options.log.info("egress cut: no longer allowed", { target: show(target) });
+      closeQuietly(upstream);
+    }
+  }
+
+  /**
+   * Listens on `path` (mode 0660), in place of a socket of an earlier life.
+   * @throws when the directory is not there
+   */
+  async listen(path: string): Promise<void> {
+    this.#listener?.close();
+    await Deno.remove(path).catch((thrown) => {
+      if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
+    });
+    const listener = Deno.listen({ transport: "unix", path });
+    this.#listener = listener;
+    await Deno.chmod(path, 0o660);
+    this.#accept(listener);
+  }
+
+  /** Stops listening and cuts every tunnel. */
+  close(): void {
+    if (this.#listener !== null) closeQuietly(this.#listener);
+    this.#listener = null;
+    for (const { upstream } of this.#running.keys()) closeQuietly(upstream);
+    for (const caller of this.#callers) closeQuietly(caller);
+  }
+
+  async #accept(listener: Deno.UnixListener): Promise<void> {
+    while (true) {
+      let caller: Deno.UnixConn;
+      try {
+        caller = await listener.accept();
+      } catch (thrown) {
+        if (this.#listener === listener) {
+          this.#options.log.error("egress gate stopped listening", { why: messageOf(thrown) });
+        }
+        return;
+      }
+      this.#callers.add(caller);
+      this.#serve(caller).catch((thrown) => {
+        if (!isDisconnect(thrown)) {
+          this.#options.log.warn("egress connection ended badly", { why: messageOf(thrown) });
+        }
+      }).finally(() => {
+        this.#callers.delete(caller);
+        closeQuietly(caller);
+      });
+    }
+  }
+
+  async #serve(caller: Deno.UnixConn): Promise<void> {
+    const read = await readHead(caller, this.#options.headDeadlineMs ?? 10_000);
+    // It left or dawdled: there is nobody to answer.
+    if (read === null) return;
+    if (read.head.state === "bad") {
+      const message = `Cannot read the request: ${read.head.why}`;
+      return await this.#refuse(caller, null, { status: 400, code: "egress-bad-request", message });
+    }
+    const { target } = read.head;
+    const opened = await this.#open(target);
+    if ("status" in opened) return await this.#refuse(caller, target, opened);
+    const transferred: Transferred = { up: 0, down: 0 };
+    this.#running.set(opened, transferred);
+    try {
+      this.#counters.allowed++;
+      await writeAll(caller, encoder.encode("HTTP/1.1 200 Connection established\r\n\r\n"));
+      await writeAll(opened.upstream, read.rest);
+      transferred.up += read.rest.length;
+      await copyBoth(caller, opened.upstream, transferred);
+    } finally {
+      closeQuietly(opened.upstream);
+      this.#running.delete(opened);
+      this.#counters.bytes += transferred.up + transferred.down;
+      this.#options.log.info("egress", {
+        verdict: "allowed",
+        target: show(target),
+        up: transferred.up,
+        down: transferred.down,
+      });
+    }
+  }
+
+  async #open(target: Target): Promise<Tunnel | Refusal> {
+    const where = show(target);
+    if (this.#policy.match(target) === null) {
+      return {
+        status: 403,
+        code: "egress-refused",
+        message: `Cannot connect to "${where}": the principal's egress policy does not name it`,
+        hint: `add "${where}" to egress.allow of the template or the assignment`,
+      };
+    }
+    if (this.#running.size >= (this.#options.maxTunnels ?? 256)) {
+      return {
+        status: 503,
+        code: "egress-busy",
+        message: `Cannot connect to "${where}": too many open connections`,
+      };
+    }
+    const signal = AbortSignal.timeout(this.#options.connectDeadlineMs ?? 10_000);
+    let addresses: string[];
+    try {
+      addresses = await (this.#options.resolve ?? resolveHost)(target.host, signal);
+    } catch (thrown) {
+      return {
+        status: 502,
+        code: "egress-unresolved",
+        message: `Cannot connect to "${where}": its name does not resolve (${messageOf(thrown)})`,
+        hint: "check the name, and this machine's DNS",
+      };
+    }
+    return await this.#connect(target, addresses, signal);
+  }
+
+  /** Tries the addresses in order; nothing is resolved a second time, so a name can't be rebound. */
+  async #connect(
+    target: Target,
+    addresses: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Tunnel | Refusal> {
+    const where = show(target);
+    let refused: string | null = null;
+    let failed: string | null = null;
+    for (const text of addresses) {
+      const address = parseAddress(text);
+      // What the resolver said isn't an address in our reading is not connected to.
+      const special = address === null ? "unreadable" : this.#policy.refusal(target, address);
+      if (address === null || special !== null) {
+        refused ??= `${text} is ${special}`;
+        continue;
+      }
+      try {
+        const upstream = await Deno.connect({ hostname: text, port: target.port, signal });
+        upstream.setNoDelay();
+        upstream.setKeepAlive();
+        return { target, address, upstream };
+      } catch (thrown) {
+        failed = signal.aborted ? "no answer in time" : messageOf(thrown);
+      }
+    }
+    if (failed === null && refused !== null) {
+      return {
+        status: 403,
+        code: "egress-refused-address",
+        message: `Cannot connect to "${where}": ${refused}`,
+        hint: "a private address must be named itself in egress.allow, as address:port",
+      };
+    }
+    return {
+      status: 502,
+      code: "egress-unreachable",
+      message: `Cannot connect to "${where}": ${failed ?? "its name has no address"}`,
+    };
+  }
+
+  async #refuse(caller: Deno.UnixConn, target: Target | null, refusal: Refusal): Promise<void> {
+    const { status, ...error } = refusal;
+    this.#counters.refused++;
+    this.#options.log.warn("egress", {
+      verdict: "refused",
+      target: target === null ? null : show(target),
+      code: error.code,
+      why: error.message,
+    });
+    const body = encoder.encode(JSON.stringify({ error }));
+    const head = `HTTP/1.1 ${status} ${REASONS[status]}\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
+    await writeAll(caller, encoder.encode(head));
+    await writeAll(caller, body);
+  }
+}
+
+const encoder = new TextEncoder();
+
+function show({ host, port }: Target): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** @returns null when the caller left, or did not finish within `deadlineMs` (slowloris) */
+async function readHead(
+  caller: Deno.UnixConn,
+  deadlineMs: number,
+): Promise<{ head: Exclude<ConnectHead, { state: "more" }>; rest: Uint8Array } | null> {
+  const timer = setTimeout(() => closeQuietly(caller), deadlineMs);
+  const buffer = new Uint8Array(MAX_HEAD_BYTES);
+  let length = 0;
+  try {
+    while (true) {
+      const read = await caller.read(buffer.subarray(length));
+      if (read === null) return null;
+      length += read;
+      const head = parseConnectHead(buffer.subarray(0, length));
+      if (head.state === "more") continue;
+      const rest = head.state === "ok"
+        ? buffer.subarray(head.length, length)
+        : buffer.subarray(0, 0);
+      return { head, rest };
+    }
+  } catch (thrown) {
+    if (isDisconnect(thrown)) return null;
+    throw thrown;
+  } finally {
+    clearTimeout(timer);
+  }
+}
