@@ -50,16 +50,25 @@ export class Server implements AsyncDisposable {
   }
 
   async call(method: string, path: string, token?: string, body?: unknown): Promise<Reply> {
-    const response = await fetch(`${this.url}${path.startsWith("/") ? path : `/_matrix/client/v3/${path}`}`, {
-      method,
-      headers: {
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
+    const response = await fetch(
+      `${this.url}${path.startsWith("/") ? path : `/_matrix/client/v3/${path}`}`,
+      {
+        method,
+        headers: {
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        ...(body === undefined
+          ? {}
+          : { body: typeof body === "string" ? body : JSON.stringify(body) }),
       },
-      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-    });
+    );
     const text = await response.text();
-    return { status: response.status, body: text === "" ? null : JSON.parse(text), headers: response.headers };
+    return {
+      status: response.status,
+      body: text === "" ? null : JSON.parse(text),
+      headers: response.headers,
+    };
   }
 
   async register(username: string, admin = false): Promise<User> {
@@ -79,7 +88,12 @@ export class Server implements AsyncDisposable {
   }
 
   user(id: string, token: string, device: string): User {
-    return { id, token, device, call: (method, path, body) => this.call(method, path, token, body) };
+    return {
+      id,
+      token,
+      device,
+      call: (method, path, body) => this.call(method, path, token, body),
+    };
   }
 
   /** Ends the process without warning. */

@@ -11,7 +11,12 @@ import { createRequestHandler, Routes } from "./http.ts";
 import { Notifier } from "./notifier.ts";
 import { RateLimiter } from "./rate_limit.ts";
 import { accountRoutes } from "./routes/accounts.ts";
+import { adminRoutes } from "./routes/admin.ts";
+import { deviceRoutes } from "./routes/devices.ts";
+import { discoveryRoutes } from "./routes/discovery.ts";
 import { eventRoutes } from "./routes/events.ts";
+import { mediaRoutes } from "./routes/media.ts";
+import { relationRoutes } from "./routes/relations.ts";
 import { roomRoutes } from "./routes/rooms.ts";
 import { serverRoutes } from "./routes/server.ts";
 import { userRoutes } from "./routes/users.ts";
@@ -69,7 +74,20 @@ export function startHomeserver(
 /** Every route there is. */
 export function allRoutes(): Routes {
   const routes = new Routes();
-  for (const add of [accountRoutes, eventRoutes, roomRoutes, serverRoutes, userRoutes]) add(routes);
+  for (
+    const add of [
+      accountRoutes,
+      adminRoutes,
+      deviceRoutes,
+      discoveryRoutes,
+      eventRoutes,
+      mediaRoutes,
+      relationRoutes,
+      roomRoutes,
+      serverRoutes,
+      userRoutes,
+    ]
+  ) add(routes);
   return routes;
 }
 

@@ -4,6 +4,7 @@
 import { createHmac } from "node:crypto";
 import { DEFAULT_ROOM_VERSION, ROOM_VERSIONS } from "../create_room.ts";
 import { notFound } from "../errors.ts";
+import { defaultPushRules } from "../push_rules.ts";
 import type { Routes } from "../http.ts";
 
 /** Versions whose client API this server follows, as far as its README says. */
@@ -64,6 +65,8 @@ export function serverRoutes(routes: Routes): void {
     })
     .on("GET", "/account/3pid", () => ({ threepids: [] }))
     .on("GET", "/thirdparty/protocols", () => ({}))
+    .on("GET", "/pushrules", ({ session }) => defaultPushRules(session.userId))
+    .on("GET", "/pushrules/global", ({ session }) => defaultPushRules(session.userId).global)
     .on("GET", "/pushers", () => ({ pushers: [] }))
     .on("GET", "/room_keys/version", () => {
       throw notFound("Cannot find a key backup: this homeserver has none");
