@@ -7,9 +7,15 @@ import { rawRequest } from "./testing/raw.ts";
 
 const SECRET = "s3cret-api-key";
 
-async function smallestMemory(pid: number): Promise<number> {
-  const text = await Deno.readTextFile(`/proc/${pid}/smaps_rollup`);
-  return Number(/^Private_Dirty:\s+(\d+)/m.exec(text)![1]) / 1024;
+/** Waits until the process has given back what its start took. */
+async function settlesBelow(pid: number, megabytes: number): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  while (true) {
+    const text = await Deno.readTextFile(`/proc/${pid}/smaps_rollup`);
+    const held = Number(/^Private_Dirty:\s+(\d+)/m.exec(text)![1]) / 1024;
+    if (held <= megabytes) return;
+    assert.ok(performance.now() < deadline, `${held} MB private, more than ${megabytes}`);
+  }
 }
 
 Deno.test("the proxy process serves from a cell without a network, with its static permissions", async () => {
@@ -46,12 +52,10 @@ Deno.test("the proxy process serves from a cell without a network, with its stat
   );
   assert.deepEqual(cell.announcement, { ready: true });
   const pid = await cell.pid();
-  const fresh = await smallestMemory(pid);
-  assert.ok(fresh <= 13, `${fresh} MB before its first upstream`);
+  await settlesBelow(pid, 12);
   const response = await rawRequest(cell.sockets.agent, "GET /http/api/ HTTP/1.1");
   assert.equal(response.text, `key ${SECRET}`);
-  const used = await smallestMemory(pid);
-  assert.ok(used <= 20, `${used} MB after its first upstream`);
+  await settlesBelow(pid, 18);
   // A killed predecessor's socket file is replaced, and the secret is where nobody can look it up.
   for (const file of ["cmdline", "environ"]) {
     assert.ok(!(await Deno.readTextFile(`/proc/${pid}/${file}`)).includes(SECRET), file);

@@ -40,12 +40,20 @@ export async function startProxy(
   options: ProxyOptions,
 ): Promise<RunningProxy> {
   const clock = options.clock ?? systemClock;
+  let sweep: ReturnType<typeof setInterval> | undefined;
   const state = new ProxyState(bootstrap, clock, options.maxActive);
   const agent = createAgentInterface(state, {
     egressSocket: options.sockets.egress,
     now: () => clock.now(),
     counters: state.counters,
     idleTimeoutMs: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+    onOpen: () => {
+      // Not at start: a first timer costs 1.6 MB, which a proxy that was never asked need not have.
+      sweep ??= setInterval(
+        () => agent.upstreams.forEach((upstream) => upstream.sweep()),
+        options.sweepMs ?? SWEEP_MS,
+      );
+    },
   });
   const closing = new AbortController();
   const admin = await listen(options.sockets.admin, createAdminHandler(state, closing.signal));
@@ -56,10 +64,6 @@ export async function startProxy(
     await admin.shutdown();
     throw thrown;
   }
-  const sweep = setInterval(
-    () => agent.upstreams.forEach((upstream) => upstream.sweep()),
-    options.sweepMs ?? SWEEP_MS,
-  );
   let stopping: Promise<void> | undefined;
   const stop = async () => {
     state.draining = true;

@@ -58,6 +58,8 @@ export interface UpstreamOptions {
   readonly counters: UpstreamCounters;
   /** Without a byte in either direction for so long, an exchange is given up. */
   readonly idleTimeoutMs: number;
+  /** Called before each new connection: from then on `sweep` must be called now and then. */
+  readonly onOpen: () => void;
 }
 
 export class Upstream {
@@ -95,6 +97,7 @@ export class Upstream {
   }
 
   async #open(signal: AbortSignal): Promise<Connection> {
+    this.#options.onOpen();
     const wire = await openWire(this.#options.egressSocket, this.#options.destination, signal);
     return { wire, reader: new ResponseReader(wire), idleSince: 0, stopWatch: () => {} };
   }
