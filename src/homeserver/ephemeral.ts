@@ -38,15 +38,12 @@ export class Ephemeral {
     this.#typing.set(roomId, typing);
   }
 
-  /** @returns whether the user was typing */
-  stopTyping(roomId: string, userId: string, position: number): boolean {
+  stopTyping(roomId: string, userId: string, position: number): void {
     const typing = this.#typing.get(roomId);
-    const timer = typing?.users.get(userId);
-    if (typing === undefined || timer === undefined) return false;
-    clearTimeout(timer);
+    if (typing === undefined) return;
+    clearTimeout(typing.users.get(userId));
     typing.users.delete(userId);
     typing.position = position;
-    return true;
   }
 
   isTyping(roomId: string, userId: string): boolean {

@@ -218,8 +218,11 @@ async function typing(call: AuthedCall): Promise<unknown> {
   const stop = () =>
     ctx.db.write(() => {
       const so = ctx.db.next();
-      if (ctx.ephemeral.stopTyping(roomId, userId, so)) touchRoom(ctx, roomId, so);
-      ctx.db.afterCommit(() => ctx.notifier.wakeRoom(roomId));
+      touchRoom(ctx, roomId, so);
+      ctx.db.afterCommit(() => {
+        ctx.ephemeral.stopTyping(roomId, userId, so);
+        ctx.notifier.wakeRoom(roomId);
+      });
     });
   if (body["typing"] !== true) {
     if (ctx.ephemeral.isTyping(roomId, userId)) await stop();
@@ -229,8 +232,10 @@ async function typing(call: AuthedCall): Promise<unknown> {
     const so = ctx.db.next();
     touchRoom(ctx, roomId, so);
     // An expiry that a full disk refuses leaves a stale "is typing" in memory, nothing worse.
-    ctx.ephemeral.startTyping(roomId, userId, ms, so, () => void stop().catch(() => {}));
-    ctx.db.afterCommit(() => ctx.notifier.wakeRoom(roomId));
+    ctx.db.afterCommit(() => {
+      ctx.ephemeral.startTyping(roomId, userId, ms, so, () => void stop().catch(() => {}));
+      ctx.notifier.wakeRoom(roomId);
+    });
   });
   return {};
 }
@@ -300,8 +305,13 @@ function showPresence(ctx: Context, userId: string, presence: string, message?: 
   }
   ctx.db.write(() => {
     const position = ctx.db.next();
-    ctx.ephemeral.setPresence(userId, { presence, status_msg: status, lastActive: now, position });
     ctx.db.afterCommit(() => {
+      ctx.ephemeral.setPresence(userId, {
+        presence,
+        status_msg: status,
+        lastActive: now,
+        position,
+      });
       const near = new Set([userId]);
       for (
         const row of ctx.db.all(
