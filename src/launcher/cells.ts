@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Starts bwrap: a principal's tmux cell, its proxy's cell, its relay's cell. */
+import cp from "node:child_process";
+import fs from "node:fs";
+import { parseErrorBody } from "../lib/http/errors.ts";
+import { denoArguments } from "../lib/process/mod.ts";
+import {
+  encodeArguments,
+  type PrincipalDirectories,
+  RUNTIME_DIR,
+  type SandboxPlan,
+  serviceCellArguments,
+  tmuxCellArguments,
+} from "../sandbox/mod.ts";
+import { LauncherError } from "./errors.ts";
+
+const BWRAP = "/usr/bin/bwrap";
+/** Of a proxy or relay: Deno starts in 30 ms; a loaded machine takes seconds. */
+const READY_MS = 15_000;
+
+/** Starts the cell that outlives us: its own session, no pipe to us. */
+export function startTmuxCell(
+  plan: SandboxPlan,
+  dirs: PrincipalDirectories,
+): Promise<{ exited: Promise<string> }> {
+  const log = fs.openSync(`${dirs.cell}/tmux.log`, "w", 0o600);
+  const child = cp.spawn(BWRAP, [
+    "--args",
+    "3",
+    "--",
+    "/usr/bin/tmux",
+    "-D",
+    "-f",
+    "/cell/tmux.conf",
+    "-S",
+    "/run/bureau/tmux/tmux.sock",
+  ], {
+    cwd: "/",
+    env: { PATH: "/usr/bin:/bin" },
+    stdio: ["ignore", log, log, "pipe"],
+    detached: true,
+  });
+  fs.closeSync(log);
+  sendArguments(child, tmuxCellArguments(plan, dirs));
+  child.unref();
+  const exited = new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("exit", (code, signal) => resolve(`ended with ${signal ?? `status ${code}`}`));
+  });
+  return Promise.resolve({ exited });
+}
+
+function sendArguments(child: cp.ChildProcess, args: readonly string[]): void {
+  const pipe = child.stdio[3] as unknown as {
+    on(event: "error", listener: () => void): void;
+    end(data: Uint8Array): void;
+  };
+  // bwrap that dies early closes its end; its exit says why.
+  pipe.on("error", () => {});
+  pipe.end(encodeArguments(args));
+}
+
+export interface ServiceCell {
+  /** Resolves when it is gone. */
+  readonly exited: Promise<void>;
+  kill(signal: "SIGTERM" | "SIGKILL"): void;
+}
+
+/**
+ * Starts a proxy or relay in its cell and waits for its readiness line.
+ *
+ * @param document its bootstrap; may hold secrets
+ * @throws {LauncherError} with the code and message that the process gave
+ */
+export async function startServiceCell(
+  role: "proxy" | "relay",
+  runtimeDir: string,
+  binds: readonly { readonly source: string; readonly dest: string }[],
+  document: unknown,
+  onLog: (line: string) => void,
+): Promise<ServiceCell> {
+  const child = cp.spawn(BWRAP, [
+    "--args",
+    "3",
+    "--",
+    `${RUNTIME_DIR}/deno`,
+    ...denoArguments(role, RUNTIME_DIR),
+  ], {
+    cwd: "/",
+    env: { PATH: "/usr/bin:/bin" },
+    stdio: ["pipe", "pipe", "pipe", "pipe"],
+  });
+  sendArguments(child, serviceCellArguments(runtimeDir, binds));
+  const exited = new Promise<void>((resolve) => {
+    child.once("error", () => resolve());
+    child.once("exit", () => resolve());
+  });
+  eachLine(child.stderr!, onLog);
+  child.stdin!.on("error", () => {});
+  child.stdin!.end(JSON.stringify(document));
+  const ready = Promise.withResolvers<string>();
+  eachLine(child.stdout!, (line) => ready.resolve(line));
+  exited.then(() => ready.resolve(""));
+  const timer = setTimeout(() => ready.resolve("late"), READY_MS);
+  const line = await ready.promise.finally(() => clearTimeout(timer));
+  const body = parseLine(line);
+  if (body?.["ready"] === true) {
+    return { exited, kill: (signal) => void child.kill(signal) };
+  }
+  child.kill("SIGKILL");
+  await exited;
+  const error = parseErrorBody(body);
+  throw new LauncherError(
+    error?.code ?? `${role}-failed`,
+    error?.message ??
+      (line === "late"
+        ? `Cannot start the ${role}: not ready within ${READY_MS / 1000} s`
+        : `Cannot start the ${role}: it ended before it was ready`),
+    { hint: error?.hint ?? "the launcher's log has its last words" },
+  );
+}
+
+function parseLine(line: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null ? value as Record<string, unknown> : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Longest line kept: a process gone wild must not fill our memory. */
+const MAX_LINE = 16_384;
+
+function eachLine(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
+  let pending = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (chunk: string | Uint8Array) => {
+    const lines = (pending + String(chunk)).split("\n");
+    pending = lines.pop()!.slice(0, MAX_LINE);
+    for (const line of lines) onLine(line.slice(0, MAX_LINE));
+  });
+  stream.on("error", () => {});
+}

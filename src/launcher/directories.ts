@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `<run>/p/<hash>/…` of one principal (docs/design/contracts.md). */
+import {
+  agentArguments,
+  encodeArguments,
+  type PrincipalDirectories,
+  type SandboxPlan,
+  startScript,
+  STOP_SCRIPT,
+} from "../sandbox/mod.ts";
+import { serverConfig } from "../lib/tmux/mod.ts";
+import { LauncherError } from "./errors.ts";
+import { readIfThere, removeIfThere, writeAtomic } from "./files.ts";
+
+export function directoriesOf(
+  runDir: string,
+  hash: string,
+): PrincipalDirectories & { readonly base: string } {
+  const base = `${runDir}/p/${hash}`;
+  return {
+    base,
+    agent: `${base}/agent`,
+    admin: `${base}/admin`,
+    egress: `${base}/egress`,
+    tmux: `${base}/tmux`,
+    observe: `${base}/observe`,
+    cell: `${base}/cell`,
+  };
+}
+
+/** @throws {LauncherError} `hash-collision` when another principal has this directory */
+export async function makeDirectories(
+  runDir: string,
+  hash: string,
+  localpart: string,
+): Promise<void> {
+  const dirs = directoriesOf(runDir, hash);
+  const owner = await readIfThere(`${dirs.base}/name`);
+  if (owner !== null && owner !== localpart) {
+    throw new LauncherError(
+      "hash-collision",
+      `Cannot start "${localpart}": its directory belongs to "${owner}"`,
+      { status: 409, hint: "rename one of the two" },
+    );
+  }
+  const modes: [string, number][] = [
+    [dirs.base, 0o750],
+    [dirs.agent, 0o750],
+    [dirs.admin, 0o750],
+    // The daemon makes its gate here, as a user of its own in the same group.
+    [dirs.egress, 0o770],
+    [dirs.tmux, 0o700],
+    [dirs.observe, 0o750],
+    [dirs.cell, 0o700],
+  ];
+  for (const [path, mode] of modes) {
+    await Deno.mkdir(path, { recursive: true });
+    await Deno.chmod(path, mode);
+  }
+  if (owner === null) await writeAtomic(`${dirs.base}/name`, localpart);
+}
+
+/** Everything the tmux cell and the nested sandbox read at their start. */
+export async function writeCellFiles(
+  runDir: string,
+  hash: string,
+  plan: SandboxPlan,
+  payload: Record<string, unknown>,
+): Promise<void> {
+  const { cell } = directoriesOf(runDir, hash);
+  await removeIfThere(cell, true);
+  for (const path of [cell, `${cell}/contract`, `${cell}/etc`]) {
+    await Deno.mkdir(path, { mode: 0o700 });
+  }
+  for (const name of ["ssl", "ca-certificates", "alternatives"]) {
+    await Deno.mkdir(`${cell}/etc/${name}`);
+  }
+  const files: [string, string | Uint8Array][] = [
+    ["contract/payload.json", JSON.stringify(payload)],
+    [
+      "etc/passwd",
+      "agent:x:1000:1000:agent:/workspace:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
+    ],
+    ["etc/group", "agent:x:1000:\nnogroup:x:65534:\n"],
+    ["etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n"],
+    ["etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"],
+    ["etc/resolv.conf", "# There is no network here; see /run/bureau/proxy.sock.\n"],
+    ["nested.args", encodeArguments(agentArguments(plan))],
+    ["start.sh", startScript(plan.command)],
+    ["stop.sh", STOP_SCRIPT],
+    ["tmux.conf", serverConfig(["/bin/sh", "/cell/start.sh"])],
+  ];
+  for (const [name, data] of files) await writeAtomic(`${cell}/${name}`, data);
+}
+
+/** Removes a principal's directory. Sockets of others in it are theirs to notice. */
+export async function removeDirectories(runDir: string, hash: string): Promise<void> {
+  await removeIfThere(directoriesOf(runDir, hash).base, true);
+}

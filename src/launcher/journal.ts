@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What a principal was made from, on disk before it is made, so that a killed launcher can go on. */
+import * as z from "zod/mini";
+import { CreateRequest, ExitStatus } from "./api.ts";
+import { readIfThere, removeIfThere, writeAtomic } from "./files.ts";
+
+const JournalEntry = z.object({
+  version: z.literal(1),
+  principal: z.string(),
+  hash: z.string(),
+  request: CreateRequest,
+  started_at: z.number(),
+  exit: z.nullable(ExitStatus),
+});
+export type JournalEntry = z.infer<typeof JournalEntry>;
+
+export class Journal {
+  readonly #dir: string;
+
+  /** @param stateDir `<state>/launcher` */
+  constructor(stateDir: string) {
+    this.#dir = stateDir;
+  }
+
+  async open(): Promise<void> {
+    for (const name of ["journal", "seen"]) {
+      await Deno.mkdir(`${this.#dir}/${name}`, { recursive: true, mode: 0o700 });
+    }
+  }
+
+  write(entry: JournalEntry): Promise<void> {
+    return writeAtomic(`${this.#dir}/journal/${entry.hash}.json`, JSON.stringify(entry));
+  }
+
+  /** Records the exit of an entry that is still there. */
+  async writeExit(hash: string, exit: ExitStatus): Promise<void> {
+    const text = await readIfThere(`${this.#dir}/journal/${hash}.json`);
+    if (text === null) return;
+    await this.write({ ...z.parse(JournalEntry, JSON.parse(text)), exit });
+  }
+
+  remove(hash: string): Promise<void> {
+    return removeIfThere(`${this.#dir}/journal/${hash}.json`);
+  }
+
+  /** Entries that can be read; an unreadable one is reported, its cell is then nobody's and is destroyed. */
+  async list(onBroken: (file: string) => void): Promise<JournalEntry[]> {
+    const entries: JournalEntry[] = [];
+    for await (const file of Deno.readDir(`${this.#dir}/journal`)) {
+      if (!file.name.endsWith(".json")) continue;
+      try {
+        const text = await Deno.readTextFile(`${this.#dir}/journal/${file.name}`);
+        entries.push(z.parse(JournalEntry, JSON.parse(text)));
+      } catch {
+        onBroken(file.name);
+        await removeIfThere(`${this.#dir}/journal/${file.name}`);
+      }
+    }
+    return entries;
+  }
+
+  /** The newest `issued_at` ever accepted for a principal; kept after its removal, against replay. */
+  async newest(hash: string): Promise<number> {
+    const text = await readIfThere(`${this.#dir}/seen/${hash}`);
+    const value = Number(text ?? 0);
+    // Unreadable must not mean "anything goes".
+    return Number.isSafeInteger(value) ? value : Number.MAX_SAFE_INTEGER;
+  }
+
+  see(hash: string, issuedAt: number): Promise<void> {
+    return writeAtomic(`${this.#dir}/seen/${hash}`, String(issuedAt));
+  }
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** All principals of this machine: requests serialised per principal, never by one lock for all. */
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { messageOf } from "../lib/errors.ts";
+import { createHandler, sseResponse } from "../lib/http/mod.ts";
+import type { Logger } from "../lib/log.ts";
+import { principalHash } from "../lib/ref/mod.ts";
+import {
+  type CreateRequest,
+  launcherApi,
+  type LauncherBootstrap,
+  type LauncherEvent,
+  type Principal as Status,
+} from "./api.ts";
+import { removeDirectories } from "./directories.ts";
+import { LauncherError } from "./errors.ts";
+import { Journal, type JournalEntry } from "./journal.ts";
+import { loadMachineKey, type MachineKey } from "./machine_key.ts";
+import { readPolicy } from "./policy.ts";
+import { Principal, type PrincipalContext } from "./principal.ts";
+import { Tmux } from "../lib/tmux/mod.ts";
+import { proxyBootstrap, validateRequest, verifyAssignment } from "./validate.ts";
+
+const DEFAULT_GRACE_MS = 5_000;
+const VERSION = "0.1.0";
+
+export class Launcher {
+  readonly #bootstrap: LauncherBootstrap;
+  readonly #log: Logger;
+  readonly #clock: Clock = systemClock;
+  readonly #startedAt = systemClock.now();
+  readonly #journal: Journal;
+  readonly #principals = new Map<string, Principal>();
+  /** The tail of each principal's queue. */
+  readonly #queues = new Map<string, Promise<unknown>>();
+  readonly #watchers = new Set<(event: LauncherEvent) => void>();
+  #key!: MachineKey;
+
+  constructor(bootstrap: LauncherBootstrap, log: Logger) {
+    this.#bootstrap = bootstrap;
+    this.#log = log;
+    this.#journal = new Journal(`${bootstrap.state_dir}/launcher`);
+  }
+
+  get machineKey(): MachineKey {
+    return this.#key;
+  }
+
+  /** Key, journal, and everything that outlived an earlier launcher. */
+  async open(): Promise<void> {
+    this.#key = await loadMachineKey(`${this.#bootstrap.state_dir}/launcher`);
+    await this.#journal.open();
+    const entries = await this.#journal.list((file) =>
+      this.#log.error("a journal entry is unreadable; its principal is started anew", { file })
+    );
+    await this.#removeStrays(new Set(entries.map((entry) => entry.hash)));
+    await Promise.all(entries.map((entry) => this.#resume(entry)));
+  }
+
+  /** Cells whose making was not recorded belong to nobody. */
+  async #removeStrays(known: ReadonlySet<string>): Promise<void> {
+    const { run_dir } = this.#bootstrap;
+    for await (const entry of Deno.readDir(`${run_dir}/p`)) {
+      if (known.has(entry.name)) continue;
+      this.#log.warn("removing a cell that nobody owns", { hash: entry.name });
+      await new Tmux(`${run_dir}/p/${entry.name}/tmux/tmux.sock`).kill();
+      await removeDirectories(run_dir, entry.name);
+    }
+  }
+
+  async #resume(entry: JournalEntry): Promise<void> {
+    try {
+      const policy = await readPolicy(this.#bootstrap.policy_path);
+      const validated = await validateRequest(
+        entry.principal,
+        entry.request,
+        policy,
+        this.#key.identity,
+      );
+      const principal = this.#make(
+        validated,
+        entry.hash,
+        entry.request.assignment.issued_at,
+        entry.started_at,
+      );
+      this.#principals.set(entry.principal, principal);
+      if (entry.exit !== null) return principal.markExited(entry.exit);
+      if (await principal.adopt(this.#proxyDocument(validated, entry.request))) {
+        this.#log.info("adopted a running principal", { principal: entry.principal });
+        return;
+      }
+      const exit = { code: 137, signal: 9, at: this.#clock.now(), output: [] };
+      await this.#journal.write({ ...entry, exit });
+      principal.markExited(exit);
+    } catch (thrown) {
+      // Policy or template no longer allow it: what runs under them must not go on.
+      this.#log.error("cannot adopt a principal; removing it", {
+        principal: entry.principal,
+        why: messageOf(thrown),
+      });
+      this.#principals.delete(entry.principal);
+      await new Tmux(`${this.#bootstrap.run_dir}/p/${entry.hash}/tmux/tmux.sock`).kill();
+      await removeDirectories(this.#bootstrap.run_dir, entry.hash);
+      await this.#journal.remove(entry.hash);
+    }
+  }
+
+  #proxyDocument(
+    validated: Parameters<typeof proxyBootstrap>[0],
+    request: CreateRequest,
+  ) {
+    const { server_name, machine } = this.#bootstrap;
+    return proxyBootstrap(validated, request, { serverName: server_name, machine });
+  }
+
+  #make(
+    validated: ConstructorParameters<typeof Principal>[0],
+    hash: string,
+    issuedAt: number,
+    startedAt: number,
+  ): Principal {
+    const context: PrincipalContext = {
+      runDir: this.#bootstrap.run_dir,
+      runtimeDir: this.#bootstrap.runtime_dir,
+      machine: this.#bootstrap.machine,
+      clock: this.#clock,
+      log: this.#log,
+      changed: (type, principal) =>
+        this.#emit({ type, principal: principal.localpart, status: principal.status }),
+      exited: async (principal) => {
+        const { exit } = principal.status;
+        if (exit !== null) await this.#journal.writeExit(principal.hash, exit);
+      },
+    };
+    return new Principal(validated, hash, issuedAt, startedAt, context);
+  }
+
+  #emit(event: LauncherEvent): void {
+    for (const watcher of this.#watchers) watcher(event);
+  }
+
+  /** One thing at a time for each principal. */
+  #queued<T>(name: string, act: () => Promise<T>): Promise<T> {
+    const before = this.#queues.get(name) ?? Promise.resolve();
+    const mine = before.then(act, act);
+    const settled = mine.catch(() => {});
+    this.#queues.set(name, settled);
+    settled.then(() => {
+      if (this.#queues.get(name) === settled) this.#queues.delete(name);
+    });
+    return mine;
+  }
+
+  async #create(name: string, request: CreateRequest): Promise<Status> {
+    const policy = await readPolicy(this.#bootstrap.policy_path);
+    const hash = await principalHash(name);
+    const newest = await this.#journal.newest(hash);
+    await verifyAssignment(name, request.assignment, policy, this.#bootstrap.machine, newest);
+    const validated = await validateRequest(name, request, policy, this.#key.identity);
+    const present = this.#principals.get(name);
+    if (present !== undefined) {
+      const { phase, spec_digest, credentials_digest } = present.status;
+      const same = spec_digest === validated.specDigest &&
+        credentials_digest === validated.credentialsDigest;
+      if (phase === "running" && same) return present.status;
+      if (phase === "running") {
+        throw new LauncherError(
+          "running",
+          `Cannot start "${name}": it runs from another assignment or with other credentials`,
+          { status: 409, hint: "destroy it first" },
+        );
+      }
+      await this.#forget(present, 0);
+    }
+    // Before anything is made: what is accepted now may never be undercut by an older one.
+    if (request.assignment.issued_at > newest) {
+      await this.#journal.see(hash, request.assignment.issued_at);
+    }
+    const startedAt = this.#clock.now();
+    const document = this.#proxyDocument(validated, request);
+    await this.#journal.write({
+      version: 1,
+      principal: name,
+      hash,
+      request,
+      started_at: startedAt,
+      exit: null,
+    });
+    const principal = this.#make(validated, hash, request.assignment.issued_at, startedAt);
+    this.#principals.set(name, principal);
+    try {
+      await principal.start(validated, document);
+    } catch (thrown) {
+      await this.#forget(principal, 0);
+      throw thrown;
+    }
+    return principal.status;
+  }
+
+  async #forget(principal: Principal, graceMs: number): Promise<void> {
+    await principal.destroy(graceMs);
+    await this.#journal.remove(principal.hash);
+    this.#principals.delete(principal.localpart);
+    this.#emit({ type: "removed", principal: principal.localpart });
+  }
+
+  #find(name: string): Principal {
+    const principal = this.#principals.get(name);
+    if (principal === undefined) {
+      throw new LauncherError("no-such-principal", `Cannot find "${name}": it is not here`, {
+        status: 404,
+      });
+    }
+    return principal;
+  }
+
+  /** The request handler of `launcher.sock`. @param closing ends event streams */
+  handler(closing: AbortSignal): (request: Request) => Promise<Response> {
+    return createHandler(launcherApi, {
+      status: () => ({
+        version: VERSION,
+        pid: Deno.pid,
+        started_at: this.#startedAt,
+        machine: this.#bootstrap.machine,
+        public_key: this.#key.publicKey,
+        principals: this.#principals.size,
+      }),
+      list: () => ({ principals: [...this.#principals.values()].map((one) => one.status) }),
+      show: ({ params }) => this.#find(params["principal"]!).status,
+      create: ({ params, body }) => {
+        const name = params["principal"]!;
+        return this.#queued(name, () => this.#create(name, body));
+      },
+      destroy: ({ params, query }) => {
+        const name = params["principal"]!;
+        const grace = Number(query.get("grace_ms") ?? DEFAULT_GRACE_MS);
+        if (!(grace >= 0 && grace <= 600_000)) {
+          throw new LauncherError("bad-request", "Cannot destroy: grace_ms must be 0 to 600000", {
+            status: 400,
+          });
+        }
+        return this.#queued(name, async () => {
+          const principal = this.#principals.get(name);
+          if (principal === undefined) return { removed: false };
+          await this.#forget(principal, grace);
+          return { removed: true };
+        });
+      },
+      wait: ({ params }) => this.#find(params["principal"]!).wait(),
+      relay: async ({ params }) => ({ socket: await this.#find(params["principal"]!).relay() }),
+      events: () =>
+        sseResponse((send) => {
+          for (const principal of this.#principals.values()) {
+            send({ type: "principal", principal: principal.localpart, status: principal.status });
+          }
+          this.#watchers.add(send);
+          return () => this.#watchers.delete(send);
+        }, closing),
+    });
+  }
+
+  /** Agents stay; their proxies and relays end with us and are made again by the next launcher. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#principals.values()].map((principal) => principal.release()));
+  }
+}

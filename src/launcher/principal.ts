@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** One principal: its proxy, its sandbox, its relay, and everything that may happen to them. */
+import { type Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+import { SESSION, Tmux } from "../lib/tmux/mod.ts";
+import type { ProxyBootstrap } from "../proxy/api.ts";
+import type { RelayBootstrap } from "../observe/api.ts";
+import type { ExitStatus, Principal as Status } from "./api.ts";
+import { type ServiceCell, startServiceCell, startTmuxCell } from "./cells.ts";
+import {
+  directoriesOf,
+  makeDirectories,
+  removeDirectories,
+  writeCellFiles,
+} from "./directories.ts";
+import { LauncherError } from "./errors.ts";
+import { removeIfThere } from "./files.ts";
+import type { Validated } from "./validate.ts";
+
+const OUTPUT_LINES = 500;
+const START_MS = 10_000;
+const BACKOFF_FIRST_MS = 50;
+const BACKOFF_LAST_MS = 5_000;
+const STABLE_MS = 30_000;
+/** A relay ends itself after this long without a watcher. */
+const RELAY_IDLE_MS = 60_000;
+
+export interface PrincipalContext {
+  readonly runDir: string;
+  readonly runtimeDir: string;
+  readonly machine: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Told after each change of `status`. */
+  readonly changed: (type: "principal" | "proxy", principal: Principal) => void;
+  /** Told once when the sandbox has exited. */
+  readonly exited: (principal: Principal) => Promise<void>;
+}
+
+export class Principal {
+  readonly localpart: string;
+  readonly hash: string;
+  readonly #context: PrincipalContext;
+  readonly #tmux: Tmux;
+  readonly #stop = new AbortController();
+  readonly #exitSeen = Promise.withResolvers<ExitStatus>();
+  #status: Status;
+  #proxy: ServiceCell | null = null;
+  #proxyLoop: Promise<void> = Promise.resolve();
+  #relay: Promise<ServiceCell> | null = null;
+
+  constructor(
+    validated: Pick<Validated, "localpart" | "userId" | "specDigest" | "credentialsDigest">,
+    hash: string,
+    issuedAt: number,
+    startedAt: number,
+    context: PrincipalContext,
+  ) {
+    this.localpart = validated.localpart;
+    this.hash = hash;
+    this.#context = context;
+    this.#tmux = new Tmux(`${directoriesOf(context.runDir, hash).tmux}/tmux.sock`);
+    this.#exitSeen.promise.catch(() => {});
+    this.#status = {
+      principal: validated.localpart,
+      user_id: validated.userId,
+      hash,
+      phase: "starting",
+      issued_at: issuedAt,
+      spec_digest: validated.specDigest,
+      credentials_digest: validated.credentialsDigest,
+      started_at: startedAt,
+      exit: null,
+      proxy: { ready: false, restarts: 0 },
+      message: null,
+    };
+  }
+
+  get status(): Status {
+    return this.#status;
+  }
+
+  #set(change: Partial<Status>, type: "principal" | "proxy" = "principal"): void {
+    this.#status = { ...this.#status, ...change };
+    this.#context.changed(type, this);
+  }
+
+  /** Resolves when the sandbox has exited; rejects when the principal is destroyed before. */
+  wait(): Promise<ExitStatus> {
+    return this.#exitSeen.promise;
+  }
+
+  /** Makes proxy, then sandbox. @throws {LauncherError} after undoing what was made */
+  async start(validated: Validated, bootstrap: ProxyBootstrap): Promise<void> {
+    const { runDir } = this.#context;
+    try {
+      await makeDirectories(runDir, this.hash, this.localpart);
+      // The daemon opens this principal's egress gate when it hears of the directory.
+      this.#set({ phase: "starting" });
+      await writeCellFiles(runDir, this.hash, validated.plan, validated.spec.payload);
+      await this.#startProxy(bootstrap);
+      await this.#startSandbox(validated);
+    } catch (thrown) {
+      this.#set({ phase: "failed", message: messageOf(thrown) });
+      throw thrown;
+    }
+  }
+
+  /** Takes over a sandbox that outlived an earlier launcher; only its proxy is made anew. */
+  async adopt(bootstrap: ProxyBootstrap): Promise<boolean> {
+    const pane = await this.#tmux.pane();
+    if (pane === null) return false;
+    this.#set({ phase: "running" });
+    this.#watch();
+    await this.#startProxy(bootstrap).catch((thrown) => {
+      this.#context.log.error("cannot restart a proxy yet", {
+        principal: this.localpart,
+        why: messageOf(thrown),
+      });
+      this.#proxyLoop = this.#keepProxy(null, bootstrap);
+    });
+    return true;
+  }
+
+  /** Records an exit that happened while nobody watched. */
+  markExited(exit: ExitStatus): void {
+    this.#set({ phase: "exited", exit });
+    this.#exitSeen.resolve(exit);
+  }
+
+  async #startSandbox(validated: Validated): Promise<void> {
+    const dirs = directoriesOf(this.#context.runDir, this.hash);
+    await removeIfThere(`${dirs.tmux}/tmux.sock`);
+    const { exited } = await startTmuxCell(validated.plan, dirs);
+    let ended: string | null = null;
+    exited.then((why) => ended = why);
+    const deadline = this.#context.clock.now() + START_MS;
+    while (true) {
+      const pane = await this.#tmux.pane();
+      if (pane !== null) break;
+      if (ended !== null || this.#context.clock.now() > deadline) {
+        const said = await Deno.readTextFile(`${dirs.cell}/tmux.log`).catch(() => "");
+        throw new LauncherError(
+          "cell-failed",
+          `Cannot start "${this.localpart}": its cell ${ended ?? "did not answer"}: ${
+            said.trim().split("\n").at(-1) ?? ""
+          }`,
+          { hint: "`deno task up` runs the preflight, which says what this machine lacks" },
+        );
+      }
+      await this.#context.clock.sleep(5);
+    }
+    this.#set({ phase: "running" });
+    this.#watch();
+  }
+
+  #watch(): void {
+    (async () => {
+      // Waiting comes before looking: a death in between is seen by the look.
+      const died = this.#tmux.died(this.#stop.signal);
+      let pane = await this.#tmux.pane();
+      if (pane !== null && !pane.dead) {
+        // The nested arguments were read by now: nothing of the start stays behind.
+        await removeIfThere(`${directoriesOf(this.#context.runDir, this.hash).cell}/nested.args`);
+        await died;
+        if (this.#stop.signal.aborted) return;
+        pane = await this.#tmux.pane();
+      }
+      if (this.#stop.signal.aborted) return;
+      const signal = pane?.signal ?? null;
+      const exit: ExitStatus = {
+        // A server that is gone was killed: 137, as a shell would say.
+        code: pane === null ? 137 : pane.status ?? (signal === null ? 255 : 128 + signal),
+        signal: pane === null ? 9 : signal,
+        at: this.#context.clock.now(),
+        output: pane === null ? [] : await this.#tmux.capture(OUTPUT_LINES),
+      };
+      this.#set({ phase: "exited", exit });
+      await this.#context.exited(this);
+      this.#exitSeen.resolve(exit);
+    })().catch((thrown) =>
+      this.#context.log.error("cannot watch a sandbox", {
+        principal: this.localpart,
+        why: messageOf(thrown),
+      })
+    );
+  }
+
+  async #startProxy(bootstrap: ProxyBootstrap): Promise<void> {
+    this.#proxy = await this.#launchProxy(bootstrap);
+    this.#set({ proxy: { ...this.#status.proxy, ready: true } }, "proxy");
+    this.#proxyLoop = this.#keepProxy(this.#proxy, bootstrap);
+  }
+
+  async #launchProxy(bootstrap: ProxyBootstrap): Promise<ServiceCell> {
+    const dirs = directoriesOf(this.#context.runDir, this.hash);
+    return await startServiceCell(
+      "proxy",
+      this.#context.runtimeDir,
+      (["agent", "admin", "egress"] as const).map((name) => ({
+        source: dirs[name],
+        dest: `/run/bureau/${name}`,
+      })),
+      bootstrap,
+      (line) => this.#context.log.info("proxy says", { principal: this.localpart, line }),
+    );
+  }
+
+  /** A proxy that dies is made again from the same document; the agent lives on (W-39). */
+  async #keepProxy(first: ServiceCell | null, bootstrap: ProxyBootstrap): Promise<void> {
+    let cell = first;
+    let backoff = BACKOFF_FIRST_MS;
+    const { clock, log } = this.#context;
+    while (!this.#stop.signal.aborted) {
+      const since = clock.now();
+      if (cell !== null) await cell.exited;
+      if (this.#stop.signal.aborted) return;
+      if (clock.now() - since > STABLE_MS) backoff = BACKOFF_FIRST_MS;
+      const restarts = this.#status.proxy.restarts + 1;
+      this.#set({ proxy: { ready: false, restarts } }, "proxy");
+      log.warn("proxy ended, restarting", { principal: this.localpart, restarts });
+      await clock.sleep(backoff, this.#stop.signal).catch(() => {});
+      if (this.#stop.signal.aborted) return;
+      backoff = Math.min(backoff * 2, BACKOFF_LAST_MS);
+      try {
+        cell = await this.#launchProxy(bootstrap);
+        this.#proxy = cell;
+        if (this.#stop.signal.aborted) return cell.kill("SIGKILL");
+        this.#set({ proxy: { ready: true, restarts } }, "proxy");
+      } catch (thrown) {
+        cell = null;
+        log.error("proxy could not be restarted", {
+          principal: this.localpart,
+          why: messageOf(thrown),
+        });
+      }
+    }
+  }
+
+  /** @returns the host path of a relay that listens now */
+  async relay(): Promise<string> {
+    if (this.#status.phase !== "running") {
+      throw new LauncherError(
+        "not-running",
+        `Cannot observe "${this.localpart}": it is ${this.#status.phase}`,
+        { status: 409, hint: "`bureau agent show` says why" },
+      );
+    }
+    const dirs = directoriesOf(this.#context.runDir, this.hash);
+    const document: RelayBootstrap = {
+      version: 1,
+      principal: this.localpart,
+      machine: this.#context.machine,
+      session: SESSION,
+      idle_ms: RELAY_IDLE_MS,
+    };
+    this.#relay ??= startServiceCell(
+      "relay",
+      this.#context.runtimeDir,
+      [
+        { source: dirs.observe, dest: "/run/bureau/observe" },
+        { source: dirs.tmux, dest: "/run/bureau/tmux" },
+      ],
+      document,
+      (line) => this.#context.log.info("relay says", { principal: this.localpart, line }),
+    ).then((cell) => {
+      cell.exited.then(() => this.#relay = null);
+      return cell;
+    });
+    try {
+      await this.#relay;
+    } catch (thrown) {
+      this.#relay = null;
+      throw thrown;
+    }
+    return `${dirs.observe}/relay.sock`;
+  }
+
+  /** Ends our children without touching the agent: what a launcher does when it stops. */
+  async release(): Promise<void> {
+    this.#stop.abort();
+    this.#proxy?.kill("SIGTERM");
+    await this.#proxyLoop;
+    const relay = await this.#relay?.catch(() => null);
+    relay?.kill("SIGKILL");
+  }
+
+  /** Ends everything and removes the directory. */
+  async destroy(graceMs: number): Promise<void> {
+    if (this.#status.phase === "running") {
+      this.#set({ phase: "stopping" });
+      const pane = graceMs > 0 ? await this.#tmux.pane() : null;
+      if (pane !== null && !pane.dead) {
+        await this.#tmux.shell(`sh /cell/stop.sh ${pane.pid}`);
+        const enough = new AbortController();
+        await Promise.race([
+          this.#exitSeen.promise.catch(() => {}),
+          this.#context.clock.sleep(graceMs, enough.signal).catch(() => {}),
+        ]);
+        enough.abort();
+      }
+    }
+    this.#stop.abort();
+    await this.#tmux.kill();
+    this.#proxy?.kill("SIGKILL");
+    await this.#proxyLoop;
+    const relay = await this.#relay?.catch(() => null);
+    relay?.kill("SIGKILL");
+    await relay?.exited;
+    this.#exitSeen.reject(
+      new LauncherError("destroyed", `Cannot wait for "${this.localpart}": it was destroyed`, {
+        status: 410,
+      }),
+    );
+    await removeDirectories(this.#context.runDir, this.hash);
+  }
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The launcher distrusts the daemon (architecture rule 12): everything a request claims is checked
+ * against the operator's signature, the machine's policy and the sealed bundle.
+ */
+import { canonicalJson, sha256Hex } from "../lib/canonical/mod.ts";
+import { parseLocalpart, parseUserId } from "../lib/ref/mod.ts";
+import type { Assignment, CredentialBundle, ProxyService, Template } from "../lib/schema/events.ts";
+import { unsealBundle } from "../lib/sealed/mod.ts";
+import { verifyContent } from "../lib/signature/mod.ts";
+import { instantiate, type ResolvedSpec, templateDigest } from "../lib/template/mod.ts";
+import type { BoundService, ProxyBootstrap } from "../proxy/api.ts";
+import { type BindRoot, planSandbox, type SandboxPlan } from "../sandbox/mod.ts";
+import type { CreateRequest, LauncherPolicy } from "./api.ts";
+import { LauncherError } from "./errors.ts";
+
+export interface Validated {
+  readonly localpart: string;
+  readonly userId: string;
+  readonly spec: ResolvedSpec;
+  readonly plan: SandboxPlan;
+  readonly specDigest: string;
+  readonly credentialsDigest: string | null;
+  /** Secret. */
+  readonly bundle: CredentialBundle | null;
+}
+
+const refuse = (code: string, message: string, hint?: string) =>
+  new LauncherError(code, message, { status: 403, ...(hint === undefined ? {} : { hint }) });
+
+/** @param newest the newest `issued_at` seen for this principal, or 0 */
+export async function verifyAssignment(
+  name: string,
+  assignment: Assignment,
+  policy: LauncherPolicy,
+  machine: string,
+  newest: number,
+): Promise<void> {
+  const who = `"${assignment.principal}"`;
+  try {
+    await verifyContent(assignment, policy.operator_keys);
+  } catch (thrown) {
+    throw new LauncherError(
+      "bad-signature",
+      `Cannot start ${who}: no operator of this machine signed the assignment`,
+      { cause: thrown, status: 403, hint: "write it with `bureau agent create`, which signs it" },
+    );
+  }
+  const { localpart } = parseUserId(assignment.principal);
+  if (localpart !== name) {
+    throw refuse("wrong-principal", `Cannot start "${name}": the assignment is for ${who}`);
+  }
+  if (assignment.machine !== machine) {
+    throw refuse("wrong-machine", `Cannot start ${who}: it is assigned to "${assignment.machine}"`);
+  }
+  if (assignment.issued_at < newest) {
+    throw refuse(
+      "replayed",
+      `Cannot start ${who}: a newer assignment was seen before this one`,
+      "sign a new assignment",
+    );
+  }
+  if (assignment.desired !== "running") {
+    throw refuse("not-running", `Cannot start ${who}: it is signed as ${assignment.desired}`);
+  }
+}
+
+/** Everything else about a request. @param identity the machine's age key; secret */
+export async function validateRequest(
+  name: string,
+  request: CreateRequest,
+  policy: LauncherPolicy,
+  identity: string,
+): Promise<Validated> {
+  const { assignment, template } = request;
+  const who = `"${assignment.principal}"`;
+  parseLocalpart(name);
+  if (await templateDigest(template) !== assignment.template_digest) {
+    throw refuse(
+      "template-changed",
+      `Cannot start ${who}: its template is not the one that the operator signed`,
+      "sign again with `bureau agent create`",
+    );
+  }
+  const spec = instantiate(template, assignment, {});
+  checkLimits(spec, policy, who);
+  const roots: BindRoot[] = policy.bind_roots;
+  const plan = await planSandbox(spec, roots, lstat);
+  const bundle = request.credentials === null
+    ? null
+    : await unsealBundle(request.credentials, identity);
+  if (bundle !== null && bundle.principal !== assignment.principal) {
+    throw refuse("foreign-bundle", `Cannot start ${who}: the sealed credentials are another's`);
+  }
+  for (const key of spec.required_credentials) {
+    if (bundle === null || !Object.hasOwn(bundle.credentials, key)) {
+      throw refuse(
+        "missing-credential",
+        `Cannot start ${who}: credential "${key}" is not sealed for it`,
+      );
+    }
+  }
+  return {
+    localpart: name,
+    userId: assignment.principal,
+    spec,
+    plan,
+    specDigest: await digestSpec(assignment, template),
+    credentialsDigest: request.credentials === null ? null : await sha256Hex(request.credentials),
+    bundle,
+  };
+}
+
+/** SHA-256 over all that needs a restart to change; grants, egress and restart policy are not in it. */
+export function digestSpec(assignment: Assignment, template: Template): Promise<string> {
+  const { authorization: _a, egress: _e, restart_policy: _r, ...shape } = template;
+  return sha256Hex(canonicalJson({
+    template: shape,
+    room: assignment.room ?? null,
+    variables: assignment.variables ?? {},
+    command: assignment.command_override ?? [],
+    environment: assignment.extra_environment_variables ?? {},
+    payload: assignment.payload ?? {},
+  }));
+}
+
+function checkLimits(spec: ResolvedSpec, policy: LauncherPolicy, who: string): void {
+  for (const name of ["memory_limit_mb", "pids_limit"] as const) {
+    const asked = spec.resources[name];
+    if (asked !== undefined && asked > policy.limits[name]) {
+      throw refuse(
+        "over-limit",
+        `Cannot start ${who}: it asks for ${name} ${asked}, this machine allows ${
+          policy.limits[name]
+        }`,
+      );
+    }
+  }
+}
+
+async function lstat(path: string) {
+  try {
+    return await Deno.lstat(path);
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory) {
+      return null;
+    }
+    throw thrown;
+  }
+}
+
+/** The document for the proxy. Secret. */
+export function proxyBootstrap(
+  validated: Validated,
+  request: CreateRequest,
+  names: { readonly serverName: string; readonly machine: string },
+): ProxyBootstrap {
+  const { bundle, spec, localpart } = validated;
+  const services: Record<string, BoundService> = {};
+  for (const [name, service] of Object.entries(spec.proxy_services)) {
+    services[name] = bindService(name, service, bundle, validated.userId);
+  }
+  return {
+    version: 1,
+    principal: localpart,
+    server_name: names.serverName,
+    fleet: localpart.split("/").slice(0, 3).join("/"),
+    machine: names.machine.slice(1).split(":")[0]!,
+    room: request.assignment.room ?? null,
+    matrix: bundle?.matrix ?? null,
+    services,
+    grants: request.grants,
+    denials: request.denials,
+  };
+}
+
+function bindService(
+  name: string,
+  service: ProxyService,
+  bundle: CredentialBundle | null,
+  who: string,
+): BoundService {
+  const url = URL.parse(service.upstream);
+  if (
+    url === null || !["http:", "https:"].includes(url.protocol) || url.username !== "" ||
+    url.password !== ""
+  ) {
+    throw refuse(
+      "bad-upstream",
+      `Cannot start "${who}": the upstream of service "${name}" is no http(s) URL`,
+    );
+  }
+  const loopback = url.hostname === "localhost" || url.hostname === "[::1]" ||
+    /^127\.\d+\.\d+\.\d+$/.test(url.hostname);
+  if (url.protocol === "http:" && !loopback) {
+    throw refuse(
+      "plain-http",
+      `Cannot start "${who}": service "${name}" would send credentials over plain http`,
+      "use https; plain http is for loopback only",
+    );
+  }
+  const host = `${url.hostname}:${url.port || (url.protocol === "https:" ? 443 : 80)}`;
+  const headers: Record<string, string> = {};
+  const authorities = new Set<string>();
+  for (const [header, key] of Object.entries(service.inject_headers ?? {})) {
+    const credential = bundle !== null && Object.hasOwn(bundle.credentials, key)
+      ? bundle.credentials[key]
+      : undefined;
+    if (credential === undefined) {
+      throw refuse(
+        "missing-credential",
+        `Cannot start "${who}": credential "${key}" of service "${name}" is not sealed for it`,
+      );
+    }
+    if (!credential.allowed_hosts.includes(host)) {
+      throw refuse(
+        "host-not-allowed",
+        `Cannot start "${who}": credential "${key}" may not go to "${host}"`,
+        "seal it again with this host among its allowed hosts",
+      );
+    }
+    const scheme = service.auth_scheme !== undefined && header.toLowerCase() === "authorization"
+      ? `${service.auth_scheme} `
+      : "";
+    headers[header] = scheme + credential.value;
+    if (credential.ca !== undefined) authorities.add(credential.ca);
+  }
+  if (authorities.size > 1) {
+    throw refuse(
+      "two-authorities",
+      `Cannot start "${who}": the credentials of service "${name}" name different CAs`,
+    );
+  }
+  const [ca] = authorities;
+  return {
+    upstream: service.upstream,
+    inject_headers: headers,
+    strip_headers: service.strip_headers ?? [],
+    ...(ca === undefined ? {} : { ca }),
+  };
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** One tmux server with one session, spoken to through its socket by exact names (W-19). */
+import { BureauError } from "../errors.ts";
+
+export class TmuxError extends BureauError {
+  override readonly name = "TmuxError";
+}
+
+const TMUX = "/usr/bin/tmux";
+/** `=` asks for this very name; tmux would take a prefix otherwise. */
+export const SESSION = "agent";
+const TARGET = `=${SESSION}:`;
+/** Channel that the `pane-died` hook signals. */
+const DIED = "bureau-died";
+const DEADLINE_MS = 5_000;
+
+export interface PaneState {
+  readonly pid: number;
+  readonly dead: boolean;
+  readonly status: number | null;
+  readonly signal: number | null;
+}
+
+/**
+ * Configuration of a principal's server: one session that runs `command`, kept after it ends so that
+ * its status can be read, and no key that gives a watcher tmux commands.
+ */
+export function serverConfig(command: readonly string[]): string {
+  const words = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  return [
+    "set -g remain-on-exit on",
+    "set -g remain-on-exit-format ''",
+    "set -g status off",
+    "set -g mouse off",
+    "set -g history-limit 50000",
+    "set -g default-terminal screen-256color",
+    "set -g set-clipboard off",
+    "set -g allow-rename off",
+    "set -g set-titles off",
+    "set -g prefix None",
+    "set -g prefix2 None",
+    "set -s escape-time 0",
+    "set -s exit-empty on",
+    "set -g destroy-unattached off",
+    "set -g window-size latest",
+    "unbind -a",
+    "unbind -a -T root",
+    `set-hook -g pane-died 'wait-for -S ${DIED}'`,
+    `new-session -d -s ${SESSION} -x 120 -y 40 -- ${words}`,
+    "",
+  ].join("\n");
+}
+
+export class Tmux {
+  readonly #socket: string;
+
+  constructor(socket: string) {
+    this.#socket = socket;
+  }
+
+  async #run(args: readonly string[], deadlineMs = DEADLINE_MS): Promise<string | null> {
+    const process = new Deno.Command(TMUX, {
+      args: ["-S", this.#socket, ...args],
+      clearEnv: true,
+      env: { PATH: "/usr/bin:/bin", TERM: "screen-256color", LANG: "C.UTF-8" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const timer = setTimeout(() => process.kill("SIGKILL"), deadlineMs);
+    const { success, stdout } = await process.output().finally(() => clearTimeout(timer));
+    return success ? new TextDecoder().decode(stdout) : null;
+  }
+
+  /** The pane's state, or null when the server does not answer. */
+  async pane(): Promise<PaneState | null> {
+    const text = await this.#run([
+      "list-panes",
+      "-t",
+      TARGET,
+      "-F",
+      "#{pane_pid} #{pane_dead} #{pane_dead_status} #{pane_dead_signal}",
+    ]);
+    // Empty fields leave their blanks, so the split keeps positions.
+    const [pid, dead, status, signal] = (text ?? "").split("\n")[0]!.split(" ");
+    if (pid === undefined || pid === "") return null;
+    const number = (field: string | undefined) =>
+      field === undefined || field === "" ? null : Number(field);
+    return { pid: Number(pid), dead: dead === "1", status: number(status), signal: number(signal) };
+  }
+
+  /** Resolves when the pane has died or the server is gone; never polls. */
+  async died(signal: AbortSignal): Promise<void> {
+    const process = new Deno.Command(TMUX, {
+      args: ["-S", this.#socket, "wait-for", DIED],
+      clearEnv: true,
+      env: { PATH: "/usr/bin:/bin", TERM: "screen-256color" },
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const stop = () => {
+      try {
+        process.kill("SIGKILL");
+      } catch {
+        // It ended by itself.
+      }
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    await process.status;
+    signal.removeEventListener("abort", stop);
+  }
+
+  /** The last lines of screen and history, at most `lines`. */
+  async capture(lines: number): Promise<string[]> {
+    const text = await this.#run(["capture-pane", "-p", "-J", "-t", TARGET, "-S", `-${lines}`]);
+    return (text ?? "").replace(/\s+$/, "").split("\n").slice(-lines);
+  }
+
+  /** Runs a shell command in the server's cell. */
+  async shell(command: string): Promise<void> {
+    await this.#run(["run-shell", command]);
+  }
+
+  /** Ends the server, and with it its cell's process namespace. */
+  async kill(): Promise<void> {
+    await this.#run(["kill-server"]);
+  }
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Plans as bwrap argument vectors. They travel by descriptor (`--args`), never in argv. */
+import type { SandboxPlan } from "./plan.ts";
+
+/** Fixed in-cell places (docs/design/contracts.md). */
+export const CELL_DIR = "/cell";
+export const RUNTIME_DIR = "/opt/bureau";
+/** Inside a cell everybody is this user; outside it is whoever the launcher runs as. */
+const UID = "1000";
+
+/** Host directories of one principal. */
+export interface PrincipalDirectories {
+  readonly agent: string;
+  readonly admin: string;
+  readonly egress: string;
+  readonly tmux: string;
+  readonly observe: string;
+  readonly cell: string;
+}
+
+/** Every namespace, no capability even for a root caller, a session of its own, nothing of our environment. */
+function isolation(nested: "may-nest" | "no-nesting"): string[] {
+  return [
+    "--unshare-user",
+    "--unshare-all",
+    ...(nested === "no-nesting" ? ["--disable-userns", "--cap-drop", "ALL"] : []),
+    "--uid",
+    UID,
+    "--gid",
+    UID,
+    "--clearenv",
+  ];
+}
+
+/** The host's programs, read-only. A link such as /bin → usr/bin is bound as what it leads to. */
+function system(): string[] {
+  return [
+    "--ro-bind",
+    "/usr",
+    "/usr",
+    ...["/bin", "/sbin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]),
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+  ];
+}
+
+function tmpfs(dest: string, size: number): string[] {
+  return ["--size", String(size), "--perms", "1777", "--tmpfs", dest];
+}
+
+/** Where the n-th bind source of a plan appears in the tmux cell. */
+function sourceAt(index: number): string {
+  return `/source/${index}`;
+}
+
+/** The cell of a principal's tmux server: everything the nested sandbox binds, at constant paths. */
+export function tmuxCellArguments(plan: SandboxPlan, dirs: PrincipalDirectories): string[] {
+  return [
+    // bwrap for the agent is started in here, so user namespaces stay possible; it holds no secret.
+    ...isolation("may-nest"),
+    ...system(),
+    "--setenv",
+    "PATH",
+    "/usr/bin:/bin",
+    "--setenv",
+    "TERM",
+    "screen-256color",
+    "--setenv",
+    "LANG",
+    "C.UTF-8",
+    ...tmpfs("/tmp", 1024 * 1024),
+    "--bind",
+    dirs.tmux,
+    "/run/bureau/tmux",
+    "--ro-bind",
+    dirs.agent,
+    "/run/bureau/agent",
+    "--ro-bind",
+    dirs.cell,
+    CELL_DIR,
+    ...["ssl", "ca-certificates", "alternatives"].flatMap((name) => [
+      "--ro-bind-try",
+      `/etc/${name}`,
+      `/source/etc/${name}`,
+    ]),
+    ...plan.mounts.flatMap((mount, index) =>
+      mount.kind === "bind"
+        ? [mount.mode === "rw" ? "--bind" : "--ro-bind", mount.source, sourceAt(index)]
+        : []
+    ),
+    "--hostname",
+    "bureau",
+    "--chdir",
+    "/",
+  ];
+}
+
+/** The agent's own sandbox, nested in its tmux cell. */
+export function agentArguments(plan: SandboxPlan): string[] {
+  return [
+    ...isolation("no-nesting"),
+    // No controlling terminal of the pane: TIOCSTI and the pane's signals stay outside; `script` makes a new one.
+    "--new-session",
+    "--die-with-parent",
+    ...system(),
+    "--ro-bind",
+    `${CELL_DIR}/etc`,
+    "/etc",
+    ...["ssl", "ca-certificates", "alternatives"].flatMap((name) => [
+      "--ro-bind-try",
+      `/source/etc/${name}`,
+      `/etc/${name}`,
+    ]),
+    "--dir",
+    "/run/bureau",
+    "--ro-bind",
+    "/run/bureau/agent",
+    "/run/bureau/agent",
+    "--ro-bind",
+    `${CELL_DIR}/contract`,
+    "/run/bureau/contract",
+    "--symlink",
+    "agent/proxy.sock",
+    "/run/bureau/proxy.sock",
+    "--symlink",
+    "contract/payload.json",
+    "/run/bureau/payload.json",
+    ...plan.mounts.flatMap((mount, index) => {
+      switch (mount.kind) {
+        case "tmpfs":
+          return tmpfs(mount.dest, mount.size);
+        case "dir":
+          return ["--dir", mount.dest];
+        case "bind":
+          return [mount.mode === "rw" ? "--bind" : "--ro-bind", sourceAt(index), mount.dest];
+      }
+    }),
+    "--remount-ro",
+    "/",
+    "--hostname",
+    "sandbox",
+    "--chdir",
+    plan.mounts.some((mount) => mount.dest === "/workspace") ? "/workspace" : "/",
+    ...Object.entries(plan.environment).toSorted(([a], [b]) => a < b ? -1 : 1)
+      .flatMap(([name, value]) => ["--setenv", name, value]),
+  ];
+}
+
+/** A cell for one of Bureau's own processes: no network, the runtime, and the named directories. */
+export function serviceCellArguments(
+  runtimeDir: string,
+  binds: readonly { readonly source: string; readonly dest: string }[],
+): string[] {
+  return [
+    ...isolation("no-nesting"),
+    "--new-session",
+    "--die-with-parent",
+    ...system(),
+    "--ro-bind",
+    runtimeDir,
+    RUNTIME_DIR,
+    ...tmpfs("/tmp", 16 * 1024 * 1024),
+    ...binds.flatMap(({ source, dest }) => ["--bind", source, dest]),
+    "--hostname",
+    "bureau",
+    "--chdir",
+    "/",
+    "--setenv",
+    "PATH",
+    "/usr/bin:/bin",
+    "--setenv",
+    "HOME",
+    "/tmp",
+    "--setenv",
+    "DENO_DIR",
+    "/tmp/deno",
+    "--setenv",
+    "NO_COLOR",
+    "1",
+    "--setenv",
+    "DENO_NO_UPDATE_CHECK",
+    "1",
+    "--setenv",
+    "TERM",
+    "xterm-256color",
+    "--setenv",
+    "LANG",
+    "C.UTF-8",
+  ];
+}
+
+/** The bytes that bwrap reads from its `--args` descriptor. */
+export function encodeArguments(args: readonly string[]): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(args.map((arg) => `${arg}\0`).join(""));
+}
+
+/** One word of a POSIX shell. */
+export function quoteWord(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** What the pane runs: limits by prlimit, the sandbox, and `script` for a terminal and exit status of its own. */
+export function startScript(command: readonly string[]): string {
+  const inner = quoteWord(`exec ${command.map(quoteWord).join(" ")}`);
+  return [
+    "#!/bin/sh",
+    `exec 3<${CELL_DIR}/nested.args`,
+    "exec /usr/bin/prlimit --core=0 --nofile=4096:4096 -- /usr/bin/bwrap --args 3 -- \\",
+    `  /usr/bin/script --quiet --return --command ${inner} /dev/null`,
+    "",
+  ].join("\n");
+}
+
+/** Reaches the agent itself with SIGTERM: bwrap would not pass it on (W-37). Run in the tmux cell. */
+export const STOP_SCRIPT = `#!/bin/sh
+# Prints nothing; $1 is the pane's pid.
+walk() {
+  for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+    read -r name <"/proc/$child/comm" || continue
+    if [ "$name" = script ]; then
+      kill -TERM $(cat "/proc/$child/task/$child/children") 2>/dev/null
+    else
+      walk "$child"
+    fi
+  done
+}
+walk "$1"
+`;
