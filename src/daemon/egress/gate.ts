@@ -86,13 +86,15 @@ export class EgressGate {
 
   /**
    * Listens on `path` (mode 0660), in place of a socket of an earlier life.
+   * @param signal when it has aborted meanwhile, nothing is opened any more
    * @throws when the directory is not there
    */
-  async listen(path: string): Promise<void> {
-    this.#listener?.close();
+  async listen(path: string, signal?: AbortSignal): Promise<void> {
     await Deno.remove(path).catch((thrown) => {
       if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
     });
+    if (signal?.aborted) return;
+    if (this.#listener !== null) closeQuietly(this.#listener);
     const listener = Deno.listen({ transport: "unix", path });
     this.#listener = listener;
     await Deno.chmod(path, 0o660);

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The network side of a machine: Matrix in, cells wanted out. Everything that a principal costs is in
+ * its `ManagedPrincipal`; this file routes news to those whom it touches.
+ */
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { messageOf } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+import { parseLocalpart, parseStateKey, parseUserId, roomAlias, userId } from "../lib/ref/mod.ts";
+import { EventType } from "../lib/schema/mod.ts";
+import type { Principal as LauncherPrincipal } from "../launcher/api.ts";
+import {
+  backoffMs,
+  createMatrixClient,
+  hasErrcode,
+  type MatrixClient,
+  MessagingError,
+  RoomStates,
+  runSync,
+  type SyncBatch,
+} from "../messaging/mod.ts";
+import { TokenVerifier } from "./access.ts";
+import type { DaemonBootstrap, DaemonStatus } from "./api.ts";
+import { evaluate, type Evaluation, notYetKnown } from "./desired.ts";
+import { DaemonError } from "./errors.ts";
+import { LauncherLink } from "./launcher_link.ts";
+import { ManagedPrincipal } from "./principal.ts";
+import { StatusPublisher } from "./publisher.ts";
+import { Rooms } from "./rooms.ts";
+import { createDaemonHandler } from "./serve.ts";
+import { fileSyncStore } from "./store.ts";
+import { isConfigAdmin } from "./trust.ts";
+
+export const DAEMON_VERSION = "0.1.0";
+
+/** How long everything may take to end once the account or the config room is lost. */
+const EMERGENCY_MS = 10_000;
+
+const POWER_LEVELS = "m.room.power_levels";
+/** State that is kept. Everything else is not even asked for, so that a fleet's size costs nothing here. */
+const KEPT = new Set<string>([
+  EventType.assignment,
+  EventType.credentials,
+  EventType.template,
+  EventType.principalStatus,
+  POWER_LEVELS,
+]);
+
+const FILTER = {
+  presence: { not_types: ["*"] },
+  account_data: { not_types: ["*"] },
+  room: {
+    state: { types: [...KEPT, "m.room.member"], lazy_load_members: true },
+    timeline: { types: [...KEPT, "m.room.member"], limit: 50, lazy_load_members: true },
+    ephemeral: { not_types: ["*"] },
+    account_data: { not_types: ["*"] },
+  },
+};
+
+export interface DaemonOptions {
+  readonly bootstrap: DaemonBootstrap;
+  readonly log: Logger;
+  readonly clock?: Clock;
+}
+
+export class Daemon {
+  /** Serves `daemon.sock`. */
+  readonly handler: (request: Request) => Promise<Response>;
+  readonly #bootstrap: DaemonBootstrap;
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #client: MatrixClient;
+  readonly #states = new RoomStates();
+  readonly #rooms: Rooms;
+  readonly #launcher: LauncherLink;
+  readonly #publisher: StatusPublisher;
+  readonly #principals = new Map<string, ManagedPrincipal>();
+  readonly #stop = new AbortController();
+  readonly #startedAt: number;
+  #configRoom: string | null = null;
+  #synced = false;
+  #sync: DaemonStatus["sync"] = { state: "starting", last_ok: null, message: null };
+
+  constructor({ bootstrap, log, clock = systemClock }: DaemonOptions) {
+    this.#bootstrap = bootstrap;
+    this.#log = log;
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+    const homeserverUrl = bootstrap.homeserver_url;
+    this.#client = createMatrixClient({
+      homeserverUrl,
+      accessToken: bootstrap.access_token,
+      clock,
+    });
+    this.#rooms = new Rooms(this.#client, this.#states, clock);
+    this.#launcher = new LauncherLink(
+      bootstrap.launcher_socket,
+      {
+        onPrincipal: (name, status) => this.#onCell(name, status),
+        onSnapshot: (all) => this.#onCells(all),
+        onLost: () => this.#forEach((principal) => principal.setStatus(false, null)),
+      },
+      clock,
+      log,
+    );
+    this.#publisher = new StatusPublisher({
+      client: this.#client,
+      states: this.#states,
+      room: () => this.#synced ? this.#configRoom : null,
+      machine: bootstrap.user_id,
+      clock,
+      log,
+      signal: this.#stop.signal,
+    });
+    this.handler = createDaemonHandler({
+      verifier: new TokenVerifier(homeserverUrl, clock),
+      fleet: bootstrap.fleet,
+      serverName: bootstrap.server_name,
+      principals: () => this.#principals.values(),
+      principal: (localpart) => this.#principals.get(localpart),
+      isAdmin: (user) => this.#isAdmin(user),
+      status: () => this.#status(),
+      openRelay: (principal) => this.#openRelay(principal),
+      now: () => clock.now(),
+      log,
+    });
+  }
+
+  /**
+   * Works until `signal` aborts: then everything is left running for the next daemon to adopt.
+   * @returns `lost` when the account or the config room is gone; every principal has been ended then
+   */
+  async run(signal: AbortSignal): Promise<"stopped" | "lost"> {
+    const link = this.#launcher.run(this.#stop.signal);
+    const stop = () => this.#stop.abort();
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    let outcome: "stopped" | "lost" = "stopped";
+    try {
+      await this.#connect();
+      if (!this.#stop.signal.aborted) await this.#follow();
+    } catch (thrown) {
+      if (!this.#stop.signal.aborted) {
+        await this.#lose(thrown);
+        outcome = "lost";
+      }
+    } finally {
+      signal.removeEventListener("abort", stop);
+      this.#stop.abort();
+      this.#forEach((principal) => principal.close());
+      await link;
+    }
+    return outcome;
+  }
+
+  /** Who are we, and where is the config room. Repeated until it is known; only a refusal throws. */
+  async #connect(): Promise<void> {
+    const { user_id: machine, server_name: server } = this.#bootstrap;
+    const alias = roomAlias(parseUserId(machine).localpart, server);
+    const signal = this.#stop.signal;
+    for (let failures = 0; !signal.aborted;) {
+      try {
+        const who = await this.#client.whoami(signal);
+        if (who.user_id !== machine) {
+          throw new DaemonError(
+            "wrong-account",
+            `Cannot serve "${machine}": the session is of ${who.user_id}`,
+          );
+        }
+        const room = await this.#client.resolveAlias(alias, signal);
+        if (room === null) {
+          throw new MessagingError("unreachable", `Cannot find the config room "${alias}"`, {
+            hint: "provision this machine: deno task up",
+          });
+        }
+        this.#configRoom = await this.#client.join(room, signal);
+        return;
+      } catch (thrown) {
+        if (signal.aborted) return;
+        if (thrown instanceof DaemonError || isLost(thrown)) throw thrown;
+        failures++;
+        this.#failing(thrown);
+        await this.#clock.sleep(backoffMs(failures, Math.random), signal).catch(() => {});
+      }
+    }
+  }
+
+  async #follow(): Promise<void> {
+    await runSync({
+      client: this.#client,
+      userId: this.#bootstrap.user_id,
+      filter: FILTER,
+      store: fileSyncStore(this.#bootstrap.state_dir, this.#log),
+      clock: this.#clock,
+      signal: this.#stop.signal,
+      onBatch: (batch) => this.#onBatch(batch),
+      onHealth: (health) => {
+        if (health.state === "failing") return this.#failing(health.error);
+        if (this.#sync.state !== "ok") this.#log.info("sync is well");
+        this.#sync = { state: "ok", last_ok: health.at, message: null };
+      },
+    });
+  }
+
+  #failing(error: unknown): void {
+    const message = messageOf(error);
+    if (this.#sync.message !== message) this.#log.warn("sync fails", { why: message });
+    const hint = error instanceof MessagingError && error.hint !== undefined
+      ? `; ${error.hint}`
+      : "";
+    this.#sync = { state: "failing", last_ok: this.#sync.last_ok, message: message + hint };
+  }
+
+  async #onBatch(batch: SyncBatch): Promise<void> {
+    const configRoom = this.#configRoom!;
+    if (batch.left.includes(configRoom)) throw new ConfigRoomLost();
+    if (batch.initial) this.#states.clear();
+    const touched = new Set<string>();
+    const changedRooms = new Set<string>(batch.left);
+    let everyone = batch.initial;
+    for (const { room, state, timeline } of batch.joined) {
+      if (!this.#states.has(room)) changedRooms.add(room);
+      this.#states.add(room);
+      for (const event of [...state, ...timeline]) {
+        if (!KEPT.has(event.type) || !this.#states.apply(room, event)) continue;
+        if (room === configRoom) {
+          if (event.type === POWER_LEVELS) everyone = true;
+          else if (event.type !== EventType.principalStatus) touched.add(event.state_key!);
+        }
+        if (event.type === POWER_LEVELS || event.type === EventType.template) {
+          changedRooms.add(room);
+        }
+      }
+    }
+    for (const room of batch.left) this.#states.drop(room);
+    if (batch.initial && !this.#states.has(configRoom)) {
+      // Joined before the sync, absent in it: put out in between, which joining again will tell.
+      await this.#client.join(configRoom, this.#stop.signal);
+      return;
+    }
+    this.#synced = true;
+    this.#accept(batch);
+    if (everyone) {
+      for (const key of this.#states.all(configRoom, EventType.assignment).keys()) touched.add(key);
+    }
+    for (const key of touched) this.#ensureByKey(key);
+    for (const principal of this.#principals.values()) {
+      const { evaluation, userId } = principal;
+      const concerned = everyone || touched.has(userId.slice(1)) ||
+        [...evaluation.rooms].some((room) => changedRooms.has(room)) ||
+        // A room that was missing may be the one that came.
+        (evaluation.desired.problem !== null && changedRooms.size > 0);
+      if (concerned) principal.reevaluate();
+    }
+  }
+
+  /** Invitations of admins only: anybody may invite, and a joined room costs memory and trust. */
+  #accept({ invited }: SyncBatch): void {
+    for (const { room, sender } of invited) {
+      if (sender === null || !this.#isAdmin(sender)) {
+        this.#log.warn("invitation ignored: not from an admin", { room, sender });
+        continue;
+      }
+      this.#client.join(room, this.#stop.signal).catch((thrown) =>
+        this.#log.warn("invitation not accepted", { room, why: messageOf(thrown) })
+      );
+    }
+  }
+
+  #isAdmin(user: string): boolean {
+    const { admins } = this.#bootstrap;
+    if (!this.#synced || this.#configRoom === null) return admins.includes(user);
+    return isConfigAdmin(this.#states, this.#configRoom, user, admins);
+  }
+
+  async #evaluate(user: string): Promise<Evaluation> {
+    if (!this.#synced || this.#configRoom === null) return notYetKnown;
+    return await evaluate(user, {
+      states: this.#states,
+      configRoom: this.#configRoom,
+      machine: this.#bootstrap.user_id,
+      serverName: this.#bootstrap.server_name,
+      admins: this.#bootstrap.admins,
+      openRoom: (alias) => this.#rooms.open(alias, this.#stop.signal),
+    });
+  }
+
+  #ensureByKey(key: string): void {
+    try {
+      const { localpart, server } = parseStateKey(key);
+      if (server !== this.#bootstrap.server_name) throw new Error("it is of another server");
+      this.#ensure(localpart);
+    } catch (thrown) {
+      this.#log.warn("assignment ignored", {
+        state_key: key.slice(0, 255),
+        why: messageOf(thrown),
+      });
+    }
+  }
+
+  #ensure(name: string): ManagedPrincipal {
+    const localpart = parseLocalpart(name);
+    let principal = this.#principals.get(localpart);
+    if (principal === undefined) {
+      principal = new ManagedPrincipal(
+        localpart,
+        userId(localpart, this.#bootstrap.server_name),
+        {
+          launcher: this.#launcher.client,
+          publisher: this.#publisher,
+          evaluate: (user) => this.#evaluate(user),
+          runDir: this.#bootstrap.run_dir,
+          clock: this.#clock,
+          log: this.#log,
+          onIdle: (idle) => this.#dropIfGone(idle),
+        },
+      );
+      this.#principals.set(localpart, principal);
+      if (this.#launcher.connected) principal.setStatus(true, null);
+    }
+    return principal;
+  }
+
+  #dropIfGone(principal: ManagedPrincipal): void {
+    if (!this.#synced || !principal.isGone) return;
+    principal.close();
+    this.#principals.delete(principal.localpart);
+  }
+
+  #onCell(name: string, status: LauncherPrincipal | null): void {
+    try {
+      if (status === null) this.#principals.get(name)?.setStatus(true, null);
+      else {
+        const isNew = !this.#principals.has(name);
+        const principal = this.#ensure(name);
+        principal.setStatus(true, status);
+        if (isNew) principal.reevaluate();
+      }
+    } catch (thrown) {
+      this.#log.warn("launcher named what is no principal", { why: messageOf(thrown) });
+    }
+  }
+
+  #onCells(all: readonly LauncherPrincipal[]): void {
+    const present = new Set(all.map(({ principal }) => principal));
+    for (const status of all) this.#onCell(status.principal, status);
+    this.#forEach((principal) => {
+      if (!present.has(principal.localpart)) principal.setStatus(true, null);
+    });
+  }
+
+  #forEach(visit: (principal: ManagedPrincipal) => void): void {
+    for (const principal of [...this.#principals.values()]) visit(principal);
+  }
+
+  async #openRelay(principal: ManagedPrincipal): Promise<string> {
+    const hash = principal.status?.hash;
+    if (hash === undefined || !principal.isLive) {
+      throw new DaemonError(
+        "not-running",
+        `Cannot observe "${principal.account}": it does not run`,
+        { status: 409, hint: `bureau agent show ${principal.account}` },
+      );
+    }
+    await this.#launcher.client.call("relay", { params: { principal: principal.localpart } });
+    // Where the launcher listens is fixed; a path in its answer is not followed.
+    return `${this.#bootstrap.run_dir}/p/${hash}/observe/relay.sock`;
+  }
+
+  #status(): Omit<DaemonStatus, "principals"> {
+    return {
+      version: DAEMON_VERSION,
+      pid: Deno.pid,
+      started_at: this.#startedAt,
+      machine: this.#bootstrap.user_id,
+      homeserver_url: this.#bootstrap.homeserver_url,
+      sync: this.#sync,
+      launcher: { connected: this.#launcher.connected },
+    };
+  }
+
+  /**
+   * Without the account or the config room nobody can stop what runs here, so it is stopped: every
+   * principal, at once, whether this daemon started it or not.
+   */
+  async #lose(why: unknown): Promise<void> {
+    const message = messageOf(why);
+    this.#sync = { state: "lost", last_ok: this.#sync.last_ok, message };
+    this.#log.error("lost: ending every principal", { why: message });
+    this.#forEach((principal) => principal.close());
+    const limit = AbortSignal.timeout(EMERGENCY_MS);
+    while (!limit.aborted) {
+      try {
+        const { client } = this.#launcher;
+        const { principals } = await client.call("list", { signal: limit });
+        if (principals.length === 0) {
+          this.#log.error("lost: every principal has ended");
+          return;
+        }
+        await Promise.allSettled(principals.map(({ principal }) =>
+          client.call("destroy", {
+            params: { principal },
+            query: { grace_ms: "0" },
+            signal: limit,
+          })
+        ));
+      } catch (thrown) {
+        this.#log.error("lost: the launcher does not answer", { why: messageOf(thrown) });
+      }
+      await this.#clock.sleep(100, limit).catch(() => {});
+    }
+    this.#log.error("lost: not every principal could be ended in time");
+  }
+}
+
+/** Not retried by the sync loop, like a lost account. */
+class ConfigRoomLost extends MessagingError {
+  constructor() {
+    super("config-room-lost", "Cannot serve this machine: it was put out of its config room", {
+      status: 403,
+      hint: "invite the machine again, and start the daemon",
+    });
+  }
+  override get isAccountLost(): boolean {
+    return true;
+  }
+}
+
+function isLost(thrown: unknown): boolean {
+  return (thrown instanceof MessagingError && thrown.isAccountLost) ||
+    hasErrcode(thrown, "M_FORBIDDEN");
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** From the config room's events about one principal to what is wanted of it. */
+import { effectiveGrants, type EffectivePolicy, noPolicy } from "../lib/authorization/mod.ts";
+import { canonicalJson, sha256Hex } from "../lib/canonical/mod.ts";
+import { BureauError, messageOf } from "../lib/errors.ts";
+import { roomAlias, stateKey, type TemplateRef } from "../lib/ref/mod.ts";
+import {
+  type Assignment,
+  type Credentials,
+  EventType,
+  parseEvent,
+  type Template,
+} from "../lib/schema/mod.ts";
+import {
+  expandVariables,
+  mergeEgress,
+  resolveTemplate,
+  templateDigest,
+} from "../lib/template/mod.ts";
+import type { RoomStates } from "../messaging/mod.ts";
+import { DaemonError } from "./errors.ts";
+import type { Desired, Problem } from "./reconcile.ts";
+import { isConfigAdmin, isTemplateAuthor } from "./trust.ts";
+
+export interface DesiredContext {
+  readonly states: RoomStates;
+  readonly configRoom: string;
+  /** `@…/machine/…:server` */
+  readonly machine: string;
+  readonly serverName: string;
+  readonly admins: readonly string[];
+  /** Room id of an alias, joined if it wasn't. @throws when it can't be */
+  readonly openRoom: (alias: string) => Promise<string>;
+}
+
+export interface Evaluation {
+  readonly desired: Desired;
+  readonly assignment: Assignment | null;
+  /** Resolved. */
+  readonly template: Template | null;
+  /** Base64 age ciphertext. */
+  readonly credentials: string | null;
+  readonly policy: EffectivePolicy;
+  readonly egress: readonly string[];
+  /** Rooms whose templates it was made from: a change there asks for another evaluation. */
+  readonly rooms: ReadonlySet<string>;
+}
+
+/** Before the first sync: nothing is known of what is wanted. */
+export const notYetKnown: Evaluation = held({
+  code: "not-synced",
+  message: "the machine has not synced with the homeserver yet",
+});
+
+function held(problem: Problem, issuedAt = 0): Evaluation {
+  return {
+    desired: {
+      want: "hold",
+      issuedAt,
+      generation: `hold:${problem.code}:${problem.message}`,
+      credentials: null,
+      restartPolicy: "always",
+      problem,
+    },
+    assignment: null,
+    template: null,
+    credentials: null,
+    policy: noPolicy,
+    egress: [],
+    rooms: new Set(),
+  };
+}
+
+const absent: Evaluation = {
+  ...notYetKnown,
+  desired: { ...notYetKnown.desired, want: "absent", generation: "absent", problem: null },
+};
+
+/** @param userId `@localpart:server` of the principal. Never throws for what an event says. */
+export async function evaluate(userId: string, context: DesiredContext): Promise<Evaluation> {
+  const { states, configRoom } = context;
+  const key = stateKey(userId);
+  const event = states.get(configRoom, EventType.assignment, key);
+  if (event === undefined) return absent;
+  let assignment: Assignment | null;
+  try {
+    requireAdmin(context, event.sender, "assignment");
+    assignment = parseEvent(EventType.assignment, event.content);
+    if (assignment === null) return absent;
+    requireSubject(assignment, userId, context.machine);
+  } catch (thrown) {
+    return held(problemOf(thrown));
+  }
+  if (assignment.desired !== "running") {
+    return {
+      ...absent,
+      assignment,
+      desired: {
+        ...absent.desired,
+        want: assignment.desired,
+        issuedAt: assignment.issued_at,
+        generation: `${assignment.desired}:${assignment.issued_at}`,
+      },
+    };
+  }
+  const rooms = new Set<string>();
+  try {
+    return await running(userId, assignment, context, rooms);
+  } catch (thrown) {
+    return {
+      ...held(problemOf(thrown), assignment.issued_at),
+      assignment,
+      rooms,
+      desired: {
+        want: "running",
+        issuedAt: assignment.issued_at,
+        generation: `unready:${assignment.issued_at}`,
+        credentials: null,
+        restartPolicy: assignment.restart_policy ?? "always",
+        problem: problemOf(thrown),
+      },
+    };
+  }
+}
+
+async function running(
+  userId: string,
+  assignment: Assignment,
+  context: DesiredContext,
+  rooms: Set<string>,
+): Promise<Evaluation> {
+  const template = await resolveTemplate(
+    assignment.template,
+    (ref) => fetchTemplate(ref, context, rooms),
+  );
+  const digest = await templateDigest(template);
+  if (digest !== assignment.template_digest) {
+    throw new DaemonError(
+      "template-changed",
+      `Cannot start "${userId}": the template "${assignment.template}" is not the one that was signed`,
+      { hint: "look at the template, then sign again: bureau agent apply" },
+    );
+  }
+  const credentials = readCredentials(userId, context);
+  const required = template.required_credentials ?? [];
+  const missing = required.filter((name) => !(credentials?.keys.includes(name) ?? false));
+  if (missing.length > 0) {
+    throw new DaemonError(
+      "credentials-missing",
+      `Cannot start "${userId}": credentials are missing: ${missing.join(", ")}`,
+      { hint: "seal them with: bureau agent create, or bureau credentials" },
+    );
+  }
+  const ciphertext = credentials?.ciphertext ?? null;
+  const variables = assignment.variables ?? {};
+  const egress = (mergeEgress(template.egress, assignment.egress)?.allow ?? [])
+    .map((entry, at) => expandVariables(entry, variables, `egress.allow[${at}]`));
+  const assignmentDigest = await sha256Hex(canonicalJson(assignment));
+  const digests = ciphertext === null ? null : await digestsOf(ciphertext);
+  return {
+    desired: {
+      want: "running",
+      issuedAt: assignment.issued_at,
+      generation: [assignmentDigest, digest, digests?.[0] ?? "none"].join(":"),
+      credentials: digests,
+      restartPolicy: assignment.restart_policy ?? template.restart_policy ?? "always",
+      problem: null,
+    },
+    assignment,
+    template,
+    credentials: ciphertext,
+    policy: effectiveGrants({
+      template: template.authorization,
+      assignment: assignment.authorization,
+    }),
+    egress,
+    rooms,
+  };
+}
+
+/** Of the text as it stands in the event, and of the bytes that it encodes. */
+async function digestsOf(ciphertext: string): Promise<string[]> {
+  const digests = [await sha256Hex(ciphertext)];
+  try {
+    digests.push(await sha256Hex(Uint8Array.fromBase64(ciphertext)));
+  } catch {
+    // Not base64: the launcher will refuse it with its own words.
+  }
+  return digests;
+}
+
+async function fetchTemplate(
+  ref: TemplateRef,
+  context: DesiredContext,
+  rooms: Set<string>,
+): Promise<Template> {
+  const alias = roomAlias(ref.room, ref.server ?? context.serverName);
+  const room = await context.openRoom(alias);
+  rooms.add(room);
+  const event = context.states.get(room, EventType.template, ref.name);
+  if (event === undefined || !context.states.has(room)) {
+    throw new DaemonError(
+      "template-missing",
+      `Cannot find the template "${ref.name}" in "${alias}": there is no such template`,
+      { hint: `publish it: bureau template push ${ref.room}:${ref.name}` },
+    );
+  }
+  if (!isTemplateAuthor(context.states, room, event.sender)) {
+    throw new DaemonError(
+      "template-untrusted",
+      `Cannot use the template "${ref.name}" in "${alias}": ${event.sender} has not power level 100 there`,
+    );
+  }
+  return parseEvent(EventType.template, event.content)!;
+}
+
+function readCredentials(userId: string, context: DesiredContext): Credentials | null {
+  const event = context.states.get(context.configRoom, EventType.credentials, stateKey(userId));
+  if (event === undefined) return null;
+  requireAdmin(context, event.sender, "credentials");
+  const credentials = parseEvent(EventType.credentials, event.content);
+  if (credentials !== null && credentials.principal !== userId) {
+    throw new DaemonError(
+      "wrong-subject",
+      `Cannot use the credentials of "${userId}": they name "${credentials.principal}"`,
+    );
+  }
+  return credentials;
+}
+
+function requireAdmin(context: DesiredContext, sender: string, what: string): void {
+  if (isConfigAdmin(context.states, context.configRoom, sender, context.admins)) return;
+  throw new DaemonError(
+    "untrusted-sender",
+    `Cannot use the ${what}: its sender ${sender} is no admin of this machine`,
+    { hint: "an admin has power level 100 in the config room and is on the machine's list" },
+  );
+}
+
+/** W-4: an event speaks for the principal of its state key and for this machine, or for nobody. */
+function requireSubject(assignment: Assignment, userId: string, machine: string): void {
+  if (assignment.principal !== userId) {
+    throw new DaemonError(
+      "wrong-subject",
+      `Cannot use the assignment of "${userId}": it names "${assignment.principal}"`,
+    );
+  }
+  if (assignment.machine !== machine) {
+    throw new DaemonError(
+      "wrong-machine",
+      `Cannot use the assignment of "${userId}": it is for "${assignment.machine}"`,
+    );
+  }
+}
+
+function problemOf(thrown: unknown): Problem {
+  if (thrown instanceof BureauError) {
+    return {
+      code: thrown.code,
+      message: thrown.message,
+      ...(thrown.hint === undefined ? {} : { hint: thrown.hint }),
+    };
+  }
+  return { code: "internal", message: messageOf(thrown) };
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * One principal: takes news in any order, acts one step at a time. Owns what belongs to the principal's
+ * life on the daemon's side: its egress gate and the line to its proxy.
+ */
+import { flattenForProxy } from "../lib/authorization/mod.ts";
+import type { Clock } from "../lib/clock.ts";
+import { BureauError, messageOf } from "../lib/errors.ts";
+import type { Client } from "../lib/http/mod.ts";
+import type { Logger } from "../lib/log.ts";
+import { type Localpart, parseEntity } from "../lib/ref/mod.ts";
+import type { launcherApi, Principal as LauncherPrincipal } from "../launcher/api.ts";
+import type { PrincipalView } from "./api.ts";
+import { Attachment } from "./attachment.ts";
+import { type Evaluation, notYetKnown } from "./desired.ts";
+import {
+  type Action,
+  afterConflict,
+  afterCreated,
+  afterDestroyed,
+  afterRefused,
+  type Cell,
+  isLive,
+  type Memory,
+  noMemory,
+  reconcile,
+} from "./reconcile.ts";
+import { buildReport } from "./report.ts";
+import type { StatusPublisher } from "./publisher.ts";
+import { summarise, type Summary } from "./view.ts";
+
+export interface PrincipalDeps {
+  readonly launcher: Client<typeof launcherApi>;
+  readonly publisher: StatusPublisher;
+  readonly evaluate: (userId: string) => Promise<Evaluation>;
+  readonly runDir: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called after every pass, so that the owner can drop a principal that is gone. */
+  readonly onIdle: (principal: ManagedPrincipal) => void;
+}
+
+/** A problem whose cause may lie elsewhere (an alias, a room) is looked at again after this long. */
+const REEVALUATE_MS = 30_000;
+
+export class ManagedPrincipal {
+  readonly localpart: Localpart;
+  readonly userId: string;
+  readonly attachment: Attachment;
+  readonly #deps: PrincipalDeps;
+  readonly #log: Logger;
+  #evaluation: Evaluation = notYetKnown;
+  #known = false;
+  #status: LauncherPrincipal | null = null;
+  #memory: Memory = noMemory;
+  #summary: Summary | null = null;
+  #since = 0;
+  #stale = false;
+  #dirty = false;
+  #busy = false;
+  #closed = false;
+  #timer: AbortController | null = null;
+
+  constructor(localpart: Localpart, userId: string, deps: PrincipalDeps) {
+    this.localpart = localpart;
+    this.userId = userId;
+    this.#deps = deps;
+    this.#log = deps.log.with({ principal: localpart });
+    this.attachment = new Attachment(localpart, deps.runDir, deps.clock, this.#log);
+  }
+
+  get evaluation(): Evaluation {
+    return this.#evaluation;
+  }
+
+  get status(): LauncherPrincipal | null {
+    return this.#status;
+  }
+
+  get memory(): Memory {
+    return this.#memory;
+  }
+
+  /** Nothing wanted, nothing there: nothing to keep. */
+  get isGone(): boolean {
+    return this.#known && this.#status === null && this.#evaluation.desired.want === "absent";
+  }
+
+  /** The events about it may have changed. */
+  reevaluate(): void {
+    this.#stale = true;
+    this.#poke();
+  }
+
+  /** @param known false while the launcher is away */
+  setStatus(known: boolean, status: LauncherPrincipal | null): void {
+    this.#known = known;
+    if (known) {
+      this.#status = status;
+      this.attachment.follow(status);
+    }
+    this.#poke();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.abort();
+    this.attachment.close();
+  }
+
+  #poke(): void {
+    this.#dirty = true;
+    if (this.#busy || this.#closed) return;
+    this.#busy = true;
+    this.#work().catch((thrown) => this.#log.error("pass failed", { why: messageOf(thrown) }))
+      .finally(() => {
+        this.#busy = false;
+        if (!this.#closed) this.#deps.onIdle(this);
+      });
+  }
+
+  async #work(): Promise<void> {
+    while (this.#dirty && !this.#closed) {
+      this.#dirty = false;
+      if (this.#stale) {
+        this.#stale = false;
+        await this.#evaluate();
+      }
+      const { memory, action } = reconcile(
+        this.#evaluation.desired,
+        { known: this.#known, cell: this.#cell() },
+        this.#memory,
+        this.#deps.clock.now(),
+      );
+      this.#memory = memory;
+      this.#timer?.abort();
+      this.#report();
+      if (action !== null) await this.#act(action);
+      else this.#lookAgain();
+    }
+  }
+
+  async #evaluate(): Promise<void> {
+    const next = await this.#deps.evaluate(this.userId);
+    const published = this.#deps.publisher.published(this.userId);
+    if (this.#memory.completedIssuedAt === null && published?.["phase"] === "exited") {
+      const issuedAt = published["issued_at"];
+      if (typeof issuedAt === "number") {
+        this.#memory = { ...this.#memory, completedIssuedAt: issuedAt };
+      }
+    }
+    const { want, problem } = next.desired;
+    if (want === "hold" || problem !== null) {
+      // What runs keeps the rights it has: the events give it no others at the moment.
+      const { policy, egress } = this.#evaluation;
+      this.#evaluation = { ...next, policy, egress };
+      return;
+    }
+    this.#evaluation = next;
+    const now = this.#deps.clock.now();
+    this.attachment.setRights(flattenForProxy(next.policy, now), next.egress);
+  }
+
+  #cell(): Cell | null {
+    const status = this.#status;
+    return status === null ? null : {
+      phase: status.phase,
+      issuedAt: status.issued_at,
+      credentialsDigest: status.credentials_digest,
+      startedAt: status.started_at,
+      exit: status.exit === null ? null : { code: status.exit.code, at: status.exit.at },
+      message: status.message,
+    };
+  }
+
+  async #act(action: Action): Promise<void> {
+    switch (action.type) {
+      case "wake":
+        return this.#wakeAt(action.at);
+      case "destroy":
+        return await this.#destroy(action.graceMs);
+      case "create":
+        return await this.#create();
+    }
+  }
+
+  async #create(): Promise<void> {
+    const { assignment, template, credentials, policy } = this.#evaluation;
+    if (assignment === null || template === null) return;
+    const now = this.#deps.clock.now();
+    try {
+      const status = await this.#deps.launcher.call("create", {
+        params: { principal: this.localpart },
+        body: { assignment, template, credentials, ...flattenForProxy(policy, now) },
+      });
+      this.#memory = afterCreated(this.#memory);
+      this.#log.info("started", { issued_at: assignment.issued_at });
+      this.setStatus(true, status);
+    } catch (thrown) {
+      const error = thrown instanceof BureauError ? thrown : null;
+      if (error?.code === "running" && error.status === 409) {
+        this.#memory = afterConflict(this.#memory);
+      } else {
+        const refusal = {
+          code: error?.code ?? "internal",
+          message: messageOf(thrown),
+          ...(error?.hint === undefined ? {} : { hint: error.hint }),
+        };
+        this.#log.warn("start refused", { code: refusal.code, why: refusal.message });
+        this.#memory = afterRefused(this.#memory, refusal, this.#deps.clock.now());
+      }
+      this.#dirty = true;
+    }
+  }
+
+  async #destroy(graceMs: number): Promise<void> {
+    try {
+      await this.#deps.launcher.call("destroy", {
+        params: { principal: this.localpart },
+        query: { grace_ms: String(graceMs) },
+      });
+      this.#memory = afterDestroyed(this.#memory);
+      this.setStatus(true, null);
+    } catch (thrown) {
+      this.#log.warn("stop failed, will be tried again", { why: messageOf(thrown) });
+      this.#wakeAt(this.#deps.clock.now() + 1_000);
+    }
+  }
+
+  #lookAgain(): void {
+    if (this.#evaluation.desired.problem === null) return;
+    this.#wakeAt(this.#deps.clock.now() + REEVALUATE_MS, true);
+  }
+
+  #wakeAt(at: number, evaluate = false): void {
+    this.#timer?.abort();
+    const timer = this.#timer = new AbortController();
+    const wait = Math.max(0, at - this.#deps.clock.now());
+    this.#deps.clock.sleep(wait, timer.signal).then(() => {
+      if (evaluate) this.#stale = true;
+      this.#poke();
+    }, () => {});
+  }
+
+  #report(): void {
+    const { desired } = this.#evaluation;
+    const now = this.#deps.clock.now();
+    const actual = { known: this.#known, cell: this.#cell() };
+    const next = summarise(desired, actual, this.#memory, now);
+    const previous = this.#summary;
+    const changed = previous === null || previous.phase !== next.phase ||
+      previous.message !== next.message || previous.exitCode !== next.exitCode;
+    this.#summary = next;
+    const published = this.#deps.publisher.published(this.userId);
+    if (next.since !== null) this.#since = next.since;
+    else if (changed) {
+      // The same as an earlier life of this daemon said: since then, not since its restart.
+      const same = published?.["phase"] === next.phase &&
+        (published["message"] ?? null) === next.message;
+      this.#since = same && typeof published["since"] === "number" ? published["since"] : now;
+    }
+    const report = buildReport(this.userId, desired, next, this.#memory, this.#since, published);
+    if (report !== null) this.#deps.publisher.publish(report);
+  }
+
+  /** True while its cell lives. */
+  get isLive(): boolean {
+    const cell = this.#cell();
+    return cell !== null && isLive(cell);
+  }
+
+  view(): PrincipalView {
+    const { desired, assignment } = this.#evaluation;
+    const summary = this.#summary ??
+      summarise(
+        desired,
+        { known: this.#known, cell: this.#cell() },
+        this.#memory,
+        this.#deps.clock.now(),
+      );
+    return {
+      principal: this.localpart,
+      user_id: this.userId,
+      template: assignment?.template ?? "",
+      desired: desired.want === "hold" ? (this.isLive ? "running" : "absent") : desired.want,
+      phase: summary.phase,
+      since: this.#since,
+      restarts: this.#memory.restarts,
+      exit_code: summary.exitCode,
+      message: summary.message,
+      hint: summary.hint,
+      room: assignment?.room ?? null,
+      watchers: this.attachment.watchers,
+      egress: this.attachment.egress,
+    };
+  }
+
+  /** `agent/scribe`, as people type it; the full localpart where it has no such form. */
+  get account(): string {
+    return accountOf(this.localpart);
+  }
+}
+
+export function accountOf(localpart: string): string {
+  try {
+    return parseEntity(localpart).account;
+  } catch {
+    return localpart;
+  }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Keeps one proxy's grants as they should be, for as long as its principal lives. */
+import type { Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/errors.ts";
+import { createClient } from "../lib/http/mod.ts";
+import type { Logger } from "../lib/log.ts";
+import type { ProxyPolicy } from "../lib/schema/mod.ts";
+import { proxyAdminApi } from "../proxy/api.ts";
+
+const RETRY_FIRST_MS = 50;
+const RETRY_MAX_MS = 5_000;
+
+export class ProxyLink {
+  readonly #socket: string;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #stop = new AbortController();
+  #policy: ProxyPolicy | null = null;
+  #again = new AbortController();
+  #pushes = 0;
+
+  constructor(socket: string, clock: Clock, log: Logger) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#log = log;
+    this.#run();
+  }
+
+  /** How often grants were accepted by the proxy. */
+  get pushes(): number {
+    return this.#pushes;
+  }
+
+  /** From now on this; also given to every later proxy behind the same socket. */
+  setPolicy(policy: ProxyPolicy): void {
+    this.#policy = policy;
+    this.#again.abort();
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.#again.abort();
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#stop.signal.aborted) {
+      this.#again = new AbortController();
+      const signal = this.#again.signal;
+      try {
+        if (this.#policy === null) await untilAborted(signal);
+        else {
+          await this.#push(this.#policy, signal, () => failures = 0);
+        }
+      } catch (thrown) {
+        if (signal.aborted) continue;
+        failures++;
+        if (failures === 10) {
+          this.#log.warn("grants not delivered to the proxy yet", { why: messageOf(thrown) });
+        }
+      }
+      if (signal.aborted) continue;
+      const wait = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_MAX_MS);
+      await this.#clock.sleep(wait, signal).catch(() => {});
+    }
+  }
+
+  /**
+   * Watches first and pushes then: should the proxy be replaced in between, the watch ends and both are
+   * done again. The other way round a new proxy could be watched that never got the grants.
+   */
+  async #push(policy: ProxyPolicy, signal: AbortSignal, onDone: () => void): Promise<void> {
+    // A client of its own for each proxy: a pooled connection may lead to the one before.
+    const client = createClient(proxyAdminApi, { socket: this.#socket });
+    try {
+      const watch = client.events("watch", { signal });
+      const ended = (async () => {
+        for await (const _ of watch) { /* says nothing; its end is what counts */ }
+      })();
+      ended.catch(() => {});
+      await client.call("grants", { body: policy, signal });
+      this.#pushes++;
+      onDone();
+      await ended;
+    } finally {
+      client.close();
+    }
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * What to do next about one principal, from what is wanted and what is there. Pure: no clock, no
+ * input or output, and the same answer whatever order the news came in. Nothing but this principal's own
+ * assignment resets its back-off or runs a completed one-shot again (W-14).
+ */
+import type { RestartPolicy } from "../lib/schema/events.ts";
+
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** What the operator's events say, already resolved and trusted. */
+export interface Desired {
+  /** `hold`: what the events say can't be used; nothing is started and nothing is ended over it. */
+  readonly want: "running" | "stopped" | "absent" | "hold";
+  readonly issuedAt: number;
+  /** Changes with anything that needs a new cell: the assignment, its template, its credentials. */
+  readonly generation: string;
+  /** Digests by which the launcher may know the credentials; null when there are none. */
+  readonly credentials: readonly string[] | null;
+  readonly restartPolicy: RestartPolicy;
+  /** Why it can't be started although it should, or why it is held. */
+  readonly problem: Problem | null;
+}
+
+/** What the launcher says. */
+export interface Cell {
+  readonly phase: "starting" | "running" | "stopping" | "exited" | "failed";
+  readonly issuedAt: number;
+  readonly credentialsDigest: string | null;
+  readonly startedAt: number;
+  readonly exit: { readonly code: number; readonly at: number } | null;
+  readonly message: string | null;
+}
+
+export interface Actual {
+  /** False while the launcher is away: nothing is known, so nothing is done. */
+  readonly known: boolean;
+  readonly cell: Cell | null;
+}
+
+/** What the daemon remembers between two passes. Losing it is safe. */
+export interface Memory {
+  readonly generation: string | null;
+  /** Ends and refusals in a row. */
+  readonly failures: number;
+  /** No start before this (ms since the epoch). */
+  readonly retryAt: number | null;
+  /** `startedAt` of the last cell whose end was counted. */
+  readonly counted: number | null;
+  readonly restarts: number;
+  /** Generation that the launcher confirmed for the running cell. */
+  readonly confirmed: string | null;
+  /** Generation that the launcher would not put into the running cell. */
+  readonly needsReplacement: string | null;
+  /** The last refusal of a start. */
+  readonly refusal: Problem | null;
+  /** Assignment under which it ran to its end, also from the published status of an earlier life. */
+  readonly completedIssuedAt: number | null;
+}
+
+export const noMemory: Memory = {
+  generation: null,
+  failures: 0,
+  retryAt: null,
+  counted: null,
+  restarts: 0,
+  confirmed: null,
+  needsReplacement: null,
+  refusal: null,
+  completedIssuedAt: null,
+};
+
+export type Action =
+  /** Ask the launcher for a cell; for a running one, whether it is what the assignment says. */
+  | { readonly type: "create" }
+  | { readonly type: "destroy"; readonly graceMs: number }
+  /** Look again at this time; nothing else would call. */
+  | { readonly type: "wake"; readonly at: number };
+
+export interface Plan {
+  readonly memory: Memory;
+  /** At most one; the next pass sees its effect. */
+  readonly action: Action | null;
+}
+
+/** How long a principal may take to end politely. */
+export const GRACE_MS = 5_000;
+/** After this long of running, earlier failures are forgotten. */
+export const STABLE_MS = 60_000;
+const BACKOFF_FIRST_MS = 1_000;
+const BACKOFF_MAX_MS = 30_000;
+
+/** 1 s, doubling to 30 s. */
+export function restartDelayMs(failures: number): number {
+  return Math.min(BACKOFF_FIRST_MS * 2 ** Math.max(0, failures - 1), BACKOFF_MAX_MS);
+}
+
+export function reconcile(
+  desired: Desired,
+  actual: Actual,
+  previous: Memory,
+  now: number,
+): Plan {
+  const memory = forGeneration(desired, previous);
+  if (!actual.known || desired.want === "hold") return { memory, action: null };
+  const { cell } = actual;
+  if (desired.want === "running") return run(desired, cell, memory, now);
+  // Wanted gone. A cell that is being ended already is left to end.
+  if (cell === null || cell.phase === "stopping") return { memory, action: null };
+  return { memory, action: { type: "destroy", graceMs: isLive(cell) ? GRACE_MS : 0 } };
+}
+
+export function isLive(cell: Cell): boolean {
+  return cell.phase === "starting" || cell.phase === "running" || cell.phase === "stopping";
+}
+
+function forGeneration(desired: Desired, memory: Memory): Memory {
+  if (desired.want === "hold" || memory.generation === desired.generation) return memory;
+  return {
+    ...noMemory,
+    generation: desired.generation,
+    completedIssuedAt: memory.completedIssuedAt,
+    // An end that was counted stays counted: a new assignment is no second exit of the old cell.
+    counted: memory.counted,
+  };
+}
+
+function run(desired: Desired, cell: Cell | null, memory: Memory, now: number): Plan {
+  if (cell === null) return start(desired, memory, now);
+  switch (cell.phase) {
+    case "stopping":
+      return { memory, action: null };
+    case "starting":
+    case "running":
+      return keep(desired, cell, memory, now);
+    case "exited":
+    case "failed":
+      return ended(desired, cell, memory, now);
+  }
+}
+
+function start(desired: Desired, memory: Memory, now: number): Plan {
+  if (desired.problem !== null) return { memory, action: null };
+  if (isCompleted(desired, memory)) return { memory, action: null };
+  if (memory.retryAt !== null && memory.retryAt > now) {
+    return { memory, action: { type: "wake", at: memory.retryAt } };
+  }
+  return { memory, action: { type: "create" } };
+}
+
+/** One-shots only: with `always` there is no end that completes. */
+function isCompleted(desired: Desired, memory: Memory): boolean {
+  return desired.restartPolicy !== "always" && memory.completedIssuedAt === desired.issuedAt;
+}
+
+function keep(desired: Desired, cell: Cell, memory: Memory, now: number): Plan {
+  // A template that can't be resolved at the moment is no reason to end what runs.
+  if (desired.problem !== null) return { memory, action: null };
+  if (!sameCredentials(desired, cell) || memory.needsReplacement === desired.generation) {
+    return { memory, action: { type: "destroy", graceMs: GRACE_MS } };
+  }
+  if (cell.issuedAt !== desired.issuedAt && memory.confirmed !== desired.generation) {
+    if (memory.retryAt !== null && memory.retryAt > now) {
+      return { memory, action: { type: "wake", at: memory.retryAt } };
+    }
+    return { memory, action: { type: "create" } };
+  }
+  if (memory.failures === 0 || cell.phase !== "running") return { memory, action: null };
+  const stableAt = cell.startedAt + STABLE_MS;
+  if (now < stableAt) return { memory, action: { type: "wake", at: stableAt } };
+  return { memory: { ...memory, failures: 0, retryAt: null }, action: null };
+}
+
+function sameCredentials(desired: Desired, cell: Cell): boolean {
+  if (desired.credentials === null) return cell.credentialsDigest === null;
+  return cell.credentialsDigest !== null && desired.credentials.includes(cell.credentialsDigest);
+}
+
+function ended(desired: Desired, cell: Cell, before: Memory, now: number): Plan {
+  const clear: Action = { type: "destroy", graceMs: 0 };
+  const isOfThis = cell.issuedAt === desired.issuedAt || before.confirmed === desired.generation;
+  const memory = isOfThis ? countEnd(desired, cell, before, now) : before;
+  if ((isOfThis && isCompleted(desired, memory)) || desired.problem !== null) {
+    return { memory, action: null };
+  }
+  // The end of something older: what is wanted now starts as soon as it is out of the way.
+  if (!isOfThis || !sameCredentials(desired, cell)) {
+    return { memory: { ...memory, retryAt: null }, action: clear };
+  }
+  if (memory.retryAt !== null && memory.retryAt > now) {
+    return { memory, action: { type: "wake", at: memory.retryAt } };
+  }
+  return { memory, action: clear };
+}
+
+/** Counts each end once, however often it is looked at. */
+function countEnd(desired: Desired, cell: Cell, memory: Memory, now: number): Memory {
+  const code = cell.exit?.code ?? null;
+  const completed = desired.restartPolicy === "never" ||
+    (desired.restartPolicy === "on-failure" && cell.phase === "exited" && code === 0);
+  if (completed) return { ...memory, completedIssuedAt: desired.issuedAt, counted: cell.startedAt };
+  if (memory.counted === cell.startedAt) return memory;
+  const endedAt = cell.exit?.at ?? now;
+  const failures = endedAt - cell.startedAt >= STABLE_MS ? 1 : memory.failures + 1;
+  return {
+    ...memory,
+    counted: cell.startedAt,
+    failures,
+    restarts: memory.restarts + 1,
+    // From now, not from the end: a daemon that was away must not start a whole machine at once.
+    retryAt: now + restartDelayMs(failures),
+    refusal: null,
+  };
+}
+
+/** After the launcher accepted a `create`. */
+export function afterCreated(memory: Memory): Memory {
+  return {
+    ...memory,
+    confirmed: memory.generation,
+    needsReplacement: null,
+    refusal: null,
+    retryAt: null,
+  };
+}
+
+/** After a `create` that the launcher refused because a cell of another spec runs. */
+export function afterConflict(memory: Memory): Memory {
+  return { ...memory, needsReplacement: memory.generation };
+}
+
+/** After a `create` that failed otherwise. It is tried again: what was missing may be mended meanwhile. */
+export function afterRefused(memory: Memory, refusal: Problem, now: number): Memory {
+  const failures = memory.failures + 1;
+  return { ...memory, failures, refusal, retryAt: now + restartDelayMs(failures) };
+}
+
+/** After a `destroy`: whatever was known about that cell is void. */
+export function afterDestroyed(memory: Memory): Memory {
+  return { ...memory, confirmed: null, needsReplacement: null };
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The daemon's socket: every request is somebody's, and shows what that somebody may see. */
+import { createHandler } from "../lib/http/mod.ts";
+import { resolvePrincipal } from "../lib/ref/mod.ts";
+import { mayDo, type TokenVerifier, type Viewer } from "./access.ts";
+import { daemonApi, type DaemonStatus } from "./api.ts";
+import { DaemonError } from "./errors.ts";
+import { joinRelay } from "./observe.ts";
+import type { ManagedPrincipal } from "./principal.ts";
+
+export interface Served {
+  readonly verifier: TokenVerifier;
+  readonly fleet: string;
+  readonly serverName: string;
+  readonly principals: () => Iterable<ManagedPrincipal>;
+  readonly principal: (localpart: string) => ManagedPrincipal | undefined;
+  readonly isAdmin: (userId: string) => boolean;
+  readonly status: () => Omit<DaemonStatus, "principals">;
+  /** Asks the launcher for a relay. @returns its socket on the host */
+  readonly openRelay: (principal: ManagedPrincipal) => Promise<string>;
+  readonly now: () => number;
+  readonly log: import("../lib/log.ts").Logger;
+}
+
+export function createDaemonHandler(served: Served): (request: Request) => Promise<Response> {
+  async function viewerOf(request: Request): Promise<Viewer> {
+    const userId = await served.verifier.userOf(request);
+    const own = [...served.principals()].find((principal) => principal.userId === userId);
+    return { userId, isAdmin: served.isAdmin(userId), policy: own?.evaluation.policy ?? null };
+  }
+
+  const may = (viewer: Viewer, action: string, principal: ManagedPrincipal) =>
+    principal.userId === viewer.userId ||
+    mayDo(
+      viewer,
+      action,
+      { userId: principal.userId, policy: principal.evaluation.policy },
+      served.now(),
+    );
+
+  const visible = (viewer: Viewer) =>
+    [...served.principals()]
+      .filter((principal) => may(viewer, "observe", principal))
+      .map((principal) => principal.view())
+      .sort((a, b) => a.principal < b.principal ? -1 : 1);
+
+  /** What may not be seen is answered like what is not there. */
+  function find(viewer: Viewer, name: string): ManagedPrincipal {
+    const principal = served.principal(resolvePrincipal(name, served.fleet, served.serverName));
+    if (principal === undefined || !may(viewer, "observe", principal)) {
+      throw new DaemonError(
+        "not-found",
+        `Cannot find "${name}": no such principal on this machine, or not yours to see`,
+        { status: 404, hint: "bureau agent list" },
+      );
+    }
+    return principal;
+  }
+
+  return createHandler(daemonApi, {
+    health: () => ({ status: "ok" }),
+    status: async ({ request }) => {
+      const viewer = await viewerOf(request);
+      return { ...served.status(), principals: visible(viewer) };
+    },
+    list: async ({ request }) => ({ principals: visible(await viewerOf(request)) }),
+    show: async ({ request, params }) => find(await viewerOf(request), params["principal"]!).view(),
+    observe: async ({ request, params, query }) => {
+      const viewer = await viewerOf(request);
+      const principal = find(viewer, params["principal"]!);
+      const wanted = query.get("mode") ?? "readonly";
+      if (wanted !== "readonly" && wanted !== "readwrite") {
+        throw new DaemonError("bad-mode", `Cannot observe in mode "${wanted}"`, {
+          status: 400,
+          hint: "readonly or readwrite",
+        });
+      }
+      const mayType = viewer.isAdmin ||
+        (principal.userId !== viewer.userId && may(viewer, "observe/read-write", principal));
+      const mode = wanted === "readwrite" && mayType ? "readwrite" : "readonly";
+      const relaySocket = await served.openRelay(principal);
+      return await joinRelay({
+        request,
+        mode,
+        relaySocket,
+        log: served.log,
+        onStart: () => {
+          principal.attachment.watchers++;
+          served.log.info("observation begins", {
+            principal: principal.localpart,
+            watcher: viewer.userId,
+            mode,
+          });
+          return () => {
+            principal.attachment.watchers--;
+            served.log.info("observation ends", {
+              principal: principal.localpart,
+              watcher: viewer.userId,
+            });
+          };
+        },
+      });
+    },
+  });
+}
