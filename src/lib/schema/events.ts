@@ -239,5 +239,7 @@ export const PrincipalStatus = z.object({
   /** Why, when failed or backing off: an actionable sentence. */
   message: z.optional(z.string()),
   hint: z.optional(z.string()),
+  /** Of the assignment this speaks of: a one-shot that completed under it is not run again. */
+  issued_at: z.optional(z.number()),
 });
 export type PrincipalStatus = z.infer<typeof PrincipalStatus>;
