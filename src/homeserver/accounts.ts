@@ -8,10 +8,13 @@ import { forbidden, MatrixError } from "./errors.ts";
 import { hashToken } from "./http.ts";
 import { newUserId } from "./params.ts";
 
-/** scrypt cost: 16 MiB and about 50 ms each. */
-const COST = { N: 16_384, r: 8, p: 1 };
-/** Passwords hashed at a time: each holds 16 MiB, and logins must not starve the rest. */
-const MAX_HASHING = 2;
+/**
+ * scrypt cost: 32 MiB and about 100 ms each. At this size malloc maps the memory and gives it back;
+ * half of it would stay in the process for ever.
+ */
+const COST = { N: 32_768, r: 8, p: 1, maxmem: 64 * 1024 * 1024 };
+/** Passwords hashed at a time, so that logins neither fill the memory nor starve the rest. */
+const MAX_HASHING = 1;
 
 let hashing = 0;
 const queue: (() => void)[] = [];
