@@ -55,6 +55,7 @@ export function startHomeserver(
     limits: new RateLimiter(clock, config.rate_limits),
     stopping: stopping.signal,
   };
+  forgetOldTransactions(db, clock);
   const server = listen(config, createRequestHandler(ctx, allRoutes()), () => db.close());
   const { hostname, port } = server.addr;
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
@@ -89,6 +90,15 @@ export function allRoutes(): Routes {
     ]
   ) add(routes);
   return routes;
+}
+
+/** A client that repeats a request does it within minutes; a week leaves room for a long outage. */
+const TRANSACTION_MS = 7 * 24 * 60 * 60 * 1000;
+
+function forgetOldTransactions(db: Database, clock: Clock): void {
+  // Nothing depends on it: a full disk must not keep the server from reading.
+  db.write(() => db.run("DELETE FROM transactions WHERE ts < ?", clock.now() - TRANSACTION_MS))
+    .catch(() => {});
 }
 
 function listen(
