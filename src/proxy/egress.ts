@@ -38,10 +38,11 @@ export async function openWire(
   signal: AbortSignal,
 ): Promise<Wire> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_DEADLINE_MS)]);
-  return to.tls ? await openTls(egressSocket, to, limit) : await openPlain(egressSocket, to, limit);
+  const tunnel = await openTunnel(egressSocket, to, limit);
+  return to.tls ? await startTls(tunnel, to, limit) : tunnel;
 }
 
-async function openPlain(
+async function openTunnel(
   egressSocket: string,
   to: Destination,
   signal: AbortSignal,
@@ -56,6 +57,7 @@ async function openPlain(
   const onAbort = () => wire.close();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
+    if (signal.aborted) wire.close();
     await wire.write(connectLine(to));
     const answer = new GateAnswer(to);
     while (true) {
@@ -65,42 +67,11 @@ async function openPlain(
     }
   } catch (thrown) {
     wire.close();
-    if (signal.aborted && !(thrown instanceof ProxyError)) throw tooLate(to);
-    throw thrown instanceof ProxyError ? thrown : gateAway(thrown);
+    if (thrown instanceof ProxyError) throw thrown;
+    throw signal.aborted ? tooLate(to) : gateAway(thrown);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
-}
-
-async function openTls(egressSocket: string, to: Destination, signal: AbortSignal): Promise<Wire> {
-  const net = await import("node:net");
-  const socket = net.connect({ path: egressSocket });
-  await new Promise<void>((resolve, reject) => {
-    const answer = new GateAnswer(to);
-    const finish = (error: unknown) => {
-      signal.removeEventListener("abort", onAbort);
-      socket.removeAllListeners();
-      if (error === undefined) return resolve();
-      // A late failure of a socket that was given up must not become an uncaught error.
-      socket.on("error", () => {});
-      socket.destroy();
-      reject(error);
-    };
-    const onAbort = () => finish(tooLate(to));
-    signal.addEventListener("abort", onAbort, { once: true });
-    socket.once("connect", () => socket.write(connectLine(to)));
-    socket.once("error", (error: Error) => finish(gateAway(error)));
-    socket.once("close", () => finish(answer.cutShort()));
-    socket.on("data", (bytes: Uint8Array) => {
-      try {
-        if (answer.push(bytes)) finish(undefined);
-      } catch (thrown) {
-        finish(thrown);
-      }
-    });
-    if (signal.aborted) onAbort();
-  });
-  return await startTls(socket, to, signal);
 }
 
 function connectLine(to: Destination): Uint8Array {

@@ -1,19 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * TLS over the egress socket. `Deno.startTls` takes no Unix connection and `fetch` over a Unix proxy does
- * no TLS at all, so this is `node:tls`; the module is imported on first use, since it costs 5 MB.
+ * TLS over an open tunnel. `Deno.startTls` takes no Unix connection and `fetch` over a Unix proxy does no
+ * TLS at all, so this is `node:tls`, over a stream of our own: over a `node:net` socket it has no
+ * back-pressure (a paused TLS socket still takes in all that an upstream sends, seen in Deno 2.9.6), and it
+ * is slower. The modules are imported on first use, since they cost 5 MB.
  */
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { ProxyError } from "./errors.ts";
 import type { Wire } from "./wire.ts";
 
-/** Received bytes that may wait for a slow reader before the upstream is told to stop. */
-const HIGH_WATER = 512 * 1024;
+/** Decrypted bytes that may wait for a slow reader before the tunnel is read no further. */
+const HIGH_WATER = 256 * 1024;
 
-export class TlsWire implements Wire {
-  readonly #socket: TLSSocket;
+export interface TlsTarget {
+  /** Name or address that the certificate must carry. */
+  readonly host: string;
+  /** PEM; undefined: the roots that ship with Deno. */
+  readonly ca: string | undefined;
+  readonly isAddress: boolean;
+}
+
+/** The encrypted side: reads the tunnel only while the decrypted side has room. */
+interface Tunnel {
+  readonly stream: Duplex;
+  /** Reads on when it was held back. */
+  resume(): void;
+}
+
+async function tunnelStream(wire: Wire, hasRoom: () => boolean): Promise<Tunnel> {
+  const { Duplex } = await import("node:stream");
+  let wanted = false;
+  let reading = false;
+  const pull = async () => {
+    if (reading || !wanted || !hasRoom()) return;
+    reading = true;
+    wanted = false;
+    try {
+      const bytes = await wire.read();
+      reading = false;
+      stream.push(bytes);
+    } catch (thrown) {
+      stream.destroy(thrown as Error);
+    }
+  };
+  const stream = new Duplex({
+    read() {
+      wanted = true;
+      void pull();
+    },
+    write(bytes: Uint8Array, _encoding, done) {
+      wire.write(bytes).then(() => done(), done);
+    },
+    destroy(error, done) {
+      wire.close();
+      done(error);
+    },
+  });
+  return { stream, resume: () => void pull() };
+}
+
+class TlsWire implements Wire {
+  #socket: TLSSocket | null = null;
+  #tunnel: Tunnel | null = null;
   #queue: Uint8Array[] = [];
   #queued = 0;
   #ended = false;
@@ -22,12 +72,16 @@ export class TlsWire implements Wire {
   #drained: (() => void) | null = null;
   #onDead: (() => void) | null = null;
 
-  constructor(socket: TLSSocket) {
+  hasRoom(): boolean {
+    return this.#queued < HIGH_WATER;
+  }
+
+  attach(socket: TLSSocket, tunnel: Tunnel): void {
     this.#socket = socket;
+    this.#tunnel = tunnel;
     socket.on("data", (bytes: Uint8Array) => {
       this.#queue.push(bytes);
       this.#queued += bytes.length;
-      if (this.#queued > HIGH_WATER) socket.pause();
       this.#notify();
     });
     socket.on("end", () => this.#end(null));
@@ -62,16 +116,16 @@ export class TlsWire implements Wire {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
     const bytes = this.#queue.shift()!;
-    const before = this.#queued;
+    const wasFull = !this.hasRoom();
     this.#queued -= bytes.length;
-    if (before > HIGH_WATER && this.#queued <= HIGH_WATER) this.#socket.resume();
+    if (wasFull && this.hasRoom()) this.#tunnel!.resume();
     return bytes;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#error !== null) throw this.#error;
     if (this.#ended) throw new Error("the connection is closed");
-    if (this.#socket.write(bytes)) return;
+    if (this.#socket!.write(bytes)) return;
     await new Promise<void>((resolve) => this.#drained = resolve);
     if (this.#error !== null) throw this.#error;
     if (this.#ended) throw new Error("the connection closed while writing");
@@ -84,33 +138,29 @@ export class TlsWire implements Wire {
   }
 
   close(): void {
-    this.#socket.destroy();
+    this.#socket!.destroy();
+    this.#tunnel!.stream.destroy();
     this.#end(null);
   }
 }
 
-export interface TlsTarget {
-  /** Name or address that the certificate must carry. */
-  readonly host: string;
-  /** PEM; undefined: the roots that ship with Deno. */
-  readonly ca: string | undefined;
-  readonly isAddress: boolean;
-}
-
 /**
- * Runs the handshake over an open tunnel and verifies chain and name.
+ * Runs the handshake and verifies chain and name.
  *
+ * @param tunnel an open connection to the upstream; closed when this fails
  * @throws {ProxyError} `tls-failed`, 502, with the reason of the TLS library
  */
 export async function startTls(
-  tunnel: Socket,
+  tunnel: Wire,
   target: TlsTarget,
   signal: AbortSignal,
 ): Promise<Wire> {
   const tls = await import("node:tls");
+  const wire = new TlsWire();
+  const { stream, resume } = await tunnelStream(tunnel, () => wire.hasRoom());
   return await new Promise<Wire>((resolve, reject) => {
     const socket = tls.connect({
-      socket: tunnel,
+      socket: stream,
       host: target.host,
       // An address is no SNI name (RFC 6066 §3); the certificate is still checked against `host`.
       ...(target.isAddress ? {} : { servername: target.host }),
@@ -118,23 +168,15 @@ export async function startTls(
       ALPNProtocols: ["http/1.1"],
       rejectUnauthorized: true,
     });
-    const onAbort = () => fail(new Error("it took too long"));
     const fail = (error: Error) => {
       signal.removeEventListener("abort", onAbort);
+      // A late failure of what was given up must not become an uncaught error.
+      for (const end of [socket, stream]) end.on("error", () => {});
       socket.destroy();
-      tunnel.destroy();
-      reject(
-        new ProxyError(
-          "tls-failed",
-          `Cannot open TLS to "${target.host}": ${error.message || "the connection ended"}`,
-          {
-            status: 502,
-            hint:
-              "the upstream must present a certificate for this name from the CA that was sealed with the credential",
-          },
-        ),
-      );
+      stream.destroy();
+      reject(tlsFailed(target.host, error.message || "the connection ended"));
     };
+    const onAbort = () => fail(new Error("it took too long"));
     const onClose = () => fail(new Error("the upstream closed the connection"));
     socket.once("error", fail);
     socket.once("close", onClose);
@@ -144,7 +186,18 @@ export async function startTls(
       socket.removeListener("error", fail);
       socket.removeListener("close", onClose);
       if (!socket.authorized) return fail(new Error("its certificate was not verified"));
-      resolve(new TlsWire(socket));
+      wire.attach(socket, { stream, resume });
+      stream.on("error", (error: Error) => socket.destroy(error));
+      resolve(wire);
     });
+    if (signal.aborted) onAbort();
+  });
+}
+
+function tlsFailed(host: string, why: string): ProxyError {
+  return new ProxyError("tls-failed", `Cannot open TLS to "${host}": ${why}`, {
+    status: 502,
+    hint:
+      "the upstream must present a certificate for this name from the CA that was sealed with the credential",
   });
 }
