@@ -58,6 +58,7 @@ export class EgressGate {
   readonly #callers = new Set<Deno.UnixConn>();
   #policy = new DestinationPolicy([]);
   #listener: Deno.UnixListener | null = null;
+  #accepting: Promise<void> = Promise.resolve();
 
   constructor(options: GateOptions) {
     this.#options = options;
@@ -90,21 +91,28 @@ export class EgressGate {
    * @throws when the directory is not there
    */
   async listen(path: string, signal?: AbortSignal): Promise<void> {
+    this.#stopListening();
+    // A closed listener takes its file away when its last accept has ended, which must not be ours.
+    await this.#accepting;
     await Deno.remove(path).catch((thrown) => {
       if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
     });
     if (signal?.aborted) return;
-    if (this.#listener !== null) closeQuietly(this.#listener);
     const listener = Deno.listen({ transport: "unix", path });
     this.#listener = listener;
+    this.#accepting = this.#accept(listener);
     await Deno.chmod(path, 0o660);
-    this.#accept(listener);
+  }
+
+  #stopListening(): void {
+    const listener = this.#listener;
+    this.#listener = null;
+    if (listener !== null) closeQuietly(listener);
   }
 
   /** Stops listening and cuts every tunnel. */
   close(): void {
-    if (this.#listener !== null) closeQuietly(this.#listener);
-    this.#listener = null;
+    this.#stopListening();
     for (const { upstream } of this.#running.keys()) closeQuietly(upstream);
     for (const caller of this.#callers) closeQuietly(caller);
   }
