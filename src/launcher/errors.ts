@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { BureauError, type ErrorDetail } from "../lib/errors.ts";
 
-/** A request that the launcher refuses, or could not carry out. Never holds plaintext of a bundle. */
+/** A request the launcher refuses or cannot carry out. */
 export class LauncherError extends BureauError {
   override readonly name = "LauncherError";
   constructor(code: string, message: string, detail: ErrorDetail = {}) {
-    super(code, message, { status: 422, ...detail });
+    super(code, message, detail);
   }
 }

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Files that are whole or absent, whenever this process is killed. */
+/** Small files that are whole or absent, whatever is killed when. */
 
-/** Writes beside the target, makes it durable, then renames it into place. */
-export async function writeWhole(path: string, text: string, mode = 0o600): Promise<void> {
+/** Writes, syncs and renames. */
+export async function writeAtomic(
+  path: string,
+  data: string | Uint8Array,
+  mode = 0o600,
+): Promise<void> {
   const fresh = `${path}.new`;
   await removeIfThere(fresh);
   {
     using file = await Deno.open(fresh, { write: true, createNew: true, mode });
-    let bytes = new TextEncoder().encode(text);
-    while (bytes.length > 0) bytes = bytes.subarray(await file.write(bytes));
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    let at = 0;
+    while (at < bytes.length) at += await file.write(bytes.subarray(at));
     await file.sync();
   }
-  await Deno.chmod(fresh, mode);
   await Deno.rename(fresh, path);
 }
 
@@ -24,7 +28,6 @@ export async function removeIfThere(path: string, recursive = false): Promise<vo
   }
 }
 
-/** @returns null when there is none */
 export async function readIfThere(path: string): Promise<string | null> {
   try {
     return await Deno.readTextFile(path);
@@ -32,10 +35,4 @@ export async function readIfThere(path: string): Promise<string | null> {
     if (thrown instanceof Deno.errors.NotFound) return null;
     throw thrown;
   }
-}
-
-/** Makes a directory with exactly this mode, whatever the umask. */
-export async function makeDirectory(path: string, mode: number): Promise<void> {
-  await Deno.mkdir(path, { recursive: true });
-  await Deno.chmod(path, mode);
 }
