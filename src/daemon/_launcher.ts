@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Tests: a launcher that only keeps books. */
+import { canonicalJson, sha256Hex } from "../lib/canonical/mod.ts";
+import { BureauError } from "../lib/errors.ts";
+import { createHandler, listenUnix, sseResponse } from "../lib/http/mod.ts";
+import { principalHash } from "../lib/ref/mod.ts";
+import type { ProxyPolicy } from "../lib/schema/mod.ts";
+import {
+  type CreateRequest,
+  launcherApi,
+  type LauncherEvent,
+  type Principal,
+} from "../launcher/api.ts";
+import { proxyAdminApi } from "../proxy/api.ts";
+
+/** Speaks the launcher's interface, makes the directories and a proxy's admin socket, runs nothing. */
+export class FakeLauncher {
+  readonly creates: CreateRequest[] = [];
+  readonly destroys: { principal: string; grace: string | null }[] = [];
+  readonly policies: ProxyPolicy[] = [];
+  readonly cells = new Map<string, Principal>();
+  /** Thrown by the next creates. */
+  refusal: BureauError | null = null;
+  readonly #run: string;
+  readonly #watchers = new Set<(event: LauncherEvent) => void>();
+  readonly #proxies = new Map<string, { life: AbortController; finished: Promise<void> }>();
+  #server: Deno.HttpServer | null = null;
+  #closing = new AbortController();
+
+  constructor(run: string) {
+    this.#run = run;
+  }
+
+  async start(): Promise<void> {
+    this.#closing = new AbortController();
+    const handler = createHandler(launcherApi, {
+      status: () => {
+        throw new Error("not needed");
+      },
+      list: () => ({ principals: [...this.cells.values()] }),
+      show: ({ params }) => this.cells.get(params["principal"]!)!,
+      create: ({ params, body }) => this.#create(params["principal"]!, body),
+      destroy: async ({ params, query }) => {
+        const principal = params["principal"]!;
+        this.destroys.push({ principal, grace: query.get("grace_ms") });
+        const present = this.cells.get(principal);
+        if (present === undefined) return { removed: false };
+        this.cells.delete(principal);
+        await this.#endProxy(principal);
+        await Deno.remove(`${this.#run}/p/${present.hash}`, { recursive: true });
+        this.emit({ type: "removed", principal });
+        return { removed: true };
+      },
+      wait: () => {
+        throw new Error("not needed");
+      },
+      relay: ({ params }) => ({
+        socket: `${this.#run}/p/${this.cells.get(params["principal"]!)!.hash}/observe/relay.sock`,
+      }),
+      events: () =>
+        sseResponse((send) => {
+          for (const status of this.cells.values()) {
+            send({ type: "principal", principal: status.principal, status });
+          }
+          this.#watchers.add(send);
+          return () => this.#watchers.delete(send);
+        }, this.#closing.signal),
+    });
+    this.#server = await listenUnix(`${this.#run}/launcher/launcher.sock`, handler);
+  }
+
+  async stop(): Promise<void> {
+    this.#closing.abort();
+    const server = this.#server;
+    this.#server = null;
+    await server?.shutdown();
+  }
+
+  async close(): Promise<void> {
+    for (const name of this.#proxies.keys()) await this.#endProxy(name);
+    await this.stop();
+  }
+
+  emit(event: LauncherEvent): void {
+    for (const watcher of this.#watchers) watcher(event);
+  }
+
+  /** The sandbox ended by itself. */
+  exit(principal: string, code: number): void {
+    const at = Date.now();
+    const exit = { code, signal: null, at, output: [] };
+    const status: Principal = { ...this.cells.get(principal)!, phase: "exited", exit };
+    this.cells.set(principal, status);
+    this.emit({ type: "principal", principal, status });
+  }
+
+  async #create(name: string, request: CreateRequest): Promise<Principal> {
+    this.creates.push(request);
+    if (this.refusal !== null) throw this.refusal;
+    const present = this.cells.get(name);
+    const { authorization: _a, issued_at: _i, signature: _s, ...rest } = request.assignment;
+    const spec = await sha256Hex(canonicalJson(rest));
+    const credentials = request.credentials === null ? null : await sha256Hex(request.credentials);
+    if (present?.phase === "running") {
+      if (present.spec_digest === spec && present.credentials_digest === credentials) {
+        return present;
+      }
+      throw new BureauError("running", `Cannot start "${name}": it runs`, { status: 409 });
+    }
+    const hash = await principalHash(name);
+    for (const folder of ["agent", "admin", "egress", "observe"]) {
+      await Deno.mkdir(`${this.#run}/p/${hash}/${folder}`, { recursive: true });
+    }
+    const status: Principal = {
+      principal: name,
+      user_id: request.assignment.principal,
+      hash,
+      phase: "running",
+      issued_at: request.assignment.issued_at,
+      spec_digest: spec,
+      credentials_digest: credentials,
+      started_at: Date.now(),
+      exit: null,
+      proxy: { ready: true, restarts: 0 },
+      message: null,
+    };
+    this.cells.set(name, status);
+    await this.startProxy(name);
+    this.emit({ type: "principal", principal: name, status });
+    return status;
+  }
+
+  /** A proxy's administration; again: the one before has died. */
+  async startProxy(name: string): Promise<void> {
+    await this.#endProxy(name);
+    const life = new AbortController();
+    const handler = createHandler(proxyAdminApi, {
+      health: () => ({ status: "ok" }),
+      stats: () => {
+        throw new Error("not needed");
+      },
+      grants: ({ body }) => {
+        this.policies.push(body);
+        return { count: body.grants.length };
+      },
+      drain: () => ({ active: 0 }),
+      watch: () => sseResponse(() => () => {}, life.signal),
+    });
+    const { hash } = this.cells.get(name)!;
+    const path = `${this.#run}/p/${hash}/admin/admin.sock`;
+    const server = await listenUnix(path, handler, { signal: life.signal });
+    this.#proxies.set(name, { life, finished: server.finished });
+  }
+
+  async #endProxy(name: string): Promise<void> {
+    const proxy = this.#proxies.get(name);
+    this.#proxies.delete(name);
+    proxy?.life.abort();
+    await proxy?.finished;
+  }
+}
