@@ -13,7 +13,6 @@ import type { Principal as LauncherPrincipal } from "../launcher/api.ts";
 import {
   backoffMs,
   createMatrixClient,
-  hasErrcode,
   type MatrixClient,
   MessagingError,
   RoomStates,
@@ -23,6 +22,7 @@ import {
 import { TokenVerifier } from "./access.ts";
 import type { DaemonBootstrap, DaemonStatus } from "./api.ts";
 import { evaluate, type Evaluation, notYetKnown } from "./desired.ts";
+import { ConfigRoomLost, endEverything, isLost } from "./emergency.ts";
 import { DaemonError } from "./errors.ts";
 import { LauncherLink } from "./launcher_link.ts";
 import { ManagedPrincipal } from "./principal.ts";
@@ -33,9 +33,6 @@ import { fileSyncStore } from "./store.ts";
 import { isConfigAdmin } from "./trust.ts";
 
 export const DAEMON_VERSION = "0.1.0";
-
-/** How long everything may take to end once the account or the config room is lost. */
-const EMERGENCY_MS = 10_000;
 
 const POWER_LEVELS = "m.room.power_levels";
 /** State that is kept. Everything else is not even asked for, so that a fleet's size costs nothing here. */
@@ -389,45 +386,6 @@ export class Daemon {
     this.#sync = { state: "lost", last_ok: this.#sync.last_ok, message };
     this.#log.error("lost: ending every principal", { why: message });
     this.#forEach((principal) => principal.close());
-    const limit = AbortSignal.timeout(EMERGENCY_MS);
-    while (!limit.aborted) {
-      try {
-        const { client } = this.#launcher;
-        const { principals } = await client.call("list", { signal: limit });
-        if (principals.length === 0) {
-          this.#log.error("lost: every principal has ended");
-          return;
-        }
-        await Promise.allSettled(principals.map(({ principal }) =>
-          client.call("destroy", {
-            params: { principal },
-            query: { grace_ms: "0" },
-            signal: limit,
-          })
-        ));
-      } catch (thrown) {
-        this.#log.error("lost: the launcher does not answer", { why: messageOf(thrown) });
-      }
-      await this.#clock.sleep(100, limit).catch(() => {});
-    }
-    this.#log.error("lost: not every principal could be ended in time");
+    await endEverything(this.#launcher.client, this.#clock, this.#log);
   }
-}
-
-/** Not retried by the sync loop, like a lost account. */
-class ConfigRoomLost extends MessagingError {
-  constructor() {
-    super("config-room-lost", "Cannot serve this machine: it was put out of its config room", {
-      status: 403,
-      hint: "invite the machine again, and start the daemon",
-    });
-  }
-  override get isAccountLost(): boolean {
-    return true;
-  }
-}
-
-function isLost(thrown: unknown): boolean {
-  return (thrown instanceof MessagingError && thrown.isAccountLost) ||
-    hasErrcode(thrown, "M_FORBIDDEN");
 }

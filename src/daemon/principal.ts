@@ -116,7 +116,10 @@ export class ManagedPrincipal {
     this.#work().catch((thrown) => this.#log.error("pass failed", { why: messageOf(thrown) }))
       .finally(() => {
         this.#busy = false;
-        if (!this.#closed) this.#deps.onIdle(this);
+        if (this.#closed) return;
+        // News that came after the last look and before this line must not wait for the next news.
+        if (this.#dirty) this.#poke();
+        else this.#deps.onIdle(this);
       });
   }
 

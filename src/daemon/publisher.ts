@@ -63,7 +63,14 @@ export class StatusPublisher {
   publish(report: Report): void {
     this.#waiting.set(report.userId, report);
     if (this.#active.has(report.userId)) return;
-    const active = this.#drain(report.userId).finally(() => this.#active.delete(report.userId));
+    const active = this.#drain(report.userId).finally(() => {
+      this.#active.delete(report.userId);
+      // What came after the last look must not wait for the next report.
+      const later = this.#waiting.get(report.userId);
+      if (later !== undefined && this.#options.room() !== null && !this.#options.signal.aborted) {
+        this.publish(later);
+      }
+    });
     this.#active.set(report.userId, active);
   }
 
