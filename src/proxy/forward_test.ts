@@ -327,3 +327,60 @@ Deno.test("forward() answers HEAD, 204 and 304 without a body", async () => {
   });
   await server.shutdown();
 });
+
+Deno.test("forward() holds the upstream back when the caller does not read, over TLS too", async () => {
+  const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-" });
+  const certificates = await makeCertificates(dir, "DNS:api.test");
+  const piece = new Uint8Array(256 * 1024);
+  for (const tls of [false, true]) {
+    let produced = 0;
+    const server = Deno.serve(
+      {
+        hostname: "127.0.0.1",
+        port: 0,
+        onListen() {},
+        ...(tls ? { cert: certificates.cert, key: certificates.key } : {}),
+      } as Deno.ServeTcpOptions,
+      () =>
+        new Response(
+          new ReadableStream({
+            pull(controller) {
+              if (produced++ < 1024) controller.enqueue(piece);
+              else controller.close();
+            },
+          }),
+        ),
+    );
+    const port = server.addr.port;
+    const services = {
+      up: {
+        upstream: tls ? `https://api.test` : `http://127.0.0.1:${port}`,
+        inject_headers: {},
+        strip_headers: [],
+        ca: certificates.ca,
+      },
+    };
+    await withProxy({ services }, async ({ get }) => {
+      const response = await get("/http/up/");
+      const reader = response.body!.getReader();
+      await reader.read();
+      // What every buffer on the way can hold is taken; then nothing moves until the caller reads.
+      let before = -1;
+      while (before !== produced) {
+        before = produced;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      assert.ok(
+        produced * piece.length < 32 * 1024 * 1024,
+        `${produced} pieces of 1024 were taken`,
+      );
+      let received = 0;
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        received += next.value.length;
+      }
+      assert.ok(received > 1000 * piece.length);
+    }, { route: () => port });
+    await server.shutdown();
+  }
+  await Deno.remove(dir, { recursive: true });
+});
