@@ -6,7 +6,7 @@ import { BureauError } from "../lib/errors.ts";
 import { EventType, type Template } from "../lib/schema/mod.ts";
 import { createMatrixClient, registerWithSharedSecret } from "../messaging/mod.ts";
 import { SECRET } from "../homeserver/_process.ts";
-import { Bench, FLEET, SERVER_NAME, until } from "./_bench.ts";
+import { Bench, FLEET, SERVER_NAME, until } from "./bench_test.ts";
 
 const template: Template = {
   description: "t",

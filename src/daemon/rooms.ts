@@ -38,6 +38,8 @@ export class Rooms {
         { cause: thrown, hint: `invite it: bureau matrix invite "${alias}" <machine>` },
       );
     }
+    // The sync may have brought it meanwhile.
+    if (this.#states.has(id)) return id;
     throw new DaemonError("room-pending", `Cannot read "${alias}" yet: it was joined just now`);
   }
 

@@ -15,6 +15,9 @@ export interface Summary {
   readonly hint: string | null;
 }
 
+/** Problems that the next sync mends: nothing has failed. */
+const PASSING: ReadonlySet<string> = new Set(["not-synced", "room-pending"]);
+
 export function summarise(desired: Desired, actual: Actual, memory: Memory, now: number): Summary {
   const { cell } = actual;
   const why = desired.problem ?? memory.refusal;
@@ -36,7 +39,7 @@ export function summarise(desired: Desired, actual: Actual, memory: Memory, now:
   if (desired.want === "absent" || desired.want === "stopped") {
     return { phase: "stopped", since: null, exitCode, message: null, hint: null };
   }
-  if (desired.problem?.code === "not-synced") {
+  if (desired.problem !== null && PASSING.has(desired.problem.code)) {
     return { phase: "pending", since: null, exitCode, ...text };
   }
   if (why !== null) return { phase: "failed", since: null, exitCode, ...text };

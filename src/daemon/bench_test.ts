@@ -17,7 +17,7 @@ import {
   registerWithSharedSecret,
 } from "../messaging/mod.ts";
 import { SECRET, Server } from "../homeserver/_process.ts";
-import { FakeLauncher } from "./_launcher.ts";
+import { FakeLauncher } from "./fake_launcher_test.ts";
 import { daemonApi, type DaemonBootstrap } from "./api.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
