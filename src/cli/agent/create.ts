@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * `agent create`: account, room, workspace, sealed credentials, signed assignment. Every step looks
+ * before it writes: repeating the command changes only what differs.
+ */
+import * as z from "zod/mini";
+import { canonicalJson } from "../../lib/canonical/mod.ts";
+import { parseTemplateRef, stateKey, type TemplateRef, userId } from "../../lib/ref/mod.ts";
+import {
+  agentPowerLevels,
+  type Assignment,
+  Credentials,
+  EventType,
+  MachineKey,
+  parseEvent,
+  type Template,
+} from "../../lib/schema/mod.ts";
+import { sealBundle } from "../../lib/sealed/mod.ts";
+import { signContent, type SigningKey } from "../../lib/signature/mod.ts";
+import { instantiate, resolveTemplate, templateDigest } from "../../lib/template/mod.ts";
+import { createMatrixClient, type MatrixClient, type Session } from "../../messaging/mod.ts";
+import { agentPassword, ensureAccount } from "../accounts.ts";
+import { Registration } from "../boot/api.ts";
+import { readJson } from "../files.ts";
+import type { CommandHandler, Invocation } from "../framework/command.ts";
+import { CliError } from "../framework/exit.ts";
+import { ensureMember, ensureRoom } from "../rooms.ts";
+import {
+  loadSession,
+  loadSigningKey,
+  matrixClient,
+  type OperatorSession,
+  principalOf,
+} from "../session.ts";
+import { type CreateAgentRequest, readRequest } from "./request.ts";
+import { prepareWorkspace } from "./workspace.ts";
+
+export const create: CommandHandler = async (call) => {
+  const session = await loadSession(call);
+  const request = await readRequest(call);
+  const localpart = principalOf(session, call.args[0]!);
+  const client = matrixClient(session);
+  const key = await loadSigningKey(call);
+  const template = await fetchTemplate(client, session, request.template);
+  const configRoom = await aliasRoom(client, session, session.machine);
+
+  const sealed = await client.getState(
+    configRoom,
+    EventType.credentials,
+    stateKey(localpart, session.server_name),
+  );
+  const known = z.safeParse(Credentials, sealed ?? {});
+  const required = template.required_credentials ?? [];
+  const keep = request.credentials === null && known.success;
+  const given = Object.keys(request.credentials ?? {});
+  const missing = required.filter((name) => !(keep ? known.data.keys : given).includes(name));
+  if (missing.length > 0) {
+    throw new CliError(
+      "no-credentials",
+      `Cannot create "${localpart}": credentials are missing: ${missing.join(", ")}`,
+      {
+        hint: "give them with --credentials FILE",
+      },
+    );
+  }
+
+  const variables = await variablesFor(call, session, localpart, request, template);
+  // Says now what the launcher would say later, while somebody reads it.
+  instantiate(template, {
+    variables,
+    ...(request.payload === undefined ? {} : { payload: request.payload }),
+  });
+
+  const room = await ensureRoom(client, session.server_name, {
+    alias: localpart,
+    name: call.args[0]!,
+    topic: template.description ?? "",
+    powerLevels: agentPowerLevels([session.user_id], stateTypesOf(template)),
+  });
+  if (!keep) {
+    const account = await agentAccount(call, session, key, localpart);
+    await ensureMember(client, room.id, account.user_id, agentClient(session, account));
+    await seal(client, session, configRoom, localpart, account, request);
+  }
+  const changed = await assign(client, session, key, configRoom, {
+    localpart,
+    room: room.id,
+    template,
+    request,
+    variables,
+  });
+  call.print(
+    changed
+      ? `${localpart} is assigned to ${session.machine}`
+      : `${localpart} is assigned already; nothing changed`,
+  );
+  return {
+    principal: localpart,
+    user_id: userId(localpart, session.server_name),
+    room: room.id,
+    changed,
+  };
+};
+
+function agentClient(session: OperatorSession, account: Session): MatrixClient {
+  return createMatrixClient({
+    homeserverUrl: session.homeserver_url,
+    accessToken: account.access_token,
+  });
+}
+
+async function aliasRoom(
+  client: MatrixClient,
+  session: OperatorSession,
+  localpart: string,
+): Promise<string> {
+  const id = await client.resolveAlias(`#${localpart}:${session.server_name}`);
+  if (id !== null) return id;
+  throw new CliError(
+    "no-such-room",
+    `Cannot find the room "#${localpart}:${session.server_name}"`,
+    {
+      status: 404,
+      hint: "run `deno task up`, which makes the rooms",
+    },
+  );
+}
+
+async function fetchTemplate(
+  client: MatrixClient,
+  session: OperatorSession,
+  reference: string,
+): Promise<Template> {
+  const fetch = async (ref: TemplateRef): Promise<Template> => {
+    const room = await aliasRoom(client, session, ref.room);
+    const content = await client.getState(room, EventType.template, ref.name);
+    if (content === null) {
+      const names = (await client.roomState(room))
+        .filter((event) => event.type === EventType.template)
+        .map((event) => `${ref.room}:${event.state_key}`);
+      throw new CliError("no-such-template", `Cannot find the template "${ref.room}:${ref.name}"`, {
+        status: 404,
+        hint: `there are: ${names.join(", ") || "none"}`,
+      });
+    }
+    return parseEvent(EventType.template, content) ?? {};
+  };
+  parseTemplateRef(reference);
+  return await resolveTemplate(reference, fetch);
+}
+
+async function variablesFor(
+  call: Invocation,
+  session: OperatorSession,
+  localpart: string,
+  request: CreateAgentRequest,
+  template: Template,
+): Promise<Record<string, string>> {
+  const variables: Record<string, string> = { ...request.variables };
+  const url = new URL(session.homeserver_url);
+  variables["HOMESERVER_HOST"] ??= `${url.hostname}:${
+    url.port || (url.protocol === "https:" ? 443 : 80)
+  }`;
+  const wantsWorkspace = request.repo !== undefined ||
+    JSON.stringify(template).includes("${WORKSPACE}");
+  if (wantsWorkspace && variables["WORKSPACE"] === undefined) {
+    const workspace = await prepareWorkspace(call.stateDir, localpart, request.repo ?? null);
+    variables["WORKSPACE"] = workspace.path;
+  }
+  return variables;
+}
+
+/** State types that the template grants, which its room must let it write. */
+function stateTypesOf(template: Template): string[] {
+  const prefix = "matrix/state/";
+  return (template.authorization?.grants ?? [])
+    .flatMap((grant) => grant.actions)
+    .filter((action) => action.startsWith(prefix) && !action.includes("*"))
+    .map((action) => action.slice(prefix.length));
+}
+
+async function agentAccount(
+  call: Invocation,
+  session: OperatorSession,
+  key: SigningKey,
+  localpart: string,
+): Promise<Session> {
+  const stored = await readJson(`${call.stateDir}/operator/registration.json`);
+  const registration = z.safeParse(Registration, stored);
+  if (!registration.success) {
+    throw new CliError(
+      "no-registration",
+      "Cannot make accounts: the registration secret is not stored",
+      {
+        hint: "run `deno task up`",
+      },
+    );
+  }
+  return await ensureAccount({
+    homeserverUrl: session.homeserver_url,
+    registration: registration.data,
+    user: localpart,
+    password: await agentPassword(key.privateJwk, localpart),
+  });
+}
+
+async function seal(
+  client: MatrixClient,
+  session: OperatorSession,
+  configRoom: string,
+  localpart: string,
+  account: Session,
+  request: CreateAgentRequest,
+): Promise<void> {
+  const machineId = userId(session.machine, session.server_name);
+  const machineRoom = await aliasRoom(client, session, `${session.fleet}/machine`);
+  const published = (await client.roomState(machineRoom)).find((event) =>
+    event.type === EventType.machineKey && event.state_key === stateKey(machineId)
+  );
+  // A key that another member put there would open the bundle to them (W-4).
+  const trusted = published?.sender === machineId || published?.sender === session.user_id;
+  const parsed = z.safeParse(MachineKey, published?.content ?? {});
+  if (!trusted || !parsed.success) {
+    throw new CliError(
+      "no-machine-key",
+      `Cannot seal credentials: "${machineId}" has published no key of its own`,
+      {
+        hint: "run `deno task up`, which publishes it",
+      },
+    );
+  }
+  const ciphertext = await sealBundle({
+    version: 1,
+    principal: userId(localpart, session.server_name),
+    matrix: {
+      homeserver_url: session.homeserver_url,
+      user_id: account.user_id,
+      access_token: account.access_token,
+    },
+    credentials: request.credentials ?? {},
+  }, [parsed.data.public_key]);
+  const content: Credentials = {
+    version: 1,
+    principal: userId(localpart, session.server_name),
+    encrypted_for: [machineId],
+    keys: Object.keys(request.credentials ?? {}).sort(),
+    ciphertext,
+    provisioned_by: session.user_id,
+    provisioned_at: new Date().toISOString(),
+  };
+  await client.putState(
+    configRoom,
+    EventType.credentials,
+    stateKey(localpart, session.server_name),
+    { ...content },
+  );
+}
+
+async function assign(
+  client: MatrixClient,
+  session: OperatorSession,
+  key: SigningKey,
+  configRoom: string,
+  agent: {
+    readonly localpart: string;
+    readonly room: string;
+    readonly template: Template;
+    readonly request: CreateAgentRequest;
+    readonly variables: Record<string, string>;
+  },
+): Promise<boolean> {
+  const { localpart, request } = agent;
+  const subject = stateKey(localpart, session.server_name);
+  const wanted: Omit<Assignment, "signature" | "issued_at"> = {
+    version: 1,
+    principal: userId(localpart, session.server_name),
+    machine: userId(session.machine, session.server_name),
+    template: request.template,
+    template_digest: await templateDigest(agent.template),
+    desired: "running",
+    room: agent.room,
+    variables: agent.variables,
+    ...(request.payload === undefined ? {} : { payload: request.payload }),
+    issued_by: session.user_id,
+  };
+  const present = await client.getState(configRoom, EventType.assignment, subject);
+  if (present !== null) {
+    const { signature, issued_at, ...rest } = present;
+    const signedByUs = (signature as { key_id?: string } | undefined)?.key_id === key.keyId;
+    if (signedByUs && canonicalJson(rest) === canonicalJson(wanted)) return false;
+    // Never older than what a launcher has seen, whatever this clock says.
+    return await put(Math.max(Date.now(), Number(issued_at ?? 0) + 1));
+  }
+  return await put(Date.now());
+
+  async function put(issuedAt: number): Promise<boolean> {
+    const signed = await signContent({ ...wanted, issued_at: issuedAt }, key);
+    await client.putState(configRoom, EventType.assignment, subject, { ...signed });
+    return true;
+  }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `agent destroy`: a signed removal, then its sessions and its sealed credentials. */
+import { systemClock } from "../../lib/clock.ts";
+import { stateKey, userId } from "../../lib/ref/mod.ts";
+import { EventType } from "../../lib/schema/mod.ts";
+import { signContent } from "../../lib/signature/mod.ts";
+import { createMatrixClient, login, MessagingError } from "../../messaging/mod.ts";
+import { agentPassword } from "../accounts.ts";
+import type { CommandHandler, Invocation } from "../framework/command.ts";
+import { CliError } from "../framework/exit.ts";
+import {
+  daemonClient,
+  isUnreachable,
+  loadSession,
+  loadSigningKey,
+  matrixClient,
+  type OperatorSession,
+  principalOf,
+} from "../session.ts";
+
+const GONE_MS = 20_000;
+const LOOK_MS = 100;
+
+export const destroy: CommandHandler = async (call) => {
+  const session = await loadSession(call);
+  const localpart = principalOf(session, call.args[0]!);
+  const client = matrixClient(session);
+  const configRoom = await client.resolveAlias(`#${session.machine}:${session.server_name}`);
+  const subject = stateKey(localpart, session.server_name);
+  const present = configRoom === null
+    ? null
+    : await client.getState(configRoom, EventType.assignment, subject);
+  if (configRoom === null || present === null || Object.keys(present).length === 0) {
+    throw new CliError(
+      "no-such-agent",
+      `Cannot destroy "${localpart}": it is not assigned to this machine`,
+      {
+        status: 404,
+        hint: "`bureau agent list` shows what is",
+      },
+    );
+  }
+  confirm(call, localpart);
+  if (present["desired"] !== "absent") {
+    const key = await loadSigningKey(call);
+    const { signature: _, ...rest } = present;
+    const signed = await signContent({
+      ...rest,
+      desired: "absent" as const,
+      issued_by: session.user_id,
+      issued_at: Math.max(Date.now(), Number(present["issued_at"] ?? 0) + 1),
+    }, key);
+    await client.putState(configRoom, EventType.assignment, subject, { ...signed });
+  }
+  const gone = await waitUntilGone(call, session, localpart);
+  await endSessions(call, session, localpart);
+  await client.putState(configRoom, EventType.credentials, subject, {});
+  call.print(
+    gone
+      ? `${localpart} is gone`
+      : `${localpart} is marked for removal; it goes when the daemon runs`,
+  );
+  return { principal: localpart, gone };
+};
+
+function confirm(call: Invocation, localpart: string): void {
+  if (call.flags["yes"] === true) return;
+  if (!Deno.stdin.isTerminal()) {
+    throw new CliError("usage", `Cannot destroy "${localpart}" without being told so`, {
+      hint: "add --yes",
+    });
+  }
+  const answer = prompt(`Destroy ${localpart}? Its room stays. Type yes:`);
+  if (answer?.trim() !== "yes") throw new CliError("cancelled", "Cancelled: nothing was changed");
+}
+
+/** @returns false when no daemon runs that could remove it now */
+async function waitUntilGone(
+  call: Invocation,
+  session: OperatorSession,
+  localpart: string,
+): Promise<boolean> {
+  const daemon = daemonClient(call, session);
+  const deadline = systemClock.now() + GONE_MS;
+  try {
+    while (systemClock.now() < deadline) {
+      const { principals } = await daemon.call("list", { signal: call.signal });
+      const view = principals.find((one) => one.principal === localpart);
+      if (view === undefined || view.phase === "stopped") return true;
+      await systemClock.sleep(LOOK_MS, call.signal);
+    }
+  } catch (thrown) {
+    if (isUnreachable(thrown)) return false;
+    throw thrown;
+  } finally {
+    daemon.close();
+  }
+  throw new CliError("still-there", `Cannot see "${localpart}" go within ${GONE_MS / 1000} s`, {
+    hint: "`bureau agent show` says what it is doing",
+  });
+}
+
+/** Its access token stops working, wherever a copy may lie. */
+async function endSessions(
+  call: Invocation,
+  session: OperatorSession,
+  localpart: string,
+): Promise<void> {
+  const homeserverUrl = session.homeserver_url;
+  try {
+    const key = await loadSigningKey(call);
+    const account = await login({ homeserverUrl }, {
+      user: localpart,
+      password: await agentPassword(key.privateJwk, localpart),
+    });
+    const client = createMatrixClient({ homeserverUrl, accessToken: account.access_token });
+    await client.request("POST", "/_matrix/client/v3/logout/all", {
+      what: `end the sessions of "${userId(localpart, session.server_name)}"`,
+      body: {},
+    });
+  } catch (thrown) {
+    // An account that never was, or was made by other hands, has no session of ours to end.
+    if (!(thrown instanceof MessagingError) || thrown.status !== 403) throw thrown;
+  }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What `agent create` is asked for, from flags or from one document on stdin. */
+import * as z from "zod/mini";
+import { messageOf } from "../../lib/errors.ts";
+import { readBootstrap } from "../../lib/provision/mod.ts";
+import type { Invocation } from "../framework/command.ts";
+import { CliError } from "../framework/exit.ts";
+
+const SealedInput = z.record(
+  z.string(),
+  z.object({
+    value: z.string(),
+    /** `host:port` list. */
+    allowed_hosts: z.array(z.string()),
+    ca: z.optional(z.string()),
+  }),
+);
+export type SealedInput = z.infer<typeof SealedInput>;
+
+export const CreateAgentRequest = z.object({
+  version: z.literal(1),
+  template: z.string(),
+  repo: z.optional(z.string()),
+  variables: z.optional(z.record(z.string(), z.string())),
+  payload: z.optional(z.record(z.string(), z.unknown())),
+  /** Null: keep what is sealed already. Secret. */
+  credentials: z.nullable(SealedInput),
+});
+export type CreateAgentRequest = z.infer<typeof CreateAgentRequest>;
+
+const usage = (why: string) => new CliError("usage", `Cannot create: ${why}`);
+
+/** @throws {CliError} `usage` */
+export async function readRequest(call: Invocation): Promise<CreateAgentRequest> {
+  const { flags } = call;
+  if (flags["from-stdin"] === true) {
+    return await readBootstrap((json) => z.parse(CreateAgentRequest, json));
+  }
+  const variables: Record<string, string> = {};
+  for (const pair of (flags["var"] as readonly string[] | undefined) ?? []) {
+    const at = pair.indexOf("=");
+    if (at < 1) throw usage(`--var takes NAME=VALUE, not "${pair}"`);
+    variables[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return {
+    version: 1,
+    template: String(flags["template"]),
+    ...(flags["repo"] === undefined ? {} : { repo: String(flags["repo"]) }),
+    variables,
+    ...(flags["payload"] === undefined ? {} : { payload: parsePayload(String(flags["payload"])) }),
+    credentials: await readCredentials(flags["credentials"] as string | undefined),
+  };
+}
+
+function parsePayload(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      return value as Record<string, unknown>;
+    }
+  } catch {
+    // Reported below.
+  }
+  throw usage("--payload takes a JSON object");
+}
+
+async function readCredentials(source: string | undefined): Promise<SealedInput | null> {
+  if (source === undefined) return null;
+  let text: string;
+  try {
+    text = source === "-"
+      ? await new Response(Deno.stdin.readable).text()
+      : await Deno.readTextFile(source);
+  } catch (thrown) {
+    throw usage(`--credentials "${source}" cannot be read: ${messageOf(thrown)}`);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw usage("--credentials is not JSON");
+  }
+  const parsed = z.safeParse(SealedInput, json);
+  // The values are secret: only the place of the mistake is told.
+  if (!parsed.success) {
+    throw usage(`--credentials is wrong at ${parsed.error.issues[0]?.path.join(".") ?? "the top"}`);
+  }
+  return parsed.data;
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * First boot: the operator's account and key, the machine's account and policy, the namespace's rooms
+ * and templates. Each step looks before it writes, so it may be killed anywhere and run again.
+ */
+import * as z from "zod/mini";
+import { DaemonBootstrap } from "../../daemon/api.ts";
+import type { LauncherPolicy } from "../../launcher/api.ts";
+import { readBootstrap } from "../../lib/provision/mod.ts";
+import { parseLocalpart, parseUserId, stateKey, userId } from "../../lib/ref/mod.ts";
+import {
+  configPowerLevels,
+  EventType,
+  fleetPowerLevels,
+  machinePowerLevels,
+  servicePowerLevels,
+  spacePowerLevels,
+  systemPowerLevels,
+  templatePowerLevels,
+} from "../../lib/schema/mod.ts";
+import { generateSigningKey, parseSigningKey, type SigningKey } from "../../lib/signature/mod.ts";
+import { builtinTemplates } from "../../lib/template/mod.ts";
+import { createMatrixClient, type MatrixClient, MessagingError } from "../../messaging/mod.ts";
+import { ensureAccount } from "../accounts.ts";
+import { readJson, writeIfDifferent } from "../files.ts";
+import type { CommandHandler } from "../framework/command.ts";
+import { CliError } from "../framework/exit.ts";
+import { ensureChild, ensureMember, ensureRoom, type WantedRoom } from "../rooms.ts";
+import { OperatorSession } from "../session.ts";
+import { BootRequest, type Registration } from "./api.ts";
+
+export const boot: CommandHandler = async (call) => {
+  const request = await readBootstrap((json) => z.parse(BootRequest, json));
+  const registration = registrationOf(request);
+  const dir = `${call.stateDir}/operator`;
+  let changes = 0;
+  const count = (changed: boolean) => void (changes += changed ? 1 : 0);
+
+  const operator = await operatorSession(dir, request, registration);
+  count(await writeIfDifferent(`${dir}/registration.json`, JSON.stringify(registration)));
+  const url = new URL(request.homeserver_url);
+  const port = url.port || (url.protocol === "https:" ? "443" : "80");
+  count(await writeIfDifferent(`${dir}/homeserver`, `${url.hostname}:${port}`, 0o644));
+  const key = await signingKey(dir);
+  count(await writePolicy(dir, request, key));
+
+  const server = operator.server_name;
+  const machineId = userId(operator.machine, server);
+  const machine = await machineSession(dir, request, registration, operator);
+  const admin = createMatrixClient({
+    homeserverUrl: request.homeserver_url,
+    accessToken: operator.access_token,
+  });
+  const worker = createMatrixClient({
+    homeserverUrl: request.homeserver_url,
+    accessToken: machine.access_token,
+  });
+  const rooms = await ensureRooms(admin, worker, operator, machineId, count);
+  const subject = stateKey(machineId);
+  count(
+    await worker.putState(rooms[`${operator.fleet}/machine`]!, EventType.machineKey, subject, {
+      algorithm: "age-x25519",
+      public_key: request.machine_public_key,
+    }) !== null,
+  );
+  for (const [name, template] of Object.entries(builtinTemplates)) {
+    const room = rooms[`${operator.namespace}/template`]!;
+    count(await admin.putState(room, EventType.template, name, { ...template }) !== null);
+  }
+  return { server_name: server, operator: operator.user_id, machine: machineId, rooms, changes };
+};
+
+function registrationOf(request: BootRequest): Registration {
+  if (request.registration_shared_secret !== undefined) {
+    return { kind: "shared", value: request.registration_shared_secret };
+  }
+  if (request.registration_token !== undefined) {
+    return { kind: "token", value: request.registration_token };
+  }
+  throw new CliError("usage", "Cannot boot: a registration secret or token is needed");
+}
+
+function randomPassword(): string {
+  return crypto.getRandomValues(new Uint8Array(32)).toHex();
+}
+
+/** A session that the homeserver still knows, or null. */
+async function alive(homeserverUrl: string, accessToken: string): Promise<boolean> {
+  try {
+    await createMatrixClient({ homeserverUrl, accessToken }).whoami();
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof MessagingError && thrown.isAccountLost) return false;
+    throw thrown;
+  }
+}
+
+async function operatorSession(
+  dir: string,
+  request: BootRequest,
+  registration: Registration,
+): Promise<OperatorSession> {
+  const path = `${dir}/session.json`;
+  const known = z.safeParse(OperatorSession, await readJson(path));
+  const fleet = `${request.namespace}/fleet/${request.fleet}`;
+  const names = {
+    namespace: parseLocalpart(request.namespace),
+    fleet,
+    machine: parseLocalpart(`${fleet}/machine/${request.machine}`),
+  };
+  if (
+    known.success && known.data.homeserver_url === request.homeserver_url &&
+    known.data.access_token !== ""
+  ) {
+    if (await alive(request.homeserver_url, known.data.access_token)) {
+      const session = { ...known.data, ...names };
+      await writeIfDifferent(path, JSON.stringify(session));
+      return session;
+    }
+  }
+  const password = known.success ? known.data.password : randomPassword();
+  const pending = {
+    version: 1 as const,
+    homeserver_url: request.homeserver_url,
+    user_id: "",
+    access_token: "",
+    password,
+    server_name: "",
+    ...names,
+  };
+  // The password is on disk before the account exists: a crash in between locks nobody out.
+  await writeIfDifferent(path, JSON.stringify(pending));
+  const session = await ensureAccount({
+    homeserverUrl: request.homeserver_url,
+    registration,
+    user: request.operator,
+    password,
+    admin: true,
+  });
+  const complete = {
+    ...pending,
+    user_id: session.user_id,
+    access_token: session.access_token,
+    server_name: parseUserId(session.user_id).server,
+  };
+  await writeIfDifferent(path, JSON.stringify(complete));
+  return complete;
+}
+
+/** The daemon's bootstrap document, kept for `up` to hand over. */
+async function machineSession(
+  dir: string,
+  request: BootRequest,
+  registration: Registration,
+  operator: OperatorSession,
+): Promise<DaemonBootstrap> {
+  const path = `${dir}/machine-session.json`;
+  const passwordPath = `${dir}/machine-account.json`;
+  const known = z.safeParse(DaemonBootstrap, await readJson(path));
+  const account = await readJson(passwordPath) as { password?: string } | null;
+  const password = account?.password ?? randomPassword();
+  await writeIfDifferent(passwordPath, JSON.stringify({ password }));
+  let token = known.success && known.data.homeserver_url === request.homeserver_url
+    ? known.data.access_token
+    : "";
+  if (token === "" || !await alive(request.homeserver_url, token)) {
+    const session = await ensureAccount({
+      homeserverUrl: request.homeserver_url,
+      registration,
+      user: operator.machine,
+      password,
+    });
+    token = session.access_token;
+  }
+  const document: DaemonBootstrap = {
+    version: 1,
+    homeserver_url: request.homeserver_url,
+    user_id: userId(operator.machine, operator.server_name),
+    access_token: token,
+    server_name: operator.server_name,
+    namespace: operator.namespace,
+    fleet: operator.fleet,
+    admins: [operator.user_id],
+    run_dir: request.run_dir,
+    state_dir: `${request.state_dir}/daemon`,
+    launcher_socket: `${request.run_dir}/launcher/launcher.sock`,
+  };
+  await writeIfDifferent(path, JSON.stringify(document));
+  return document;
+}
+
+async function signingKey(dir: string): Promise<SigningKey> {
+  const path = `${dir}/signing-key.json`;
+  const known = await readJson(path);
+  if (known !== null) return await parseSigningKey(known);
+  const key = await generateSigningKey();
+  await writeIfDifferent(path, JSON.stringify(key));
+  return key;
+}
+
+/** What the launcher obeys. Keys and roots that somebody added by hand stay. */
+async function writePolicy(dir: string, request: BootRequest, key: SigningKey): Promise<boolean> {
+  const path = `${dir}/policy.json`;
+  const known = await readJson(path) as Partial<LauncherPolicy> | null;
+  const roots = [...(known?.bind_roots ?? [])];
+  for (const root of request.bind_roots) {
+    if (!roots.some((one) => one.path === root.path)) roots.push(root);
+  }
+  const policy: LauncherPolicy = {
+    version: 1,
+    operator_keys: [...new Set([...(known?.operator_keys ?? []), key.publicKey])],
+    bind_roots: roots,
+    passthrough: known?.passthrough ?? [],
+    limits: known?.limits ?? { memory_limit_mb: 4096, pids_limit: 1024 },
+  };
+  return await writeIfDifferent(path, JSON.stringify(policy, null, 2) + "\n", 0o644);
+}
+
+async function ensureRooms(
+  admin: MatrixClient,
+  worker: MatrixClient,
+  operator: OperatorSession,
+  machineId: string,
+  count: (changed: boolean) => void,
+): Promise<Record<string, string>> {
+  const { namespace, fleet, server_name: server } = operator;
+  const admins = [operator.user_id];
+  const space = await ensureRoom(admin, server, {
+    alias: namespace,
+    name: namespace,
+    topic: "Everything of this Bureau",
+    powerLevels: spacePowerLevels(admins),
+    space: true,
+  });
+  count(space.changed);
+  const wanted: readonly WantedRoom[] = [
+    {
+      alias: `${namespace}/system`,
+      name: "System",
+      powerLevels: systemPowerLevels(admins, [machineId]),
+    },
+    { alias: `${namespace}/template`, name: "Templates", powerLevels: templatePowerLevels(admins) },
+    { alias: fleet, name: `Fleet ${fleet}`, powerLevels: fleetPowerLevels(admins) },
+    {
+      alias: `${fleet}/machine`,
+      name: "Machines",
+      powerLevels: machinePowerLevels(admins, [machineId]),
+    },
+    {
+      alias: `${fleet}/service`,
+      name: "Services",
+      powerLevels: servicePowerLevels(admins, [machineId]),
+    },
+    {
+      alias: operator.machine,
+      name: `Machine ${operator.machine}`,
+      topic: "What this machine shall run, and its answer",
+      powerLevels: configPowerLevels(admins, machineId),
+    },
+  ];
+  const rooms: Record<string, string> = { [namespace]: space.id };
+  for (const room of wanted) {
+    const { id, changed } = await ensureRoom(admin, server, room);
+    count(changed);
+    count(await ensureChild(admin, server, space.id, id));
+    count(await ensureMember(admin, id, machineId, worker));
+    rooms[room.alias] = id;
+  }
+  return rooms;
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * A command, declared once: the parser, `--help`, the reference page and (later) an MCP tool all come
+ * from this. Declarations are light; what a command does is loaded when it runs.
+ */
+export interface ArgumentSpec {
+  readonly name: string;
+  readonly brief: string;
+  readonly optional?: boolean;
+}
+
+export interface FlagSpec {
+  readonly kind: "text" | "switch" | "number" | "texts";
+  readonly brief: string;
+  /** Shown in help in place of a value, e.g. `PATH`. */
+  readonly placeholder?: string;
+  readonly default?: string;
+}
+
+export type FlagValue = string | number | boolean | readonly string[] | undefined;
+
+/** What a command is given besides its own arguments. */
+export interface CommandContext {
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly json: boolean;
+  /** Writes a line for a person; silent with `--json`. */
+  print(line: string): void;
+  /** Writes a line whatever the mode: streamed output. */
+  emit(line: string): void;
+  /** Aborted on Ctrl-C and SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+export interface Invocation extends CommandContext {
+  readonly args: readonly string[];
+  readonly flags: Readonly<Record<string, FlagValue>>;
+}
+
+/** @returns what `--json` prints, as one line; undefined: nothing */
+export type CommandHandler = (call: Invocation) => Promise<unknown>;
+
+export interface CommandSpec {
+  /** `["agent", "list"]`. */
+  readonly path: readonly string[];
+  readonly brief: string;
+  /** More for `--help` and the reference. */
+  readonly docs?: string;
+  readonly args?: readonly ArgumentSpec[];
+  /** Takes any number of the last argument. */
+  readonly variadic?: boolean;
+  readonly flags?: Readonly<Record<string, FlagSpec>>;
+  readonly examples?: readonly string[];
+  /** Plumbing that people don't call; absent from help. */
+  readonly hidden?: boolean;
+  readonly load: () => Promise<CommandHandler>;
+}
+
+/** Keeps the declaration's literal types. */
+export function defineCommand(spec: CommandSpec): CommandSpec {
+  return spec;
+}
+
+/** The JSON Schema of what a command takes, e.g. for a tool of the same name. */
+export function inputSchema(spec: CommandSpec): Record<string, unknown> {
+  const types = {
+    text: { type: "string" },
+    switch: { type: "boolean" },
+    number: { type: "number" },
+    texts: { type: "array", items: { type: "string" } },
+  } as const;
+  const properties: Record<string, unknown> = {};
+  for (const argument of spec.args ?? []) {
+    properties[argument.name] = { type: "string", description: argument.brief };
+  }
+  for (const [name, flag] of Object.entries(spec.flags ?? {})) {
+    properties[name] = { ...types[flag.kind], description: flag.brief };
+  }
+  return {
+    type: "object",
+    properties,
+    required: (spec.args ?? []).filter((argument) => !argument.optional).map(({ name }) => name),
+    additionalProperties: false,
+  };
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Exit statuses, so that a script can tell what went wrong. */
+import { BureauError, messageOf } from "../../lib/errors.ts";
+
+export const Exit = { ok: 0, failed: 1, usage: 2, notRunning: 3, denied: 4, notFound: 5 } as const;
+
+export class CliError extends BureauError {
+  override readonly name = "CliError";
+}
+
+export function exitCodeOf(thrown: unknown): number {
+  if (!(thrown instanceof BureauError)) return Exit.failed;
+  if (thrown.code === "usage") return Exit.usage;
+  if (thrown.code === "not-running" || thrown.code === "unreachable") return Exit.notRunning;
+  if (thrown.status === 401 || thrown.status === 403) return Exit.denied;
+  if (thrown.status === 404) return Exit.notFound;
+  return Exit.failed;
+}
+
+/** The body that `--json` prints for a failure. */
+export function errorBody(thrown: unknown): unknown {
+  return thrown instanceof BureauError
+    ? thrown.toBody()
+    : { error: { code: "internal", message: messageOf(thrown) } };
+}

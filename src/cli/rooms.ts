@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Rooms as they must be: made when missing, mended when they drifted, untouched when right. */
+import type { PowerLevels } from "../lib/schema/mod.ts";
+import { hasErrcode, type MatrixClient } from "../messaging/mod.ts";
+
+export interface WantedRoom {
+  /** Localpart of the alias. */
+  readonly alias: string;
+  readonly name: string;
+  readonly topic?: string;
+  readonly powerLevels: PowerLevels;
+  readonly space?: boolean;
+}
+
+/** @returns the room's id, and whether anything changed */
+export async function ensureRoom(
+  client: MatrixClient,
+  server: string,
+  wanted: WantedRoom,
+): Promise<{ id: string; changed: boolean }> {
+  const alias = `#${wanted.alias}:${server}`;
+  const known = await client.resolveAlias(alias);
+  if (known === null) {
+    const id = await client.createRoom({
+      name: wanted.name,
+      ...(wanted.topic === undefined ? {} : { topic: wanted.topic }),
+      room_alias_name: wanted.alias,
+      preset: "private_chat",
+      visibility: "private",
+      room_version: "11",
+      ...(wanted.space ? { creation_content: { type: "m.space" } } : {}),
+      initial_state: [
+        // A newcomer must be able to read what was decided before it came.
+        { type: "m.room.history_visibility", content: { history_visibility: "shared" } },
+        { type: "m.room.guest_access", content: { guest_access: "forbidden" } },
+      ],
+      power_level_content_override: wanted.powerLevels,
+    });
+    return { id, changed: true };
+  }
+  const levels = { ...wanted.powerLevels } as unknown as Record<string, unknown>;
+  const changed = await client.putState(known, "m.room.power_levels", "", levels) !== null;
+  return { id: known, changed };
+}
+
+/** Makes `room` a child of `space`. @returns whether it was not one yet */
+export async function ensureChild(
+  client: MatrixClient,
+  server: string,
+  space: string,
+  room: string,
+): Promise<boolean> {
+  return await client.putState(space, "m.space.child", room, { via: [server] }) !== null;
+}
+
+/** Invites a user and joins as it, where it is not a member yet. @returns whether it joined now */
+export async function ensureMember(
+  host: MatrixClient,
+  room: string,
+  user: string,
+  guest: MatrixClient | null,
+): Promise<boolean> {
+  const member = await host.getState(room, "m.room.member", user);
+  if (member?.["membership"] === "join") return false;
+  if (member?.["membership"] !== "invite") {
+    try {
+      await host.invite(room, user);
+    } catch (thrown) {
+      // Joined between the look and the invitation.
+      if (!hasErrcode(thrown, "M_FORBIDDEN")) throw thrown;
+    }
+  }
+  if (guest !== null) await guest.join(room);
+  return true;
+}

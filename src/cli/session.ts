@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The operator's session, written by first boot and read by every command that speaks to Matrix or the daemon. */
+import * as z from "zod/mini";
+import { daemonApi } from "../daemon/api.ts";
+import { type Client, createClient, HttpApiError } from "../lib/http/mod.ts";
+import { resolvePrincipal } from "../lib/ref/mod.ts";
+import { parseSigningKey, type SigningKey } from "../lib/signature/mod.ts";
+import { createMatrixClient, type MatrixClient } from "../messaging/mod.ts";
+import type { CommandContext } from "./framework/command.ts";
+import { CliError } from "./framework/exit.ts";
+
+export const OperatorSession = z.object({
+  version: z.literal(1),
+  homeserver_url: z.string(),
+  user_id: z.string(),
+  access_token: z.string(),
+  /** Of the operator's account; to log in again when the token is gone. */
+  password: z.string(),
+  server_name: z.string(),
+  /** Localparts. */
+  namespace: z.string(),
+  fleet: z.string(),
+  machine: z.string(),
+});
+export type OperatorSession = z.infer<typeof OperatorSession>;
+
+const operatorFile = (context: CommandContext, name: string) =>
+  `${context.stateDir}/operator/${name}`;
+
+/** @throws {CliError} `not-set-up` before first boot */
+export async function loadSession(context: CommandContext): Promise<OperatorSession> {
+  const path = operatorFile(context, "session.json");
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) {
+      throw new CliError(
+        "not-running",
+        `Cannot find Bureau in "${context.stateDir}": it was never started there`,
+        {
+          hint: "start it with `deno task up`, or name its directory with --state-dir",
+        },
+      );
+    }
+    if (thrown instanceof Deno.errors.PermissionDenied) {
+      throw new CliError("denied", `Cannot read "${path}": it belongs to another user`, {
+        status: 403,
+        hint: "run as the user who started Bureau",
+      });
+    }
+    throw thrown;
+  }
+  const parsed = z.safeParse(OperatorSession, JSON.parse(text));
+  if (!parsed.success) {
+    throw new CliError("bad-session", `Cannot use "${path}": it is not an operator's session`, {
+      hint: "run `deno task up`, which mends it",
+    });
+  }
+  return parsed.data;
+}
+
+export function matrixClient(session: OperatorSession): MatrixClient {
+  return createMatrixClient({
+    homeserverUrl: session.homeserver_url,
+    accessToken: session.access_token,
+  });
+}
+
+export function daemonClient(
+  context: CommandContext,
+  session: OperatorSession,
+): Client<typeof daemonApi> {
+  return createClient(daemonApi, {
+    socket: `${context.runDir}/daemon/daemon.sock`,
+    token: session.access_token,
+    peer: "Bureau daemon",
+  });
+}
+
+/** @throws {CliError} `no-signing-key` */
+export async function loadSigningKey(context: CommandContext): Promise<SigningKey> {
+  const path = operatorFile(context, "signing-key.json");
+  try {
+    return await parseSigningKey(JSON.parse(await Deno.readTextFile(path)));
+  } catch (thrown) {
+    throw new CliError("no-signing-key", `Cannot read the operator's signing key "${path}"`, {
+      cause: thrown,
+      hint: "run `deno task up`, which makes one",
+    });
+  }
+}
+
+/** Full localpart of what a person typed: `scribe` means `agent/scribe`. */
+export function principalOf(session: OperatorSession, text: string): string {
+  const account = text.includes("/") || text.startsWith("@") ? text : `agent/${text}`;
+  return resolvePrincipal(account, session.fleet, session.server_name);
+}
+
+/** A room id for an agent's name, an alias or an id. @throws {CliError} `no-such-room` */
+export async function roomOf(
+  client: MatrixClient,
+  session: OperatorSession,
+  text: string,
+): Promise<string> {
+  if (text.startsWith("!")) return text;
+  const alias = text.startsWith("#")
+    ? text.includes(":") ? text : `${text}:${session.server_name}`
+    : `#${principalOf(session, text)}:${session.server_name}`;
+  const id = await client.resolveAlias(alias);
+  if (id !== null) return id;
+  throw new CliError("no-such-room", `Cannot find the room "${alias}": no such alias`, {
+    status: 404,
+    hint: "`bureau agent list` shows the agents; each has a room of its name",
+  });
+}
+
+export const isUnreachable = (thrown: unknown): boolean =>
+  thrown instanceof HttpApiError && thrown.code === "unreachable";

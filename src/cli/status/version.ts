@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { CommandHandler } from "../framework/command.ts";
+import { VERSION } from "../../lib/version.ts";
+
+/** `version`. */
+export const version: CommandHandler = (call) => {
+  call.print(`bureau ${VERSION} (deno ${Deno.version.deno})`);
+  return Promise.resolve({ version: VERSION, deno: Deno.version.deno });
+};
