@@ -85,9 +85,9 @@ async function spawnNginx(name: string, config: string, waitFor: () => Promise<D
   }
 }
 
-async function spawnGate(socket: string, port: number): Promise<void> {
+async function spawnGate(socket: string, target: string): Promise<void> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "-A", `${here}proxy_gate.ts`, socket, String(port)],
+    args: ["run", "-q", "-A", `${here}proxy_gate.ts`, socket, target],
     stdout: "piped",
   }).spawn();
   children.push(child);
@@ -135,9 +135,9 @@ try {
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
   const runtime = await buildRuntime(dir);
-  const cellAt = async (name: string, upstream: string, port: number, ca?: string) => {
+  const cellAt = async (name: string, upstream: string, ca?: string) => {
     await Deno.mkdir(`${dir}/${name}/egress`, { recursive: true });
-    await spawnGate(`${dir}/${name}/egress/egress.sock`, port);
+    await spawnGate(`${dir}/${name}/egress/egress.sock`, new URL(upstream).host);
     const service = {
       upstream,
       inject_headers: { "x-api-key": SECRET },
@@ -146,8 +146,8 @@ try {
     };
     return await startCell(`${dir}/${name}`, runtime, bootstrapWith({ services: { up: service } }));
   };
-  const plain = await cellAt("plain", `http://127.0.0.1:${ports.plain}`, ports.plain);
-  const tls = await cellAt("tls", "https://api.test", ports.tls, certificates.ca);
+  const plain = await cellAt("plain", `http://127.0.0.1:${ports.plain}`);
+  const tls = await cellAt("tls", `https://localhost:${ports.tls}`, certificates.ca);
   const pid = await tls.pid();
   await new Promise((resolve) => setTimeout(resolve, 1000));
   report({ id: "proxy.memory.fresh", value: (await memoryOf(pid)).privateMb, unit: "MB" });
