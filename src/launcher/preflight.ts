@@ -130,7 +130,7 @@ async function tryNamespaces(): Promise<PreflightFinding> {
   // Exactly the isolation of an agent, nested as an agent is.
   const base = ["--unshare-user", "--unshare-all", "--ro-bind", "/usr", "/usr"];
   const links = ["/bin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]);
-  const rest = [...links, "--proc", "/proc", "--dev", "/dev"];
+  const rest = [...links, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
   const inner = [
     BWRAP,
     ...base,

@@ -253,15 +253,15 @@ async function writeDocument(stdin: WritableStream<Uint8Array>, text: string): P
 
 /** The first line of a stream; the rest is drained so that the writer never blocks. */
 async function readLine(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const [head, rest] = stream.tee();
-  rest.pipeTo(new WritableStream()).catch(() => {});
+  const reader = stream.getReader();
   const decoder = new TextDecoder();
   let text = "";
-  for await (const chunk of head) {
-    text += decoder.decode(chunk, { stream: true });
-    const end = text.indexOf("\n");
-    if (end >= 0) return text.slice(0, end);
-    if (text.length > 65_536) break;
+  while (!text.includes("\n") && text.length < 65_536) {
+    const { done, value } = await reader.read();
+    if (done) return text;
+    text += decoder.decode(value, { stream: true });
   }
-  return text;
+  reader.releaseLock();
+  stream.pipeTo(new WritableStream()).catch(() => {});
+  return text.slice(0, text.indexOf("\n"));
 }

@@ -282,13 +282,31 @@ export class DevBox {
     if (typeof result["server_name"] === "string") this.#serverName = result["server_name"];
   }
 
+  /**
+   * The authority's API key is made here and sealed by `agent create`; only its hash is written down. A
+   * later start finds the hash and keeps what is sealed, unless the agent was destroyed meanwhile.
+   */
   async #startExample(): Promise<void> {
-    const { hostname, port } = this.#options.authority;
     const marker = `${this.#paths.operator}/example.json`;
     const known = await readMarker(marker);
-    const apiKey = known === null ? crypto.getRandomValues(new Uint8Array(32)).toHex() : null;
-    const hash = known ?? await sha256Hex(apiKey!);
-    await this.#supervise("authority", this.#identities?.authority, () =>
+    if (known !== null) {
+      try {
+        await this.#createExample(null);
+        return await this.#startAuthority(known);
+      } catch (thrown) {
+        if (!(thrown instanceof BureauError) || thrown.code !== "no-credentials") throw thrown;
+      }
+    }
+    const apiKey = crypto.getRandomValues(new Uint8Array(32)).toHex();
+    const hash = await sha256Hex(apiKey);
+    await this.#startAuthority(hash);
+    await this.#createExample(apiKey);
+    await writePrivate(marker, JSON.stringify({ api_key_sha256: hash }));
+  }
+
+  #startAuthority(hash: string): Promise<void> {
+    const { hostname, port } = this.#options.authority;
+    return this.#supervise("authority", this.#identities?.authority, () =>
       Promise.resolve({
         version: 1,
         listen: { hostname, port },
@@ -296,6 +314,11 @@ export class DevBox {
         host: "localhost",
         api_key_sha256: hash,
       }));
+  }
+
+  /** @param apiKey secret; null keeps what is sealed */
+  async #createExample(apiKey: string | null): Promise<void> {
+    const { port } = this.#options.authority;
     await this.#commands.oneShot("bureau", ["agent", "create", EXAMPLE_AGENT, "--from-stdin"], {
       version: 1,
       template: `${NAMESPACE}/template:scribe`,
@@ -305,7 +328,6 @@ export class DevBox {
         TIMESTAMP_URL: `https://localhost:${port}`,
         TIMESTAMP_HOST: `localhost:${port}`,
       },
-      // Null keeps what is sealed already: the plain key was never written down.
       credentials: apiKey === null ? null : {
         TIMESTAMP_API_KEY: {
           value: apiKey,
@@ -314,7 +336,6 @@ export class DevBox {
         },
       },
     });
-    if (known === null) await writePrivate(marker, JSON.stringify({ api_key_sha256: hash }));
   }
 }
 

@@ -93,7 +93,8 @@ export async function makeDirectories(
   await directory(paths.launcherState, 0o700, identities?.launcher);
   await directory(paths.daemonState, 0o700, identities?.daemon);
   await directory(paths.authority, 0o755, identities?.authority);
-  await directory(paths.workspaces, 0o711);
+  // Clones are handed to the user that sandboxes run as: `agent create` reads it off this directory.
+  await directory(paths.workspaces, 0o711, identities?.launcher);
   await directory(`${layout.runDir}/launcher`, 0o750, identities?.launcher);
   await directory(`${layout.runDir}/daemon`, 0o750, identities?.daemon);
   await directory(paths.principals, 0o750, identities?.launcher);
