@@ -8,10 +8,12 @@
  */
 import * as z from "zod/mini";
 
-export const OBSERVE_PROTOCOL = "bureau.observe.v1";
-/** In-cell path of the relay's listener and of the tmux server's socket. */
-export const RELAY_SOCKET = "/run/bureau/observe/relay.sock";
-export const RELAY_TMUX_SOCKET = "/run/bureau/tmux/tmux.sock";
+export {
+  FLOW_WINDOW_BYTES,
+  OBSERVE_PROTOCOL,
+  RELAY_SOCKET,
+  RELAY_TMUX_SOCKET,
+} from "./constants.ts";
 
 export const ObserveMode = z.enum(["readonly", "readwrite"]);
 export type ObserveMode = z.infer<typeof ObserveMode>;
@@ -30,11 +32,17 @@ export const RelayBootstrap = z.object({
 export type RelayBootstrap = z.infer<typeof RelayBootstrap>;
 
 /** Client → server. */
-export const ObserveUp = z.object({
-  type: z.literal("resize"),
-  cols: z.number(),
-  rows: z.number(),
-});
+export const ObserveUp = z.discriminatedUnion("type", [
+  /** Columns and rows of the watcher's terminal, 1 to 1000. */
+  z.object({ type: z.literal("resize"), cols: z.number(), rows: z.number() }),
+  /**
+   * Bytes of output shown so far. From the first one on, output waits while more than
+   * `FLOW_WINDOW_BYTES` are on their way, and the watcher then gets a fresh screen instead of a backlog.
+   */
+  z.object({ type: z.literal("ack"), bytes: z.number() }),
+  /** Asks for one `screen` frame. */
+  z.object({ type: z.literal("screen") }),
+]);
 export type ObserveUp = z.infer<typeof ObserveUp>;
 
 /** Server → client. `metadata` comes first, before any output; `exit` last. */
@@ -47,6 +55,8 @@ export const ObserveDown = z.discriminatedUnion("type", [
     mode: ObserveMode,
     watchers: z.number(),
   }),
+  /** The lines of the screen as plain text. Hostile: neutralise before showing. */
+  z.object({ type: z.literal("screen"), lines: z.array(z.string()) }),
   z.object({ type: z.literal("exit"), reason: z.string() }),
 ]);
 export type ObserveDown = z.infer<typeof ObserveDown>;

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** A tmux server of a test's own, a relay in front of it, and watchers of that relay. */
+import { TerminalFilter } from "../lib/terminal/mod.ts";
+import type { ObserveDown, RelayBootstrap } from "./api.ts";
+import { OBSERVE_PROTOCOL } from "./constants.ts";
+
+const decoder = new TextDecoder();
+
+export async function until(what: string, check: () => unknown, timeoutMs = 10_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!await check()) {
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** The options that matter here of what the launcher gives a principal's server. */
+const CONFIGURATION = [
+  "set -g remain-on-exit on",
+  "set -g status off",
+  "set -g prefix None",
+  "set -g prefix2 None",
+  "set -g window-size latest",
+  "unbind -a",
+  "unbind -a -T root",
+  "",
+];
+
+export class TmuxServer implements AsyncDisposable {
+  readonly directory: string;
+  readonly socket: string;
+
+  private constructor(directory: string) {
+    this.directory = directory;
+    this.socket = `${directory}/tmux.sock`;
+  }
+
+  static async start(command: readonly string[], configuration = CONFIGURATION) {
+    const server = new TmuxServer(await Deno.makeTempDir({ dir: "/tmp", prefix: "b-" }));
+    const file = `${server.directory}/tmux.conf`;
+    await Deno.writeTextFile(file, configuration.join("\n"));
+    const size = ["-x", "100", "-y", "30"];
+    await server.tmux("-f", file, "new-session", "-d", "-s", "agent", ...size, "--", ...command);
+    return server;
+  }
+
+  async tmux(...args: string[]): Promise<string> {
+    const { success, stdout, stderr } = await new Deno.Command("/usr/bin/tmux", {
+      args: ["-S", this.socket, ...args],
+      clearEnv: true,
+      env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", TERM: "screen-256color", PS1: "$ " },
+    }).output();
+    if (!success) throw new Error(`tmux ${args[0]}: ${decoder.decode(stderr)}`);
+    return decoder.decode(stdout).trimEnd();
+  }
+
+  screen(): Promise<string> {
+    return this.tmux("capture-pane", "-p", "-t", "=agent:");
+  }
+
+  size(): Promise<string> {
+    return this.tmux("display-message", "-p", "-t", "=agent:", "#{window_width}x#{window_height}");
+  }
+
+  async clients(): Promise<number> {
+    return (await this.tmux("list-clients")).split("\n").filter(Boolean).length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.tmux("kill-server").catch(() => {});
+    await until("the tmux server is gone", async () => {
+      const there = await this.tmux("list-sessions").then(() => true, () => false);
+      return !there;
+    });
+    await Deno.remove(this.directory, { recursive: true });
+  }
+}
+
+export function bootstrap(idleMs = 60_000): RelayBootstrap {
+  return {
+    version: 1,
+    principal: "bureau/fleet/dev/agent/scribe",
+    machine: "@bureau/fleet/dev/machine/m:bureau.local",
+    session: "agent",
+    idle_ms: idleMs,
+  };
+}
+
+export class TestWatcher implements AsyncDisposable {
+  readonly frames: ObserveDown[] = [];
+  readonly kinds: string[] = [];
+  readonly closed: Promise<void>;
+  /** Everything drawn so far, as sent. */
+  output = "";
+  bytes = 0;
+  readonly #socket: WebSocket;
+  readonly #client: Deno.HttpClient;
+
+  private constructor(socket: WebSocket, client: Deno.HttpClient) {
+    this.#socket = socket;
+    this.#client = client;
+    socket.binaryType = "arraybuffer";
+    this.closed = new Promise((resolve) => socket.onclose = () => resolve());
+    socket.onmessage = ({ data }) => {
+      if (typeof data === "string") {
+        const frame = JSON.parse(data) as ObserveDown;
+        this.frames.push(frame);
+        this.kinds.push(frame.type);
+        return;
+      }
+      if (this.kinds.at(-1) !== "output") this.kinds.push("output");
+      this.bytes += data.byteLength;
+      this.output = (this.output + decoder.decode(data)).slice(-1_000_000);
+    };
+  }
+
+  static async attach(relaySocket: string, query: Record<string, string>): Promise<TestWatcher> {
+    const client = Deno.createHttpClient({ proxy: { transport: "unix", path: relaySocket } });
+    const socket = new WebSocket(
+      `ws://bureau.invalid/v1/attach?${new URLSearchParams(query)}`,
+      { client, protocols: [OBSERVE_PROTOCOL] },
+    );
+    const watcher = new TestWatcher(socket, client);
+    await new Promise<void>((resolve, reject) => {
+      socket.onopen = () => resolve();
+      socket.onerror = (event) => reject(new Error(String((event as ErrorEvent).message)));
+    });
+    return watcher;
+  }
+
+  type(text: string): void {
+    this.#socket.send(new TextEncoder().encode(text));
+  }
+
+  send(frame: unknown): void {
+    this.#socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
+  }
+
+  /** Whether a second filter finds nothing to take away. */
+  get isClean(): boolean {
+    const bytes = new TextEncoder().encode(this.output);
+    return decoder.decode(new TerminalFilter().push(bytes)) === this.output;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#socket.close();
+    await this.closed;
+    this.#client.close();
+  }
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Apart from `api.ts`, so that the relay, one process a principal, loads no schema library. */
+
+export const OBSERVE_PROTOCOL = "bureau.observe.v1";
+/** In-cell path of the relay's listener and of the tmux server's socket. */
+export const RELAY_SOCKET = "/run/bureau/observe/relay.sock";
+export const RELAY_TMUX_SOCKET = "/run/bureau/tmux/tmux.sock";
+/** Output on its way to a watcher that acknowledges, bytes. */
+export const FLOW_WINDOW_BYTES = 256 * 1024;

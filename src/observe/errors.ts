@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+import { BureauError } from "../lib/errors.ts";
+
+export class ObserveError extends BureauError {
+  override readonly name = "ObserveError";
+}

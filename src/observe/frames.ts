@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Reads what reaches the relay by hand: it loads no schema library (see `constants.ts`). */
+import type { ObserveMode, ObserveUp, RelayBootstrap } from "./api.ts";
+import { ObserveError } from "./errors.ts";
+
+/** Largest side of a terminal that is believed. */
+const MAX_SIDE = 1000;
+
+/** @throws {ObserveError} naming the field */
+export function parseRelayBootstrap(json: unknown): RelayBootstrap {
+  const document = json as Record<string, unknown>;
+  const bad = (field: string) =>
+    new ObserveError("bootstrap-malformed", `Cannot start the relay: "${field}" is wrong`);
+  if (document["version"] !== 1) throw bad("version");
+  const text = (field: string) => {
+    const value = document[field];
+    if (typeof value !== "string" || value === "") throw bad(field);
+    return value;
+  };
+  const session = text("session");
+  // It becomes part of a shell command, and of a tmux target in which `:` and `.` have a meaning.
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(session)) throw bad("session");
+  const idle = document["idle_ms"];
+  if (typeof idle !== "number" || !Number.isSafeInteger(idle) || idle <= 0) throw bad("idle_ms");
+  return {
+    version: 1,
+    principal: text("principal"),
+    machine: text("machine"),
+    session,
+    idle_ms: idle,
+  };
+}
+
+export interface Size {
+  readonly cols: number;
+  readonly rows: number;
+}
+
+/** @returns null unless both are whole numbers from 1 to 1000 */
+export function parseSize(cols: unknown, rows: unknown): Size | null {
+  const side = (value: unknown) =>
+    typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= MAX_SIDE;
+  return side(cols) && side(rows) ? { cols: cols as number, rows: rows as number } : null;
+}
+
+/** What the request asks for; whoever does not ask to type only watches. */
+export function parseAttach(query: URLSearchParams): { mode: ObserveMode; size: Size } {
+  return {
+    mode: query.get("mode") === "readwrite" ? "readwrite" : "readonly",
+    size: parseSize(Number(query.get("cols")), Number(query.get("rows"))) ?? { cols: 80, rows: 24 },
+  };
+}
+
+/** @returns null for a frame that is not one of ours: it is ignored */
+export function parseUp(text: string): ObserveUp | null {
+  let frame: unknown;
+  try {
+    frame = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof frame !== "object" || frame === null) return null;
+  const { type, cols, rows, bytes } = frame as Record<string, unknown>;
+  switch (type) {
+    case "resize": {
+      const size = parseSize(cols, rows);
+      return size === null ? null : { type, ...size };
+    }
+    case "ack":
+      return typeof bytes === "number" && Number.isSafeInteger(bytes) && bytes >= 0
+        ? { type, bytes }
+        : null;
+    case "screen":
+      return { type };
+    default:
+      return null;
+  }
+}

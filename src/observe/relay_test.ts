@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { FLOW_WINDOW_BYTES, ObserveDown, type ObserveMode } from "./api.ts";
+import { Relay } from "./relay.ts";
+import { bootstrap, TestWatcher, TmuxServer, until } from "./_session.ts";
+
+class Running implements AsyncDisposable {
+  readonly #relay: Relay;
+  readonly #finished: Promise<void>;
+  readonly socket: string;
+
+  private constructor(relay: Relay, socket: string) {
+    this.#relay = relay;
+    this.socket = socket;
+    this.#finished = relay.finished();
+  }
+
+  static async start(tmux: TmuxServer): Promise<Running> {
+    const socket = `${tmux.directory}/relay.sock`;
+    const relay = new Relay({ bootstrap: bootstrap(), socket, tmuxSocket: tmux.socket });
+    await relay.listen();
+    return new Running(relay, socket);
+  }
+
+  attach(mode: ObserveMode, cols = 100, rows = 30): Promise<TestWatcher> {
+    return TestWatcher.attach(this.socket, { mode, cols: String(cols), rows: String(rows) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#relay.close();
+    await this.#finished;
+  }
+}
+
+Deno.test("Relay shows the present screen to a watcher who comes late, metadata first", async () => {
+  await using tmux = await TmuxServer.start(["sh"]);
+  await tmux.tmux("send-keys", "-t", "=agent:", "echo before-$((40+2))", "Enter");
+  await until("the agent wrote", async () => (await tmux.screen()).includes("before-42"));
+  await using relay = await Running.start(tmux);
+  await using watcher = await relay.attach("readonly");
+  await until("the screen came", () => watcher.output.includes("before-42"));
+  assert.deepEqual(watcher.frames[0], {
+    type: "metadata",
+    principal: "bureau/fleet/dev/agent/scribe",
+    machine: "@bureau/fleet/dev/machine/m:bureau.local",
+    mode: "readonly",
+    watchers: 1,
+  });
+  assert.equal(watcher.kinds[0], "metadata");
+  assert.ok(!watcher.output.includes("/dev/pts"), "the terminal's name is not shown");
+  await using second = await relay.attach("readwrite");
+  await until("the second has metadata", () => second.frames.length > 0);
+  assert.equal(ObserveDown.parse(second.frames[0]).type, "metadata");
+  assert.equal((second.frames[0] as { watchers: number }).watchers, 2);
+});
+
+Deno.test("Relay types for a readwrite watcher, and everybody sees it", async () => {
+  await using tmux = await TmuxServer.start(["sh"]);
+  await using relay = await Running.start(tmux);
+  await using worker = await relay.attach("readwrite");
+  await using reader = await relay.attach("readonly");
+  await until("both are attached", async () => await tmux.clients() === 2);
+  worker.type("echo é-$((6*7))\r");
+  await until("the answer is shown", () => worker.output.includes("é-42"));
+  await until("and to the reader", () => reader.output.includes("é-42"));
+});
+
+Deno.test("Relay types nothing for a readonly watcher", async () => {
+  await using tmux = await TmuxServer.start(["sh"]);
+  await using relay = await Running.start(tmux);
+  await using reader = await relay.attach("readonly");
+  await until("it is attached", async () => await tmux.clients() === 1);
+  reader.type("echo forbidden\r");
+  reader.send("echo forbidden");
+  reader.send({ type: "resize", cols: 20, rows: 5 });
+  await using worker = await relay.attach("readwrite");
+  await until("the other is attached", async () => await tmux.clients() === 2);
+  worker.type("echo allowed\r");
+  await until("the control arrives", async () => (await tmux.screen()).includes("allowed"));
+  assert.doesNotMatch(await tmux.screen(), /forbidden/);
+});
+
+Deno.test("Relay leaves the agent alone when a watcher leaves", async () => {
+  await using tmux = await TmuxServer.start(["sh"]);
+  await using relay = await Running.start(tmux);
+  for (let round = 0; round < 3; round++) {
+    await using worker = await relay.attach("readwrite");
+    worker.type(`echo round-${round}\r`);
+    await until("it arrived", () => worker.output.includes(`round-${round}`));
+  }
+  await until("no client is left", async () => await tmux.clients() === 0);
+  // A ^D from `script` would have ended the shell.
+  assert.equal(await tmux.tmux("list-panes", "-F", "#{pane_dead}"), "0");
+});
+
+Deno.test("Relay sizes the screen for who works, not for who watches", async () => {
+  await using tmux = await TmuxServer.start(["sh"]);
+  await using relay = await Running.start(tmux);
+  await using worker = await relay.attach("readwrite", 90, 25);
+  await until("the first size counts", async () => await tmux.size() === "90x25");
+  // Bursts while a window is dragged: the last one holds.
+  for (let cols = 60; cols <= 70; cols++) worker.send({ type: "resize", cols, rows: 20 });
+  await until("the last size counts", async () => await tmux.size() === "70x20");
+  await using reader = await relay.attach("readonly", 30, 10);
+  reader.send({ type: "resize", cols: 25, rows: 9 });
+  await until("the reader is attached", async () => await tmux.clients() === 2);
+  worker.type("stty size\r");
+  await until("the agent knows", () => worker.output.includes("20 70"));
+  assert.equal(await tmux.size(), "70x20");
+  for (const bad of [{ cols: 0, rows: 1 }, { cols: 1e9, rows: 5 }, { cols: "9; id", rows: 5 }]) {
+    worker.send({ type: "resize", ...bad });
+  }
+  worker.send({ type: "resize", cols: 71, rows: 21 });
+  await until("bad sizes are ignored", async () => await tmux.size() === "71x21");
+});
+
+Deno.test("Relay gives a watcher no tmux command, when the server is configured as the launcher does", async () => {
+  const commands = [
+    "\x02:run-shell 'touch MARK'\r",
+    "\x02d",
+    "\x02c",
+    "\x02?",
+    "\x1b[24~",
+    "\x1bOP",
+  ];
+  const attempt = async (configuration?: string[]): Promise<boolean> => {
+    await using tmux = await TmuxServer.start(["cat"], configuration);
+    await using relay = await Running.start(tmux);
+    await using worker = await relay.attach("readwrite");
+    await until("it is attached", async () => await tmux.clients() === 1);
+    for (const keys of commands) worker.type(keys.replace("MARK", `${tmux.directory}/mark`));
+    const done = `done-${configuration?.length ?? 0}`;
+    worker.type(`\r${done}\r`);
+    const marked = () => Deno.stat(`${tmux.directory}/mark`).then(() => true, () => false);
+    const windows = async () => (await tmux.tmux("list-windows")).split("\n").length;
+    await until(
+      "it was handled",
+      async () => await marked() || (await tmux.screen()).includes(done) || await windows() > 1,
+    );
+    return await marked() || await windows() > 1 || await tmux.clients() === 0;
+  };
+  assert.equal(await attempt(), false);
+  // Control: with tmux's own keys the same bytes are commands.
+  assert.equal(await attempt(["set -g status off", ""]), true);
+});
+
+Deno.test("Relay takes out what would act on the watcher's terminal", async () => {
+  // Everything that tmux might pass on, and tmux's own questions at attach.
+  const configuration = [
+    "set -g status off",
+    "set -s set-clipboard on",
+    "set -g set-titles on",
+    "set -g allow-passthrough on",
+    "set -as terminal-features 'xterm*:clipboard:title:hyperlinks'",
+    "",
+  ];
+  await using tmux = await TmuxServer.start([
+    "sh",
+    "-c",
+    String
+      .raw`printf '\033]52;c;ZXZpbA==\007\033Ptmux;\033\033]52;c;ZXZpbA==\007\033\\\033]2;evil\007\033[6n\033[c'; echo shown; exec cat`,
+  ], configuration);
+  await using relay = await Running.start(tmux);
+  await using watcher = await relay.attach("readonly");
+  await until("the screen came", () => watcher.output.includes("shown"));
+  await tmux.tmux("set-buffer", "-w", "evil");
+  await tmux.tmux("send-keys", "-t", "=agent:", "after", "Enter");
+  await until("more came", () => watcher.output.includes("after"));
+  assert.ok(!/ZXZpbA|\x1b\]|\x1bP|\x1b\[>|\x1b\[c/.test(watcher.output), watcher.output);
+  assert.ok(watcher.isClean);
+});
+
+Deno.test("Relay answers `screen` with plain lines", async () => {
+  await using tmux = await TmuxServer.start([
+    "sh",
+    "-c",
+    "printf '\\033[31mred\\033[0m\\n'; exec cat",
+  ]);
+  await using relay = await Running.start(tmux);
+  await using watcher = await relay.attach("readonly");
+  await until("the screen came", () => watcher.output.includes("red"));
+  watcher.send({ type: "screen" });
+  await until("it answers", () => watcher.frames.some(({ type }) => type === "screen"));
+  const frame = watcher.frames.find((frame) => frame.type === "screen") as { lines: string[] };
+  assert.equal(frame.lines[0], "red");
+});
+
+Deno.test("Relay says so when the session ends, and when there is none", async () => {
+  const tmux = await TmuxServer.start(["cat"]);
+  const relay = await Running.start(tmux);
+  try {
+    await using watcher = await relay.attach("readonly");
+    await until("it is attached", async () => await tmux.clients() === 1);
+    await tmux.tmux("kill-server");
+    await watcher.closed;
+    assert.deepEqual(watcher.frames.at(-1), { type: "exit", reason: "the session ended" });
+    await using late = await relay.attach("readwrite");
+    await late.closed;
+    assert.deepEqual(late.frames.at(-1), {
+      type: "exit",
+      reason: "the session cannot be attached",
+    });
+  } finally {
+    await relay[Symbol.asyncDispose]();
+    await tmux[Symbol.asyncDispose]();
+  }
+});
+
+Deno.test("Relay holds a flood back from a watcher who is slow, and shows the end of it", async () => {
+  await using tmux = await TmuxServer.start(["sh"]);
+  await using relay = await Running.start(tmux);
+  await using slow = await relay.attach("readwrite");
+  await until("it is attached", async () => await tmux.clients() === 1);
+  slow.send({ type: "ack", bytes: 0 });
+  slow.type("seq 1 300000; echo flood-$((1+1))\r");
+  // The agent finishes although this watcher acknowledges nothing.
+  await until("the agent is done", async () => (await tmux.screen()).includes("flood-2"), 30_000);
+  assert.ok(slow.bytes <= FLOW_WINDOW_BYTES + 256 * 1024, `${slow.bytes}`);
+  const acknowledge = setInterval(() => slow.send({ type: "ack", bytes: slow.bytes }), 5);
+  try {
+    await until("it catches up", () => slow.output.includes("flood-2"));
+  } finally {
+    clearInterval(acknowledge);
+  }
+});
+
+Deno.test("Relay refuses what is no attachment", async () => {
+  await using tmux = await TmuxServer.start(["cat"]);
+  await using relay = await Running.start(tmux);
+  const client = Deno.createHttpClient({ proxy: { transport: "unix", path: relay.socket } });
+  try {
+    for (const [path, status] of [["/", 404], ["/v1/attach", 426]] as const) {
+      const response = await fetch(`http://bureau.invalid${path}`, { client });
+      assert.equal(response.status, status);
+      assert.ok((await response.json()).error.code);
+    }
+  } finally {
+    client.close();
+  }
+});

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * One attached tmux client on a terminal of its own, without native code: `script` makes the terminal
+ * and copies it to pipes, `stty -F` sets its size.
+ */
+import type { ObserveMode } from "./api.ts";
+import { ObserveError } from "./errors.ts";
+import type { Size } from "./frames.ts";
+
+const SCRIPT = "/usr/bin/script";
+const STTY = "/usr/bin/stty";
+const TMUX = "/usr/bin/tmux";
+const ENVIRONMENT = {
+  PATH: "/usr/bin:/bin",
+  // What a watcher's terminal is taken for; everything in use today understands it.
+  TERM: "xterm-256color",
+  LANG: "C.UTF-8",
+  SHELL: "/bin/sh",
+};
+/** Longest first line: the terminal's name. */
+const MAX_NAME = 64;
+
+export interface TerminalOptions {
+  readonly tmuxSocket: string;
+  /** Checked by `parseRelayBootstrap`: safe in a shell command. */
+  readonly session: string;
+  readonly mode: ObserveMode;
+  readonly size: Size;
+}
+
+export class Terminal {
+  readonly #process: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #output: ReadableStreamDefaultReader<Uint8Array>;
+  /** Path of the terminal's slave, e.g. `/dev/pts/0`. */
+  #name: string | null = null;
+  #head: Uint8Array = new Uint8Array();
+  #wanted: Size | null = null;
+  #resizing = false;
+
+  constructor(options: TerminalOptions) {
+    const { tmuxSocket, session, mode, size } = options;
+    // `-r` also means `ignore-size`: who only watches does not shrink the screen of who works.
+    const flags = mode === "readonly" ? " -r" : "";
+    const command =
+      `tty; stty rows ${size.rows} cols ${size.cols}; exec ${TMUX} -u -S '${tmuxSocket}' attach-session -t '=${session}'${flags}`;
+    this.#process = new Deno.Command(SCRIPT, {
+      args: ["--quiet", "--flush", "--return", "--command", command, "/dev/null"],
+      clearEnv: true,
+      env: ENVIRONMENT,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    this.#input = this.#process.stdin.getWriter();
+    this.#output = this.#process.stdout.getReader();
+  }
+
+  /** The next bytes of the screen, or null when the client has ended. */
+  async read(): Promise<Uint8Array | null> {
+    while (true) {
+      const { done, value } = await this.#output.read();
+      if (done) return null;
+      if (this.#name !== null) return value;
+      const rest = this.#readName(value);
+      if (rest !== null && rest.length > 0) return rest;
+    }
+  }
+
+  /** The first line is the terminal's name, which resizing needs. */
+  #readName(bytes: Uint8Array): Uint8Array | null {
+    const head = new Uint8Array(this.#head.length + bytes.length);
+    head.set(this.#head);
+    head.set(bytes, this.#head.length);
+    this.#head = head;
+    const end = head.indexOf(0x0a);
+    if (end < 0 && head.length <= MAX_NAME) return null;
+    const name = new TextDecoder().decode(head.subarray(0, Math.max(end, 0))).trim();
+    if (!/^\/dev\/pts\/\d+$/.test(name)) {
+      this.kill();
+      throw new ObserveError("no-terminal", "Cannot observe: there is no terminal to be had");
+    }
+    this.#name = name;
+    this.#head = new Uint8Array();
+    if (this.#wanted !== null) this.#applySize();
+    return head.subarray(end + 1);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#input.write(bytes);
+  }
+
+  /** Sizes that come while one is being set replace each other. */
+  resize(size: Size): void {
+    this.#wanted = size;
+    if (this.#name !== null) this.#applySize();
+  }
+
+  #applySize(): void {
+    if (this.#resizing || this.#wanted === null) return;
+    const { cols, rows } = this.#wanted;
+    this.#wanted = null;
+    this.#resizing = true;
+    new Deno.Command(STTY, {
+      args: ["-F", this.#name!, "rows", String(rows), "cols", String(cols)],
+      clearEnv: true,
+      env: ENVIRONMENT,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).output().catch(() => {
+      // The client has ended and its terminal with it.
+    }).finally(() => {
+      this.#resizing = false;
+      this.#applySize();
+    });
+  }
+
+  /** Exit status of the client; 0 when the session ended or was left. */
+  async ended(): Promise<number> {
+    return (await this.#process.status).code;
+  }
+
+  /**
+   * Takes the terminal away. Never by closing its input: `script` would then type ^D, which would end
+   * the agent's shell. (If this process dies, its cell dies with it before `script` gets to that.)
+   */
+  kill(): void {
+    try {
+      this.#process.kill("SIGKILL");
+    } catch {
+      // It ended by itself.
+    }
+  }
+}
+
+/** The session's screen as it is now, as text without attributes. */
+export async function captureScreen(tmuxSocket: string, session: string): Promise<string[]> {
+  const { success, stdout } = await new Deno.Command(TMUX, {
+    args: ["-S", tmuxSocket, "capture-pane", "-p", "-t", `=${session}:`],
+    clearEnv: true,
+    env: ENVIRONMENT,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).output();
+  if (!success) throw new ObserveError("no-session", "Cannot observe: the session is not there");
+  return new TextDecoder().decode(stdout).replace(/\n$/, "").split("\n");
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** One watcher: its WebSocket on one side, its tmux client on the other. */
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { messageOf } from "../lib/errors.ts";
+import { TerminalFilter } from "../lib/terminal/filter.ts";
+import type { ObserveDown } from "./api.ts";
+import { FLOW_WINDOW_BYTES } from "./constants.ts";
+import { parseUp } from "./frames.ts";
+import { captureScreen, Terminal, type TerminalOptions } from "./terminal.ts";
+
+/** One watcher takes no more than this much of a flood: tmux skips frames for a client that is behind. */
+const BURST_BYTES = 64 * 1024;
+const BURST_MS = 20;
+/** How often a full window is looked at; a WebSocket has no event for it. */
+const DRAIN_POLL_MS = 10;
+/** A watcher that takes nothing for this long is let go. */
+const STALL_MS = 30_000;
+/** Keystrokes and pastes on their way to tmux, bytes. */
+const MAX_PENDING_INPUT = 1024 * 1024;
+const MAX_INPUT_FRAME = 64 * 1024;
+
+export interface WatcherOptions extends TerminalOptions {
+  readonly principal: string;
+  readonly machine: string;
+  /** Including this one. */
+  readonly watchers: number;
+  readonly clock?: Clock;
+}
+
+/** @returns when the watcher has left or the session has ended; never throws */
+export async function serveWatcher(socket: WebSocket, options: WatcherOptions): Promise<void> {
+  await new Watcher(socket, options).run();
+}
+
+class Watcher {
+  readonly #socket: WebSocket;
+  readonly #options: WatcherOptions;
+  readonly #clock: Clock;
+  readonly #filter = new TerminalFilter();
+  readonly #gone = Promise.withResolvers<void>();
+  #terminal: Terminal | null = null;
+  #sent = 0;
+  /** Null: this watcher does not acknowledge. */
+  #acknowledged: number | null = null;
+  #pendingInput = 0;
+  #input: Promise<void> = Promise.resolve();
+  #capturing = false;
+
+  constructor(socket: WebSocket, options: WatcherOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    socket.binaryType = "arraybuffer";
+    socket.onclose = () => this.#gone.resolve();
+    socket.onerror = () => this.#gone.resolve();
+  }
+
+  async run(): Promise<void> {
+    const left = this.#gone.promise.then(() => "the watcher left");
+    const opened = new Promise<void>((resolve) => this.#socket.onopen = () => resolve());
+    await Promise.race([opened, left]);
+    let reason: string;
+    try {
+      reason = await Promise.race([this.#relay(), left]);
+    } catch (thrown) {
+      reason = messageOf(thrown);
+    } finally {
+      this.#terminal?.kill();
+    }
+    this.#send({ type: "exit", reason });
+    try {
+      this.#socket.close(1000);
+    } catch {
+      // Closed already.
+    }
+    await this.#gone.promise;
+  }
+
+  /** @returns why it ended */
+  async #relay(): Promise<string> {
+    if (this.#socket.readyState !== WebSocket.OPEN) return "the watcher left";
+    const { principal, machine, mode, watchers } = this.#options;
+    this.#send({ type: "metadata", principal, machine, mode, watchers });
+    const terminal = this.#terminal = new Terminal(this.#options);
+    this.#socket.onmessage = ({ data }) => this.#receive(terminal, data);
+    let windowStart = this.#clock.now();
+    let inWindow = 0;
+    while (true) {
+      const bytes = await terminal.read();
+      if (bytes === null) break;
+      const shown = this.#filter.push(bytes);
+      if (shown.length > 0) {
+        this.#socket.send(shown);
+        this.#sent += shown.length;
+      }
+      const now = this.#clock.now();
+      if (now - windowStart >= BURST_MS) [windowStart, inWindow] = [now, 0];
+      inWindow += bytes.length;
+      if (inWindow > BURST_BYTES) await this.#clock.sleep(BURST_MS - (now - windowStart));
+      if (!await this.#drained()) return "the watcher is too slow";
+    }
+    return await terminal.ended() === 0 ? "the session ended" : "the session cannot be attached";
+  }
+
+  /** Bytes that the watcher has not taken. While they are many, nothing is read: tmux skips ahead. */
+  get #behind(): number {
+    return Math.max(
+      this.#socket.bufferedAmount,
+      this.#acknowledged === null ? 0 : this.#sent - this.#acknowledged,
+    );
+  }
+
+  async #drained(): Promise<boolean> {
+    let best = this.#behind;
+    let progressAt = this.#clock.now();
+    while (this.#behind > FLOW_WINDOW_BYTES && this.#socket.readyState === WebSocket.OPEN) {
+      await this.#clock.sleep(DRAIN_POLL_MS);
+      const now = this.#clock.now();
+      if (this.#behind < best) [best, progressAt] = [this.#behind, now];
+      if (now - progressAt > STALL_MS) return false;
+    }
+    return true;
+  }
+
+  #receive(terminal: Terminal, data: unknown): void {
+    if (typeof data === "string") return this.#control(terminal, data);
+    // Whatever the daemon let through: who only watches types nothing (and tmux is told so as well).
+    if (this.#options.mode !== "readwrite" || !(data instanceof ArrayBuffer)) return;
+    this.#pendingInput += data.byteLength;
+    if (data.byteLength > MAX_INPUT_FRAME || this.#pendingInput > MAX_PENDING_INPUT) {
+      return this.#socket.close(1009, "too much input");
+    }
+    const bytes = new Uint8Array(data);
+    this.#input = this.#input.then(() => terminal.write(bytes)).then(
+      () => void (this.#pendingInput -= bytes.length),
+      // The client has ended; the read loop says so.
+      () => {},
+    );
+  }
+
+  #control(terminal: Terminal, text: string): void {
+    const frame = parseUp(text);
+    switch (frame?.type) {
+      case "resize":
+        return terminal.resize(frame);
+      case "ack":
+        this.#acknowledged = Math.min(this.#sent, Math.max(this.#acknowledged ?? 0, frame.bytes));
+        return;
+      case "screen":
+        void this.#sendScreen();
+    }
+  }
+
+  async #sendScreen(): Promise<void> {
+    // One at a time: each is a process.
+    if (this.#capturing) return;
+    this.#capturing = true;
+    try {
+      const { tmuxSocket, session } = this.#options;
+      this.#send({ type: "screen", lines: await captureScreen(tmuxSocket, session) });
+    } catch {
+      // No session: the attached client ends too, and that says why.
+    } finally {
+      this.#capturing = false;
+    }
+  }
+
+  #send(frame: ObserveDown): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
+  }
+}
