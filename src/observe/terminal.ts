@@ -36,6 +36,8 @@ export class Terminal {
   /** Path of the terminal's slave, e.g. `/dev/pts/0`. */
   #name: string | null = null;
   #head: Uint8Array = new Uint8Array();
+  /** Resolves with the client's first output, or its end. */
+  readonly #ready = Promise.withResolvers<void>();
   #wanted: Size | null = null;
   #resizing = false;
 
@@ -61,10 +63,14 @@ export class Terminal {
   async read(): Promise<Uint8Array | null> {
     while (true) {
       const { done, value } = await this.#output.read();
-      if (done) return null;
-      if (this.#name !== null) return value;
-      const rest = this.#readName(value);
-      if (rest !== null && rest.length > 0) return rest;
+      if (done) {
+        this.#ready.resolve();
+        return null;
+      }
+      const rest = this.#name === null ? this.#readName(value) : value;
+      if (rest === null || rest.length === 0) continue;
+      this.#ready.resolve();
+      return rest;
     }
   }
 
@@ -87,7 +93,9 @@ export class Terminal {
     return head.subarray(end + 1);
   }
 
+  /** Keystrokes. Those that come before the client reads would be lost, so they wait for it. */
   async write(bytes: Uint8Array): Promise<void> {
+    await this.#ready.promise;
     await this.#input.write(bytes);
   }
 

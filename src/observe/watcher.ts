@@ -41,6 +41,7 @@ class Watcher {
   readonly #gone = Promise.withResolvers<void>();
   #terminal: Terminal | null = null;
   #sent = 0;
+  #drew = false;
   /** Null: this watcher does not acknowledge. */
   #acknowledged: number | null = null;
   #pendingInput = 0;
@@ -93,6 +94,8 @@ class Watcher {
       if (shown.length > 0) {
         this.#socket.send(shown);
         this.#sent += shown.length;
+        // A client that cannot attach says why in a line of plain text.
+        this.#drew ||= shown.includes(0x1b);
       }
       const now = this.#clock.now();
       if (now - windowStart >= BURST_MS) [windowStart, inWindow] = [now, 0];
@@ -100,7 +103,8 @@ class Watcher {
       if (inWindow > BURST_BYTES) await this.#clock.sleep(BURST_MS - (now - windowStart));
       if (!await this.#drained()) return "the watcher is too slow";
     }
-    return await terminal.ended() === 0 ? "the session ended" : "the session cannot be attached";
+    const status = await terminal.ended();
+    return status === 0 || this.#drew ? "the session ended" : "the session cannot be attached";
   }
 
   /** Bytes that the watcher has not taken. While they are many, nothing is read: tmux skips ahead. */

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ObserveUp, RelayBootstrap } from "./api.ts";
+import { parseAttach, parseRelayBootstrap, parseUp } from "./frames.ts";
+
+Deno.test("parseUp() takes exactly what the interface says, when given anything", () => {
+  const side = fc.integer({ min: 1, max: 1000 });
+  const good = fc.oneof(
+    fc.record({ type: fc.constant("resize" as const), cols: side, rows: side }),
+    fc.record({ type: fc.constant("ack" as const), bytes: fc.nat() }),
+    fc.record({ type: fc.constant("screen" as const) }),
+  );
+  fc.assert(fc.property(good, (frame) => {
+    assert.deepEqual(parseUp(JSON.stringify(frame)), { ...frame });
+  }));
+  fc.assert(fc.property(fc.oneof(fc.json(), fc.string()), (text) => {
+    const frame = parseUp(text);
+    if (frame !== null) assert.ok(ObserveUp.safeParse(frame).success);
+  }));
+  for (
+    const bad of [
+      '{"type":"resize","cols":"80","rows":24}',
+      '{"type":"resize","cols":80.5,"rows":24}',
+      '{"type":"resize","cols":80,"rows":1001}',
+      '{"type":"ack","bytes":-1}',
+      '{"type":"exit"}',
+      "[]",
+      "null",
+      "x",
+    ]
+  ) assert.equal(parseUp(bad), null, bad);
+});
+
+Deno.test("parseAttach() only watches, in 80 by 24, unless asked properly", () => {
+  const parse = (query: string) => parseAttach(new URLSearchParams(query));
+  assert.deepEqual(parse("mode=readwrite&cols=100&rows=30"), {
+    mode: "readwrite",
+    size: { cols: 100, rows: 30 },
+  });
+  const fallback = { mode: "readonly", size: { cols: 80, rows: 24 } };
+  for (const query of ["", "mode=READWRITE", "cols=1;id&rows=2", "cols=0&rows=0", "cols=1e3"]) {
+    assert.deepEqual(parse(query), fallback, query);
+  }
+});
+
+Deno.test("parseRelayBootstrap() agrees with the schema, and refuses unsafe sessions", () => {
+  const good = { version: 1, principal: "a/b", machine: "@m:s", session: "agent", idle_ms: 1000 };
+  assert.deepEqual(parseRelayBootstrap(good), RelayBootstrap.parse(good));
+  for (
+    const change of [
+      { version: 2 },
+      { principal: "" },
+      { machine: 1 },
+      { session: "a b" },
+      { session: "$(id)" },
+      { session: "a'b" },
+      { idle_ms: 0 },
+      { idle_ms: "1" },
+    ]
+  ) assert.throws(() => parseRelayBootstrap({ ...good, ...change }), /is wrong/);
+});
