@@ -5,6 +5,7 @@ import cp from "node:child_process";
 import fs from "node:fs";
 import { parseErrorBody } from "../lib/http/errors.ts";
 import { denoArguments } from "../lib/process/mod.ts";
+import { Tmux } from "../lib/tmux/mod.ts";
 import {
   encodeArguments,
   type PrincipalDirectories,
@@ -12,6 +13,7 @@ import {
   type SandboxPlan,
   serviceCellArguments,
   tmuxCellArguments,
+  tmuxClientArguments,
 } from "../sandbox/mod.ts";
 import { LauncherError } from "./errors.ts";
 
@@ -23,32 +25,40 @@ const READY_MS = 15_000;
 export function startTmuxCell(
   plan: SandboxPlan,
   dirs: PrincipalDirectories,
-): Promise<{ exited: Promise<string> }> {
+): Promise<{ failed: Promise<string> }> {
   const log = fs.openSync(`${dirs.cell}/tmux.log`, "w", 0o600);
   const child = cp.spawn(BWRAP, [
     "--args",
     "3",
+    // Held open by the cell's init, so that its end says that nothing in there is left.
+    "--sync-fd",
+    "4",
     "--",
     "/usr/bin/tmux",
-    "-D",
+    // Not `-D`: a foreground server of tmux 3.3a learns of a child's end only with its next event. The
+    // daemonised one is kept by bwrap's own init, which ends with the last process of its cell.
     "-f",
     "/cell/tmux.conf",
     "-S",
     "/run/bureau/tmux/tmux.sock",
+    "start-server",
   ], {
     cwd: "/",
     env: { PATH: "/usr/bin:/bin" },
-    stdio: ["ignore", log, log, "pipe"],
+    stdio: ["ignore", log, log, "pipe", "pipe"],
     detached: true,
   });
   fs.closeSync(log);
   sendArguments(child, tmuxCellArguments(plan, dirs));
   child.unref();
-  const exited = new Promise<string>((resolve) => {
+  const failed = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
-    child.once("exit", (code, signal) => resolve(`ended with ${signal ?? `status ${code}`}`));
+    // Status 0: the server is up and belongs to the cell now.
+    child.once("exit", (code, signal) => {
+      if (code !== 0) resolve(`ended with ${signal ?? `status ${code}`}`);
+    });
   });
-  return Promise.resolve({ exited });
+  return Promise.resolve({ failed });
 }
 
 function sendArguments(child: cp.ChildProcess, args: readonly string[]): void {
@@ -59,6 +69,21 @@ function sendArguments(child: cp.ChildProcess, args: readonly string[]): void {
   // bwrap that dies early closes its end; its exit says why.
   pipe.on("error", () => {});
   pipe.end(encodeArguments(args));
+}
+
+/** A tmux client for the server whose socket lies in `tmuxDir`, in a throw-away cell. */
+export function tmuxClient(tmuxDir: string): Tmux {
+  return new Tmux((args) => [
+    BWRAP,
+    ...tmuxClientArguments(tmuxDir),
+    "--",
+    "/usr/bin/tmux",
+    // Never starts a server of its own.
+    "-N",
+    "-S",
+    "/run/bureau/tmux/tmux.sock",
+    ...args,
+  ]);
 }
 
 export interface ServiceCell {

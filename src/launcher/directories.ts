@@ -5,6 +5,7 @@ import {
   agentArguments,
   encodeArguments,
   type PrincipalDirectories,
+  RESIZE_SCRIPT,
   type SandboxPlan,
   startScript,
   STOP_SCRIPT,
@@ -89,7 +90,8 @@ export async function writeCellFiles(
     ["nested.args", encodeArguments(agentArguments(plan))],
     ["start.sh", startScript(plan.command)],
     ["stop.sh", STOP_SCRIPT],
-    ["tmux.conf", serverConfig(["/bin/sh", "/cell/start.sh"])],
+    ["resize.sh", RESIZE_SCRIPT],
+    ["tmux.conf", serverConfig(["/bin/sh", "/cell/start.sh"], "sh /cell/resize.sh #{pane_pid}")],
   ];
   for (const [name, data] of files) await writeAtomic(`${cell}/${name}`, data);
 }

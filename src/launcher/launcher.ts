@@ -19,7 +19,7 @@ import { Journal, type JournalEntry } from "./journal.ts";
 import { loadMachineKey, type MachineKey } from "./machine_key.ts";
 import { readPolicy } from "./policy.ts";
 import { Principal, type PrincipalContext } from "./principal.ts";
-import { Tmux } from "../lib/tmux/mod.ts";
+import { tmuxClient } from "./cells.ts";
 import { proxyBootstrap, validateRequest, verifyAssignment } from "./validate.ts";
 
 const DEFAULT_GRACE_MS = 5_000;
@@ -64,7 +64,7 @@ export class Launcher {
     for await (const entry of Deno.readDir(`${run_dir}/p`)) {
       if (known.has(entry.name)) continue;
       this.#log.warn("removing a cell that nobody owns", { hash: entry.name });
-      await new Tmux(`${run_dir}/p/${entry.name}/tmux/tmux.sock`).kill();
+      await tmuxClient(`${run_dir}/p/${entry.name}/tmux`).kill();
       await removeDirectories(run_dir, entry.name);
     }
   }
@@ -100,7 +100,7 @@ export class Launcher {
         why: messageOf(thrown),
       });
       this.#principals.delete(entry.principal);
-      await new Tmux(`${this.#bootstrap.run_dir}/p/${entry.hash}/tmux/tmux.sock`).kill();
+      await tmuxClient(`${this.#bootstrap.run_dir}/p/${entry.hash}/tmux`).kill();
       await removeDirectories(this.#bootstrap.run_dir, entry.hash);
       await this.#journal.remove(entry.hash);
     }

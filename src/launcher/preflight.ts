@@ -155,7 +155,10 @@ async function tryNamespaces(): Promise<PreflightFinding> {
 }
 
 async function judgeTmux(): Promise<PreflightFinding> {
-  const tried = await run(TMUX, ["-V"]);
+  // In a cell like any other program: the launcher itself may run nothing but bwrap.
+  const base = ["--unshare-user", "--unshare-all", "--ro-bind", "/usr", "/usr"];
+  const links = ["/bin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]);
+  const tried = await run(BWRAP, [...base, ...links, "--", TMUX, "-V"]);
   const version = /(\d+\.\d+)/.exec(tried?.text ?? "")?.[1];
   if (version === undefined || compareVersions(version, "3.2") < 0) {
     return {

@@ -4,11 +4,11 @@
 import { type Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import { SESSION, Tmux } from "../lib/tmux/mod.ts";
+import { SESSION, type Tmux } from "../lib/tmux/mod.ts";
 import type { ProxyBootstrap } from "../proxy/api.ts";
 import type { RelayBootstrap } from "../observe/api.ts";
 import type { ExitStatus, Principal as Status } from "./api.ts";
-import { type ServiceCell, startServiceCell, startTmuxCell } from "./cells.ts";
+import { type ServiceCell, startServiceCell, startTmuxCell, tmuxClient } from "./cells.ts";
 import {
   directoriesOf,
   makeDirectories,
@@ -21,6 +21,8 @@ import type { Validated } from "./validate.ts";
 
 const OUTPUT_LINES = 500;
 const START_MS = 10_000;
+/** After its server was told to end, a cell is gone in milliseconds. */
+const GONE_MS = 5_000;
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_LAST_MS = 5_000;
 const STABLE_MS = 30_000;
@@ -50,6 +52,8 @@ export class Principal {
   #proxy: ServiceCell | null = null;
   #proxyLoop: Promise<void> = Promise.resolve();
   #relay: Promise<ServiceCell> | null = null;
+  /** Resolves when no process of the tmux cell is left; only known of a cell that we started. */
+  #gone: Promise<void> = Promise.resolve();
 
   constructor(
     validated: Pick<Validated, "localpart" | "userId" | "specDigest" | "credentialsDigest">,
@@ -61,7 +65,7 @@ export class Principal {
     this.localpart = validated.localpart;
     this.hash = hash;
     this.#context = context;
-    this.#tmux = new Tmux(`${directoriesOf(context.runDir, hash).tmux}/tmux.sock`);
+    this.#tmux = tmuxClient(directoriesOf(context.runDir, hash).tmux);
     this.#exitSeen.promise.catch(() => {});
     this.#status = {
       principal: validated.localpart,
@@ -133,18 +137,20 @@ export class Principal {
   async #startSandbox(validated: Validated): Promise<void> {
     const dirs = directoriesOf(this.#context.runDir, this.hash);
     await removeIfThere(`${dirs.tmux}/tmux.sock`);
-    const { exited } = await startTmuxCell(validated.plan, dirs);
+    const { failed } = await startTmuxCell(validated.plan, dirs);
     let ended: string | null = null;
-    exited.then((why) => ended = why);
+    failed.then((why) => ended = why);
     const deadline = this.#context.clock.now() + START_MS;
     while (true) {
+      // Looked at before the pane: the client that starts the server ends as soon as it serves.
+      const over = ended;
       const pane = await this.#tmux.pane();
       if (pane !== null) break;
-      if (ended !== null || this.#context.clock.now() > deadline) {
+      if (over !== null || this.#context.clock.now() > deadline) {
         const said = await Deno.readTextFile(`${dirs.cell}/tmux.log`).catch(() => "");
         throw new LauncherError(
           "cell-failed",
-          `Cannot start "${this.localpart}": its cell ${ended ?? "did not answer"}: ${
+          `Cannot start "${this.localpart}": its cell ${over ?? "did not answer"}: ${
             said.trim().split("\n").at(-1) ?? ""
           }`,
           { hint: "`deno task up` runs the preflight, which says what this machine lacks" },
@@ -302,10 +308,17 @@ export class Principal {
         enough.abort();
       }
     }
+    const enough = new AbortController();
     this.#stop.abort();
     await this.#tmux.kill();
     this.#proxy?.kill("SIGKILL");
+    await this.#proxy?.exited;
     await this.#proxyLoop;
+    await Promise.race([
+      this.#gone,
+      this.#context.clock.sleep(GONE_MS, enough.signal).catch(() => {}),
+    ]);
+    enough.abort();
     const relay = await this.#relay?.catch(() => null);
     relay?.kill("SIGKILL");
     await relay?.exited;

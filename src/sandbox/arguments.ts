@@ -8,6 +8,10 @@ export const CELL_DIR = "/cell";
 export const RUNTIME_DIR = "/opt/bureau";
 /** Inside a cell everybody is this user; outside it is whoever the launcher runs as. */
 const UID = "1000";
+const SHM_BYTES = 64 * 1024 * 1024;
+/** Shared memory of a sandbox, and a directory that a template creates: 64 MiB each. */
+const SHM_BYTES = 64 * 1024 * 1024;
+const DIRECTORY_BYTES = 64 * 1024 * 1024;
 
 /** Host directories of one principal. */
 export interface PrincipalDirectories {
@@ -43,6 +47,10 @@ function system(): string[] {
     "--proc",
     "/proc",
     "--dev",
+    "/dev",
+    // bwrap's /dev is a tmpfs of its own without a limit: a sandbox could fill the machine's memory there.
+    ...tmpfs("/dev/shm", SHM_BYTES),
+    "--remount-ro",
     "/dev",
   ];
 }
@@ -128,12 +136,17 @@ export function agentArguments(plan: SandboxPlan): string[] {
     "--symlink",
     "contract/payload.json",
     "/run/bureau/payload.json",
+    // A file there is memory of the machine; the rest of /dev is for reading.
+    ...tmpfs("/dev/shm", SHM_BYTES),
+    "--remount-ro",
+    "/dev",
     ...plan.mounts.flatMap((mount, index) => {
       switch (mount.kind) {
         case "tmpfs":
           return tmpfs(mount.dest, mount.size);
         case "dir":
-          return ["--dir", mount.dest];
+          // The sandbox's root is read-only; a directory that a template asks for is to be written in.
+          return tmpfs(mount.dest, DIRECTORY_BYTES);
         case "bind":
           return [mount.mode === "rw" ? "--bind" : "--ro-bind", sourceAt(index), mount.dest];
       }
@@ -146,6 +159,38 @@ export function agentArguments(plan: SandboxPlan): string[] {
     plan.mounts.some((mount) => mount.dest === "/workspace") ? "/workspace" : "/",
     ...Object.entries(plan.environment).toSorted(([a], [b]) => a < b ? -1 : 1)
       .flatMap(([name, value]) => ["--setenv", name, value]),
+  ];
+}
+
+/**
+ * A throw-away cell for one tmux client. A tmux server can have its clients read and write files
+ * (`load-buffer` behind an alias), and the server's cell is not trusted: the client sees nothing but
+ * the server's socket.
+ *
+ * @param tmuxDir host directory of the socket
+ */
+export function tmuxClientArguments(tmuxDir: string): string[] {
+  return [
+    ...isolation("no-nesting"),
+    "--new-session",
+    "--die-with-parent",
+    ...system(),
+    "--bind",
+    tmuxDir,
+    "/run/bureau/tmux",
+    "--remount-ro",
+    "/",
+    "--chdir",
+    "/",
+    "--setenv",
+    "PATH",
+    "/usr/bin:/bin",
+    "--setenv",
+    "TERM",
+    "screen-256color",
+    "--setenv",
+    "LANG",
+    "C.UTF-8",
   ];
 }
 
@@ -225,6 +270,20 @@ walk() {
     else
       walk "$child"
     fi
+  done
+}
+walk "$1"
+`;
+
+/**
+ * Tells `script` that the terminal has a new size: the sandbox's session has no controlling terminal, so
+ * the kernel tells nobody. $1 is the pane's pid. Run in the tmux cell.
+ */
+export const RESIZE_SCRIPT = `#!/bin/sh
+walk() {
+  for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+    read -r name <"/proc/$child/comm" || continue
+    if [ "$name" = script ]; then kill -WINCH "$child" 2>/dev/null; else walk "$child"; fi
   done
 }
 walk "$1"

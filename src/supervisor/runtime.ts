@@ -29,7 +29,8 @@ export async function installAgents(from: string, to: string): Promise<void> {
   try {
     for await (const folder of Deno.readDir(from)) {
       if (!folder.isDirectory) continue;
-      await Deno.mkdir(`${to}/${folder.name}`, { recursive: true, mode: 0o755 });
+      await Deno.mkdir(`${to}/${folder.name}`, { recursive: true });
+      await Deno.chmod(`${to}/${folder.name}`, 0o755);
       for await (const entry of Deno.readDir(`${from}/${folder.name}`)) {
         const path = `${folder.name}/${entry.name}`;
         await place(`${from}/${path}`, `${to}/${path}`, 0o755, false);

@@ -275,6 +275,16 @@ export class Bed {
     );
   }
 
+  /** A client of a principal's server: tmux serves its own user only. */
+  async tmux(socket: string, ...words: string[]): Promise<void> {
+    const drop = Deno.uid() === 0 ? IDENTITY : {};
+    const { code, stderr } = await new Deno.Command("/usr/bin/tmux", {
+      args: ["-S", socket, ...words],
+      ...drop,
+    }).output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+  }
+
   /** Processes that have something of this bed mounted or open as an argument. */
   async processes(below = this.dir): Promise<{ pid: number; command: string }[]> {
     const found: { pid: number; command: string }[] = [];

@@ -7,13 +7,13 @@ export class TmuxError extends BureauError {
   override readonly name = "TmuxError";
 }
 
-const TMUX = "/usr/bin/tmux";
 /** `=` asks for this very name; tmux would take a prefix otherwise. */
 export const SESSION = "agent";
 const TARGET = `=${SESSION}:`;
 /** Channel that the `pane-died` hook signals. */
 const DIED = "bureau-died";
 const DEADLINE_MS = 5_000;
+const KILL_ATTEMPTS = 3;
 
 export interface PaneState {
   readonly pid: number;
@@ -25,8 +25,10 @@ export interface PaneState {
 /**
  * Configuration of a principal's server: one session that runs `command`, kept after it ends so that
  * its status can be read, and no key that gives a watcher tmux commands.
+ *
+ * @param resized shell command after each change of size; sees tmux formats such as `#{pane_pid}`
  */
-export function serverConfig(command: readonly string[]): string {
+export function serverConfig(command: readonly string[], resized: string): string {
   const words = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   return [
     "set -g remain-on-exit on",
@@ -47,28 +49,40 @@ export function serverConfig(command: readonly string[]): string {
     "unbind -a",
     "unbind -a -T root",
     `set-hook -g pane-died 'wait-for -S ${DIED}'`,
+    `set-hook -g window-resized { run-shell -b ${JSON.stringify(resized)} }`,
     `new-session -d -s ${SESSION} -x 120 -y 40 -- ${words}`,
     "",
   ].join("\n");
 }
 
-export class Tmux {
-  readonly #socket: string;
+/**
+ * The program and arguments that run one tmux client against the server, given tmux's own arguments. The
+ * server may be hostile and can have its client open files, so this is to be a cell of its own.
+ */
+export type ClientCommand = (args: readonly string[]) => readonly [string, ...string[]];
 
-  constructor(socket: string) {
-    this.#socket = socket;
+export class Tmux {
+  readonly #command: ClientCommand;
+
+  constructor(command: ClientCommand) {
+    this.#command = command;
   }
 
-  async #run(args: readonly string[], deadlineMs = DEADLINE_MS): Promise<string | null> {
-    const process = new Deno.Command(TMUX, {
-      args: ["-S", this.#socket, ...args],
+  #spawn(args: readonly string[], stdout: "piped" | "null"): Deno.ChildProcess {
+    const [program, ...rest] = this.#command(args);
+    return new Deno.Command(program, {
+      args: rest,
       clearEnv: true,
       env: { PATH: "/usr/bin:/bin", TERM: "screen-256color", LANG: "C.UTF-8" },
       stdin: "null",
-      stdout: "piped",
+      stdout,
       stderr: "null",
     }).spawn();
-    const timer = setTimeout(() => process.kill("SIGKILL"), deadlineMs);
+  }
+
+  async #run(args: readonly string[]): Promise<string | null> {
+    const process = this.#spawn(args, "piped");
+    const timer = setTimeout(() => process.kill("SIGKILL"), DEADLINE_MS);
     const { success, stdout } = await process.output().finally(() => clearTimeout(timer));
     return success ? new TextDecoder().decode(stdout) : null;
   }
@@ -92,14 +106,7 @@ export class Tmux {
 
   /** Resolves when the pane has died or the server is gone; never polls. */
   async died(signal: AbortSignal): Promise<void> {
-    const process = new Deno.Command(TMUX, {
-      args: ["-S", this.#socket, "wait-for", DIED],
-      clearEnv: true,
-      env: { PATH: "/usr/bin:/bin", TERM: "screen-256color" },
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
+    const process = this.#spawn(["wait-for", DIED], "null");
     const stop = () => {
       try {
         process.kill("SIGKILL");
@@ -123,8 +130,17 @@ export class Tmux {
     await this.#run(["run-shell", command]);
   }
 
-  /** Ends the server, and with it its cell's process namespace. */
+  /**
+   * Ends the server, and with it its cell's process namespace.
+   * @throws {TmuxError} `still-running` when it goes on answering
+   */
   async kill(): Promise<void> {
-    await this.#run(["kill-server"]);
+    for (let attempt = 0; attempt < KILL_ATTEMPTS; attempt++) {
+      await this.#run(["kill-server"]);
+      if (await this.pane() === null) return;
+    }
+    throw new TmuxError("still-running", "Cannot end a terminal server: it goes on answering", {
+      hint: "end its processes by hand; they run as the launcher's user",
+    });
   }
 }
