@@ -25,7 +25,7 @@ const READY_MS = 15_000;
 export function startTmuxCell(
   plan: SandboxPlan,
   dirs: PrincipalDirectories,
-): Promise<{ failed: Promise<string> }> {
+): { failed: Promise<string>; gone: Promise<void> } {
   const log = fs.openSync(`${dirs.cell}/tmux.log`, "w", 0o600);
   const child = cp.spawn(BWRAP, [
     "--args",
@@ -51,6 +51,11 @@ export function startTmuxCell(
   fs.closeSync(log);
   sendArguments(child, tmuxCellArguments(plan, dirs));
   child.unref();
+  const lifeline = child.stdio[4] as unknown as NodeJS.ReadableStream;
+  const gone = new Promise<void>((resolve) => {
+    for (const event of ["close", "end", "error"]) lifeline.once(event, () => resolve());
+    lifeline.resume();
+  });
   const failed = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
     // Status 0: the server is up and belongs to the cell now.
@@ -58,7 +63,7 @@ export function startTmuxCell(
       if (code !== 0) resolve(`ended with ${signal ?? `status ${code}`}`);
     });
   });
-  return Promise.resolve({ failed });
+  return { failed, gone };
 }
 
 function sendArguments(child: cp.ChildProcess, args: readonly string[]): void {

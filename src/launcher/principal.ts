@@ -137,7 +137,8 @@ export class Principal {
   async #startSandbox(validated: Validated): Promise<void> {
     const dirs = directoriesOf(this.#context.runDir, this.hash);
     await removeIfThere(`${dirs.tmux}/tmux.sock`);
-    const { failed } = await startTmuxCell(validated.plan, dirs);
+    const { failed, gone } = startTmuxCell(validated.plan, dirs);
+    this.#gone = gone;
     let ended: string | null = null;
     failed.then((why) => ended = why);
     const deadline = this.#context.clock.now() + START_MS;

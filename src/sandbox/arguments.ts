@@ -8,7 +8,6 @@ export const CELL_DIR = "/cell";
 export const RUNTIME_DIR = "/opt/bureau";
 /** Inside a cell everybody is this user; outside it is whoever the launcher runs as. */
 const UID = "1000";
-const SHM_BYTES = 64 * 1024 * 1024;
 /** Shared memory of a sandbox, and a directory that a template creates: 64 MiB each. */
 const SHM_BYTES = 64 * 1024 * 1024;
 const DIRECTORY_BYTES = 64 * 1024 * 1024;
@@ -136,10 +135,6 @@ export function agentArguments(plan: SandboxPlan): string[] {
     "--symlink",
     "contract/payload.json",
     "/run/bureau/payload.json",
-    // A file there is memory of the machine; the rest of /dev is for reading.
-    ...tmpfs("/dev/shm", SHM_BYTES),
-    "--remount-ro",
-    "/dev",
     ...plan.mounts.flatMap((mount, index) => {
       switch (mount.kind) {
         case "tmpfs":
