@@ -229,14 +229,14 @@ export class Child {
       write: true,
       mode: 0o600,
     });
-    const writer = file.writable.getWriter();
     try {
-      for await (const chunk of stderr) await writer.write(chunk);
+      for await (const chunk of stderr) {
+        let rest = chunk;
+        while (rest.length > 0) rest = rest.subarray(await file.write(rest));
+      }
     } catch (thrown) {
       this.#log.error("cannot write the log", { why: messageOf(thrown), file: this.#spec.logFile });
       await stderr.cancel().catch(() => {});
-    } finally {
-      writer.releaseLock();
     }
   }
 }

@@ -84,29 +84,27 @@ export async function eventually<T>(
   throw new Error(`${what}: not within ${timeoutMs} ms (${last})`);
 }
 
-/** Host pids whose command line or environment names `needle`. */
-export async function processesNaming(needle: string): Promise<number[]> {
+/**
+ * Whether a process is of this Bureau: its command line or its mounts name one of the directories. A
+ * cell's command line holds constant paths only; what is bound into it tells.
+ */
+async function isOf(pid: number, needles: readonly string[]): Promise<boolean> {
+  for (const file of ["cmdline", "mountinfo"]) {
+    const text = await Deno.readTextFile(`/proc/${pid}/${file}`).catch(() => "");
+    if (needles.some((needle) => text.includes(needle))) return true;
+  }
+  return false;
+}
+
+/** Pids of every process of this Bureau, inside its cells too. */
+export async function processesOf(bureau: Bureau): Promise<number[]> {
   const pids: number[] = [];
   for await (const entry of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(entry.name) || Number(entry.name) === Deno.pid) continue;
-    try {
-      const text = await Deno.readTextFile(`/proc/${entry.name}/cmdline`);
-      if (text.includes(needle)) pids.push(Number(entry.name));
-    } catch {
-      // It ended while we looked.
-    }
+    const pid = Number(entry.name);
+    if (await isOf(pid, [`${bureau.runDir}/`, `${bureau.stateDir}/`])) pids.push(pid);
   }
-  return pids;
-}
-
-/** Pids of every process below `pid`, itself not included. */
-export async function descendants(pid: number): Promise<number[]> {
-  const children = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => "");
-  const found: number[] = [];
-  for (const child of children.split(" ").filter(Boolean).map(Number)) {
-    found.push(child, ...await descendants(child));
-  }
-  return found;
+  return pids.sort((a, b) => a - b);
 }
 
 /** The full command line of a pid, or "". */
@@ -114,19 +112,23 @@ export async function commandLine(pid: number): Promise<string> {
   return (await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "")).replaceAll("\0", " ");
 }
 
-/** A pid of which `test` holds for the command line, among those naming this Bureau or below it. */
+/** A process of this Bureau of which `test` holds for the command line (words joined by blanks). */
 export async function findProcess(
   bureau: Bureau,
   test: (commandLine: string) => boolean,
 ): Promise<number | null> {
-  for await (const entry of Deno.readDir("/proc")) {
-    if (!/^\d+$/.test(entry.name)) continue;
-    const line = await commandLine(Number(entry.name));
-    if (line.includes(bureau.runDir) || line.includes(bureau.stateDir)) {
-      if (test(line)) return Number(entry.name);
-    }
+  for (const pid of await processesOf(bureau)) {
+    if (test(await commandLine(pid))) return pid;
   }
   return null;
+}
+
+/** The example agent's own first process: its listener is a fork of it, with a higher pid. */
+export async function agentPid(bureau: Bureau): Promise<number> {
+  return await eventually(
+    "the agent runs",
+    () => findProcess(bureau, (line) => /^\/bin\/sh \/opt\/agent\/scribe /.test(line)),
+  );
 }
 
 /** Runs `use` with a Bureau that is not started yet, and checks afterwards that nothing is left. */
@@ -196,10 +198,7 @@ async function showLogs(bureau: Bureau): Promise<void> {
 
 async function assertNothingLeft(bureau: Bureau): Promise<void> {
   await eventually("every process is gone", async () => {
-    const left = [
-      ...await processesNaming(bureau.runDir),
-      ...await processesNaming(bureau.stateDir),
-    ];
+    const left = await processesOf(bureau);
     if (left.length === 0) return true;
     throw new Error((await Promise.all(left.map(commandLine))).join("\n"));
   }, 10_000);

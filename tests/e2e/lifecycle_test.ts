@@ -7,11 +7,11 @@
 import assert from "node:assert/strict";
 import { unsealBundle } from "../../src/lib/sealed/mod.ts";
 import {
+  agentPid,
   type Bureau,
-  descendants,
   eventually,
   findProcess,
-  processesNaming,
+  processesOf,
   run,
   withBureau,
 } from "./harness.ts";
@@ -154,7 +154,7 @@ Deno.test("an assigned agent reports through its proxy and never holds a key", a
     await t.step("its keys are in no process, log or file, and not in the sandbox", async () => {
       const secrets = await agentSecrets(bureau);
       assert.ok(secrets.length >= 2 && secrets.every((secret) => secret.length > 16));
-      for (const pid of [...await processesNaming(bureau.runDir), ...await sandboxed(bureau)]) {
+      for (const pid of await processesOf(bureau)) {
         for (const file of ["environ", "cmdline"]) {
           const text = await Deno.readTextFile(`/proc/${pid}/${file}`).catch(() => "");
           for (const secret of secrets) assert.ok(!text.includes(secret), `/proc/${pid}/${file}`);
@@ -216,34 +216,12 @@ Deno.test("an assigned agent reports through its proxy and never holds a key", a
     await t.step("destroy removes it, and the removal holds", async () => {
       const done = await bureau.cli("agent", "destroy", "agent/scribe", "--yes");
       assert.equal(done.code, 0, done.stdout + done.stderr);
-      await eventually("the sandbox is gone", async () => (await sandboxed(bureau)).length === 0);
+      await eventually(
+        "the sandbox is gone",
+        async () =>
+          await findProcess(bureau, (line) => line.includes("/opt/agent/scribe")) === null,
+      );
       assert.deepEqual([...Deno.readDirSync(`${bureau.runDir}/p`)], []);
     });
   });
 });
-
-/** Pids inside the agent's tmux cell. */
-async function sandboxed(bureau: Bureau): Promise<number[]> {
-  const server = await tmuxServer(bureau);
-  return server === null ? [] : [server, ...await descendants(server)];
-}
-
-/** The bwrap that holds the agent's tmux server. */
-function tmuxServer(bureau: Bureau): Promise<number | null> {
-  return findTmux(bureau);
-}
-
-async function findTmux(_bureau: Bureau): Promise<number | null> {
-  return await findProcess(_bureau, (line) => line.includes("tmux") && !line.includes("deno"));
-}
-
-/** The agent's own first process: the shell that runs the scribe. */
-async function agentPid(bureau: Bureau): Promise<number> {
-  return await eventually("the agent runs", async () => {
-    for (const pid of await sandboxed(bureau)) {
-      const line = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
-      if (/^\/bin\/sh\0\/opt\/agent\/scribe\0/.test(line)) return pid;
-    }
-    return null;
-  });
-}

@@ -3,9 +3,9 @@
 /** SIGKILL of each process, one at a time: the same state again within ten seconds, nothing twice. */
 import assert from "node:assert/strict";
 import {
+  agentPid,
   type Bureau,
   commandLine,
-  descendants,
   eventually,
   findProcess,
   withBureau,
@@ -21,20 +21,6 @@ async function pidNamed(test: (line: string) => boolean): Promise<number | null>
     if (test(await commandLine(Number(entry.name)))) return Number(entry.name);
   }
   return null;
-}
-
-/** The agent's own shell, found from its tmux cell. */
-async function agentPid(bureau: Bureau): Promise<number> {
-  return await eventually("the agent runs", async () => {
-    const cell = await findProcess(
-      bureau,
-      (line) => line.includes("tmux") && !line.includes("deno"),
-    );
-    for (const pid of cell === null ? [] : await descendants(cell)) {
-      if (/^\/bin\/sh \/opt\/agent\/scribe /.test(await commandLine(pid))) return pid;
-    }
-    return null;
-  });
 }
 
 /** Asks, and waits for exactly one answer: the whole path works. */
@@ -152,16 +138,10 @@ Deno.test("each process may be killed while Bureau runs, and nothing is lost or 
   });
 });
 
-/** The agent's proxy: below this Bureau's launcher. */
+/** The agent's proxy itself, not the bwrap around it. */
 async function proxyPid(bureau: Bureau): Promise<number> {
-  return await eventually("a proxy", async () => {
-    const launcher = await pidNamed((line) =>
-      line.includes(`${bureau.stateDir}/runtime/launcher.js`)
-    );
-    for (const pid of launcher === null ? [] : await descendants(launcher)) {
-      const line = await commandLine(pid);
-      if (line.includes("/opt/bureau/proxy.js") && !line.includes("bwrap")) return pid;
-    }
-    return null;
-  });
+  return await eventually(
+    "a proxy",
+    () => findProcess(bureau, (line) => /^\/opt\/bureau\/deno .*proxy\.js/.test(line)),
+  );
 }
