@@ -83,7 +83,7 @@ ensure_runtime() {
 # Prints the --allow-… flags of role $1, one a line. LISTEN, AUTHORITY, HOMESERVER, REPO are left out where unset.
 grant_flags() {
   awk -v role="$1" -v STATE="$STATE" -v RUN="$RUN" -v RUNTIME="$BUREAU_ROOT/dist" -v DENO="$DENO" \
-    -v HOMESERVER="${HOMESERVER:-}" -v REPO="${REPO:-}" '
+    -v HOMESERVER="${HOMESERVER:-}" -v REPO="${REPO:-}" -v TOKENFILE="${TOKENFILE:-}" '
     function fill(name, value) {
       if ((at = index(text, "@" name)) == 0) return
       if (value == "") { skip = 1; return }
@@ -92,7 +92,7 @@ grant_flags() {
     $1 == role {
       flag = $2; text = $0; sub(/^[^ ]+ +[^ ]+ +/, "", text); skip = 0
       fill("STATE", STATE); fill("RUNTIME", RUNTIME); fill("RUN", RUN); fill("DENO", DENO)
-      fill("HOMESERVER", HOMESERVER); fill("REPO", REPO); fill("LISTEN", ""); fill("AUTHORITY", "")
+      fill("HOMESERVER", HOMESERVER); fill("REPO", REPO); fill("TOKENFILE", TOKENFILE); fill("LISTEN", ""); fill("AUTHORITY", "")
       if (!skip) list[flag] = list[flag] (list[flag] == "" ? "" : ",") text
     }
     END { for (flag in list) print "--allow-" flag "=" list[flag] }' "$BUREAU_ROOT/tasks/grants.txt"
@@ -116,10 +116,18 @@ exec_role() {
     --config="$BUREAU_ROOT/dist/runtime/deno.json" --permission-set="$role" "$@"
 }
 
-# An absolute path for $1, as seen from where the person stood (`deno task` changes directory).
+# An absolute path for the directory $1, as seen from where the person stood (`deno task` changes directory).
 from_caller() {
   case "$1" in
     /*) printf '%s\n' "$1" ;;
     *) (CDPATH='' cd -- "${INIT_CWD:-$PWD}/$1" 2>/dev/null && pwd -P) || die "Cannot find \"$1\": no such directory" ;;
+  esac
+}
+
+# The same for a file, which need not exist: whoever reads it says so better.
+file_from_caller() {
+  case "$1" in
+    /*) printf '%s\n' "$1" ;;
+    *) printf '%s\n' "${INIT_CWD:-$PWD}/$1" ;;
   esac
 }

@@ -137,10 +137,16 @@ export class Commands {
 
   /** The same supervisor again, in a session of its own, with nothing of this terminal. */
   spawnBackground(args: readonly string[]): Deno.ChildProcess {
-    const { stateDir, runDir, distDir } = this.#options;
+    const { stateDir, runDir, distDir, registrationTokenFile } = this.#options;
     const grants = parseGrants(
       Deno.readTextFileSync(`${distDir}/runtime/grants.txt`),
-      { STATE: stateDir, RUN: runDir, RUNTIME: distDir, DENO: Deno.execPath() },
+      {
+        STATE: stateDir,
+        RUN: runDir,
+        RUNTIME: distDir,
+        DENO: Deno.execPath(),
+        ...(registrationTokenFile === null ? {} : { TOKENFILE: registrationTokenFile }),
+      },
     );
     return new Deno.Command(Deno.execPath(), {
       args: [...denoArguments("up", `${distDir}/runtime`, grants), ...args],

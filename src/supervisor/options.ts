@@ -86,7 +86,9 @@ export function parseOptions(args: readonly string[]): UpOptions {
     distDir: absolute("--dist-dir", required("--dist-dir")),
     repo: absolute("--repo", required("--repo")),
     homeserver: homeserverUrl(values.get("--homeserver")),
-    registrationTokenFile: values.get("--registration-token-file") ?? null,
+    registrationTokenFile: values.has("--registration-token-file")
+      ? absolute("--registration-token-file", values.get("--registration-token-file")!)
+      : null,
     listen: hostPort("--listen", values.get("--listen") ?? "127.0.0.1:6167"),
     authority: hostPort("--authority", values.get("--authority") ?? "127.0.0.1:6168"),
     agent: !switches.has("--no-agent"),

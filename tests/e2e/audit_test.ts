@@ -33,6 +33,13 @@ function covers(kind: Kind, list: string[] | true | undefined, value: string): b
   );
 }
 
+/** `fetch` logs whole URLs; a permission is about their host and port. */
+function hostOf(value: string): string {
+  const url = /^https?:/.test(value) ? URL.parse(value) : null;
+  if (url === null) return value;
+  return `${url.hostname}:${url.port || (url.protocol === "https:" ? 443 : 80)}`;
+}
+
 Deno.test("every process uses nothing beyond its permission set", async () => {
   await withBureau(async (bureau) => {
     const audit = `${bureau.stateDir}-audit`;
@@ -64,7 +71,7 @@ Deno.test("every process uses nothing beyond its permission set", async () => {
       const used = new Set<string>();
       for (const line of lines) {
         const { permission, value } = JSON.parse(line) as { permission: Kind; value: string };
-        used.add(`${permission} ${value}`);
+        used.add(`${permission} ${permission === "net" ? hostOf(value) : value}`);
       }
       const beyond = [...used].filter((entry) => {
         const [kind, ...rest] = entry.split(" ");

@@ -32,6 +32,8 @@ export interface GrantValues {
   readonly HOMESERVER?: string;
   /** Source repository of an agent's clone. */
   readonly REPO?: string;
+  /** File with the registration token of a homeserver that is not ours. */
+  readonly TOKENFILE?: string;
 }
 
 export interface VariableGrant {
