@@ -10,7 +10,7 @@ import {
   startScript,
   STOP_SCRIPT,
 } from "../sandbox/mod.ts";
-import { serverConfig } from "../lib/tmux/mod.ts";
+import { DIED, serverConfig } from "../lib/tmux/mod.ts";
 import { LauncherError } from "./errors.ts";
 import { readIfThere, removeIfThere, writeAtomic } from "./files.ts";
 
@@ -88,7 +88,7 @@ export async function writeCellFiles(
     ["etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"],
     ["etc/resolv.conf", "# There is no network here; see /run/bureau/proxy.sock.\n"],
     ["nested.args", encodeArguments(agentArguments(plan))],
-    ["start.sh", startScript(plan.command)],
+    ["start.sh", startScript(plan.command, DIED)],
     ["stop.sh", STOP_SCRIPT],
     ["resize.sh", RESIZE_SCRIPT],
     ["tmux.conf", serverConfig(["/bin/sh", "/cell/start.sh"], "sh /cell/resize.sh #{pane_pid}")],

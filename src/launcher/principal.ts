@@ -5,6 +5,7 @@ import { type Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { SESSION, type Tmux } from "../lib/tmux/mod.ts";
+import { EXIT_FILE } from "../sandbox/mod.ts";
 import type { ProxyBootstrap } from "../proxy/api.ts";
 import type { RelayBootstrap } from "../observe/api.ts";
 import type { ExitStatus, Principal as Status } from "./api.ts";
@@ -16,7 +17,7 @@ import {
   writeCellFiles,
 } from "./directories.ts";
 import { LauncherError } from "./errors.ts";
-import { removeIfThere } from "./files.ts";
+import { readIfThere, removeIfThere } from "./files.ts";
 import type { Validated } from "./validate.ts";
 
 const OUTPUT_LINES = 500;
@@ -136,7 +137,7 @@ export class Principal {
 
   async #startSandbox(validated: Validated): Promise<void> {
     const dirs = directoriesOf(this.#context.runDir, this.hash);
-    await removeIfThere(`${dirs.tmux}/tmux.sock`);
+    for (const name of ["tmux.sock", EXIT_FILE]) await removeIfThere(`${dirs.tmux}/${name}`);
     const { failed, gone } = startTmuxCell(validated.plan, dirs);
     this.#gone = gone;
     let ended: string | null = null;
@@ -165,25 +166,8 @@ export class Principal {
 
   #watch(): void {
     (async () => {
-      // Waiting comes before looking: a death in between is seen by the look.
-      const died = this.#tmux.died(this.#stop.signal);
-      let pane = await this.#tmux.pane();
-      if (pane !== null && !pane.dead) {
-        // The nested arguments were read by now: nothing of the start stays behind.
-        await removeIfThere(`${directoriesOf(this.#context.runDir, this.hash).cell}/nested.args`);
-        await died;
-        if (this.#stop.signal.aborted) return;
-        pane = await this.#tmux.pane();
-      }
-      if (this.#stop.signal.aborted) return;
-      const signal = pane?.signal ?? null;
-      const exit: ExitStatus = {
-        // A server that is gone was killed: 137, as a shell would say.
-        code: pane === null ? 137 : pane.status ?? (signal === null ? 255 : 128 + signal),
-        signal: pane === null ? 9 : signal,
-        at: this.#context.clock.now(),
-        output: pane === null ? [] : await this.#tmux.capture(OUTPUT_LINES),
-      };
+      const exit = await this.#awaitExit();
+      if (exit === null) return;
       this.#set({ phase: "exited", exit });
       await this.#context.exited(this);
       this.#exitSeen.resolve(exit);
@@ -193,6 +177,35 @@ export class Principal {
         why: messageOf(thrown),
       })
     );
+  }
+
+  /** @returns null when it was told to stop watching */
+  async #awaitExit(): Promise<ExitStatus | null> {
+    while (true) {
+      // Waiting comes before looking: a death in between is seen by the look.
+      const died = this.#tmux.died(this.#stop.signal);
+      const [said, pane] = await Promise.all([this.#exitCode(), this.#tmux.pane()]);
+      if (this.#stop.signal.aborted) return null;
+      if (said !== null || pane === null || pane.dead) {
+        // A server that is gone was killed: 137, as a shell would say.
+        const code = said ?? pane?.status ?? (pane === null ? 137 : 128 + (pane.signal ?? 127));
+        return {
+          code,
+          signal: code > 128 && code < 128 + 64 ? code - 128 : null,
+          at: this.#context.clock.now(),
+          output: pane === null ? [] : await this.#tmux.capture(OUTPUT_LINES),
+        };
+      }
+      await died;
+      if (this.#stop.signal.aborted) return null;
+    }
+  }
+
+  /** What the pane wrote when the sandbox ended. */
+  async #exitCode(): Promise<number | null> {
+    const { tmux } = directoriesOf(this.#context.runDir, this.hash);
+    const text = await readIfThere(`${tmux}/${EXIT_FILE}`);
+    return text === null || !/^\d+\s*$/.test(text) ? null : Number(text);
   }
 
   async #startProxy(bootstrap: ProxyBootstrap): Promise<void> {

@@ -242,14 +242,24 @@ export function quoteWord(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** What the pane runs: limits by prlimit, the sandbox, and `script` for a terminal and exit status of its own. */
-export function startScript(command: readonly string[]): string {
-  const inner = quoteWord(`exec ${command.map(quoteWord).join(" ")}`);
+/** Written by the pane when the sandbox has ended: its status, in the directory of the tmux socket. */
+export const EXIT_FILE = "exit";
+
+/**
+ * What the pane runs: limits by prlimit, the sandbox, and `script` for a terminal and exit status of its
+ * own. It tells of the end itself: tmux 3.3a sometimes sleeps through a SIGCHLD until its next event.
+ */
+export function startScript(command: readonly string[], died: string): string {
+  // bwrap's --chdir sets PWD, which the template didn't name.
+  const inner = quoteWord(`unset PWD OLDPWD; exec ${command.map(quoteWord).join(" ")}`);
+  const tmux = "/run/bureau/tmux";
   return [
     "#!/bin/sh",
-    `exec 3<${CELL_DIR}/nested.args`,
-    "exec /usr/bin/prlimit --core=0 --nofile=4096:4096 -- /usr/bin/bwrap --args 3 -- \\",
-    `  /usr/bin/script --quiet --return --command ${inner} /dev/null`,
+    "/usr/bin/prlimit --core=0 --nofile=4096:4096 -- /usr/bin/bwrap --args 3 -- \\",
+    `  /usr/bin/script --quiet --return --command ${inner} /dev/null 3<${CELL_DIR}/nested.args`,
+    `echo $? >${tmux}/${EXIT_FILE}.new`,
+    `mv ${tmux}/${EXIT_FILE}.new ${tmux}/${EXIT_FILE}`,
+    `exec /usr/bin/tmux -N -S ${tmux}/tmux.sock wait-for -S ${died}`,
     "",
   ].join("\n");
 }

@@ -10,8 +10,8 @@ export class TmuxError extends BureauError {
 /** `=` asks for this very name; tmux would take a prefix otherwise. */
 export const SESSION = "agent";
 const TARGET = `=${SESSION}:`;
-/** Channel that the `pane-died` hook signals. */
-const DIED = "bureau-died";
+/** Channel that is signalled when the session's program has ended, by it or by the `pane-died` hook. */
+export const DIED = "bureau-died";
 const DEADLINE_MS = 5_000;
 const KILL_ATTEMPTS = 3;
 

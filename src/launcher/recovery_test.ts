@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What survives whose death. */
+import assert from "node:assert/strict";
+import { type Bed, bundleFor, eventually, textOf, withLauncher } from "./testing/harness.ts";
+
+async function run(bed: Bed, name: string, script: string) {
+  const template = await bed.template(name, script);
+  return await bed.create(name, await bed.request(name, { template, bundle: bundleFor(name) }));
+}
+
+async function pidsOf(bed: Bed, command: RegExp): Promise<number[]> {
+  return (await bed.processes()).filter((one) => command.test(one.command)).map(({ pid }) => pid);
+}
+
+const PROXY = /^\/opt\/bureau\/deno .*proxy\.js/;
+
+Deno.test("an agent lives on when its launcher is killed, and the next launcher adopts it", async () => {
+  await withLauncher(async (bed) => {
+    await run(
+      bed,
+      "kept",
+      "touch ready; until [ -e go ]; do sleep 0.02; done; curl -sS --retry 50 --retry-delay 0 --retry-all-errors --unix-socket /run/bureau/proxy.sock http://p/v1/identity >answer.new; mv answer.new answer; until [ -e end ]; do sleep 0.02; done; exit 9",
+    );
+    await bed.read("kept", "ready");
+    const server = await pidsOf(bed, /^\/usr\/bin\/tmux -f/);
+    assert.equal(server.length, 1);
+    await bed.end("SIGKILL");
+    // The proxy goes with the launcher; nothing else of it stays.
+    await eventually("the proxy is gone", async () => (await pidsOf(bed, PROXY)).length === 0);
+    await bed.start();
+    assert.equal((await bed.show("kept")).phase, "running");
+    assert.deepEqual(await pidsOf(bed, /^\/usr\/bin\/tmux -f/), server);
+    const workspace = `${bed.dir}/state/workspaces/kept`;
+    await Deno.writeTextFile(`${workspace}/go`, "");
+    assert.match(await bed.read("kept", "answer"), /agent\/kept/);
+    const waiting = bed.wait("kept");
+    await Deno.writeTextFile(`${workspace}/end`, "");
+    assert.equal((await waiting).code, 9);
+  });
+});
+
+Deno.test("a launcher learns of an exit that happened while none ran", async () => {
+  await withLauncher(async (bed) => {
+    await run(bed, "meanwhile", "touch ready; until [ -e end ]; do sleep 0.02; done; exit 4");
+    await bed.read("meanwhile", "ready");
+    await bed.end("SIGKILL");
+    await Deno.writeTextFile(`${bed.dir}/state/workspaces/meanwhile/end`, "");
+    const exit = `${await bed.cell("meanwhile")}/tmux/exit`;
+    await eventually("it has ended", async () => await textOf(exit) !== null);
+    await bed.start();
+    assert.equal((await bed.wait("meanwhile")).code, 4);
+  });
+});
+
+Deno.test("a proxy that is killed is made again, and its agent lives on", async () => {
+  await withLauncher(async (bed) => {
+    await run(bed, "proxied", "touch ready; exec sleep 1000");
+    await bed.read("proxied", "ready");
+    await eventually("ready", async () => (await bed.show("proxied")).proxy.ready);
+    const [first] = await pidsOf(bed, PROXY);
+    const agent = await pidsOf(bed, /^sleep 1000/);
+    Deno.kill(first!, "SIGKILL");
+    await eventually("made again", async () => {
+      const { proxy } = await bed.show("proxied");
+      return proxy.restarts === 1 && proxy.ready;
+    });
+    assert.notDeepEqual(await pidsOf(bed, PROXY), [first]);
+    assert.deepEqual(await pidsOf(bed, /^sleep 1000/), agent);
+  });
+});
