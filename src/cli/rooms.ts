@@ -39,7 +39,13 @@ export async function ensureRoom(
     });
     return { id, changed: true };
   }
-  const levels = { ...wanted.powerLevels } as unknown as Record<string, unknown>;
+  const present = await client.getState(known, "m.room.power_levels") ?? {};
+  // Servers add fields of their own (`historical`), and another machine of the fleet has its level here.
+  const levels = {
+    ...present,
+    ...wanted.powerLevels,
+    users: { ...present["users"] as Record<string, number>, ...wanted.powerLevels.users },
+  };
   const changed = await client.putState(known, "m.room.power_levels", "", levels) !== null;
   return { id: known, changed };
 }

@@ -65,7 +65,13 @@ export const create: CommandHandler = async (call) => {
     );
   }
 
-  const variables = await variablesFor(call, session, localpart, request, template);
+  const assigned = await client.getState(
+    configRoom,
+    EventType.assignment,
+    stateKey(localpart, session.server_name),
+  );
+  const inUse = (assigned as Partial<Assignment> | null)?.variables?.["WORKSPACE"];
+  const variables = await variablesFor(call, session, localpart, request, template, inUse);
   // Says now what the launcher would say later, while somebody reads it.
   instantiate(template, {
     variables,
@@ -156,6 +162,7 @@ async function variablesFor(
   localpart: string,
   request: CreateAgentRequest,
   template: Template,
+  inUse: string | undefined,
 ): Promise<Record<string, string>> {
   const variables: Record<string, string> = { ...request.variables };
   const url = new URL(session.homeserver_url);
@@ -165,8 +172,16 @@ async function variablesFor(
   const wantsWorkspace = request.repo !== undefined ||
     JSON.stringify(template).includes("${WORKSPACE}");
   if (wantsWorkspace && variables["WORKSPACE"] === undefined) {
-    const workspace = await prepareWorkspace(call.stateDir, localpart, request.repo ?? null);
-    variables["WORKSPACE"] = workspace.path;
+    variables["WORKSPACE"] = await prepareWorkspace({
+      stateDir: call.stateDir,
+      localpart,
+      repo: request.repo ?? null,
+      writable: (template.filesystem ?? []).some((mount) =>
+        mount.mode === "rw" && (mount.source ?? "").includes("${WORKSPACE}")
+      ),
+      keep: inUse === undefined ? [] : [inUse],
+      signal: call.signal,
+    });
   }
   return variables;
 }

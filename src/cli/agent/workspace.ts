@@ -1,151 +1,142 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Workspaces below `<state>/workspaces/<hash>/`: a clone of a repository, or an empty directory. */
+/**
+ * Workspaces below `<state>/workspaces/<hash>/`: snapshots of a repository, a clone that belongs to the
+ * agent, or an empty directory. Git never runs in one that exists: an agent that may write `.git/config`
+ * would choose what git runs (architecture rule 14).
+ */
+import { neutraliseLine } from "../../lib/terminal/mod.ts";
 import { principalHash } from "../../lib/ref/mod.ts";
 import { CliError } from "../framework/exit.ts";
+import { runGit } from "./git.ts";
 
-/**
- * A source repository is somebody's data: its hooks, filters, fsmonitor and the user's configuration run
- * nothing here, and only local and https transports are used.
- */
-const SAFE: Readonly<Record<string, string>> = {
-  "core.hooksPath": "/dev/null",
-  "core.fsmonitor": "false",
-  "core.sshCommand": "false",
-  "protocol.allow": "never",
-  "protocol.file.allow": "always",
-  "protocol.https.allow": "always",
-  "safe.directory": "*",
-  "uploadpack.packObjectsHook": "",
-  "submodule.recurse": "false",
-};
-
-function environment(home: string): Record<string, string> {
-  const entries = Object.entries(SAFE);
-  return {
-    PATH: "/usr/bin:/bin",
-    HOME: home,
-    LC_ALL: "C.UTF-8",
-    GIT_CONFIG_GLOBAL: "/dev/null",
-    GIT_CONFIG_SYSTEM: "/dev/null",
-    GIT_TERMINAL_PROMPT: "0",
-    GIT_LFS_SKIP_SMUDGE: "1",
-    GIT_CONFIG_COUNT: String(entries.length),
-    ...Object.fromEntries(entries.flatMap(([key, value], at) => [
-      [`GIT_CONFIG_KEY_${at}`, key],
-      [`GIT_CONFIG_VALUE_${at}`, value],
-    ])),
-  };
-}
-
-async function git(args: readonly string[], cwd: string): Promise<{ ok: boolean; text: string }> {
-  const { success, stderr } = await new Deno.Command("/usr/bin/git", {
-    args: [...args],
-    cwd,
-    clearEnv: true,
-    env: environment(cwd),
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  return { ok: success, text: new TextDecoder().decode(stderr).trim() };
-}
-
-export interface Workspace {
-  readonly path: string;
-  /** Of the directory; its group may read, nobody else. */
-  readonly fresh: boolean;
+export interface WorkspaceRequest {
+  readonly stateDir: string;
+  /** Of the principal. */
+  readonly localpart: string;
+  /** Path of a repository; null: an empty directory. */
+  readonly repo: string | null;
+  /** Whether the agent may write it. */
+  readonly writable: boolean;
+  /** Workspaces that are in use and stay. */
+  readonly keep: readonly string[];
+  readonly signal?: AbortSignal;
 }
 
 /**
- * Makes or refreshes the workspace of a principal.
+ * An agent that only reads gets a new snapshot whenever the source's head has moved. One that writes
+ * keeps its clone as it is: its work is in there.
  *
- * @param repo path of a repository; null: an empty directory
+ * @returns the path for `${WORKSPACE}`
  * @throws {CliError} `bad-repository`
  */
-export async function prepareWorkspace(
-  stateDir: string,
-  localpart: string,
-  repo: string | null,
-): Promise<Workspace> {
-  const base = `${stateDir}/workspaces`;
-  const dir = `${base}/${await principalHash(localpart)}`;
-  const owner = await Deno.stat(base);
-  await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
-  const path = `${dir}/${repo === null ? "work" : "repo"}`;
-  const present = await Deno.lstat(path).catch(() => null);
-  if (repo === null) {
-    if (present === null) await Deno.mkdir(path, { mode: 0o700 });
-  } else if (present === null) {
-    await clone(repo, dir, path);
-  } else {
-    await refresh(repo, dir, path);
+export async function prepareWorkspace(request: WorkspaceRequest): Promise<string> {
+  const base = `${request.stateDir}/workspaces`;
+  const owner = ownerFor(await Deno.stat(base));
+  const dir = `${base}/${await principalHash(request.localpart)}`;
+  if (!await exists(dir)) {
+    await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+    await owner?.give(dir);
   }
-  await handOver(dir, owner);
-  return { path, fresh: present === null };
+  if (request.repo === null) return await emptyDirectory(`${dir}/work`, owner);
+  const kept = `${dir}/repo`;
+  if (request.writable && await exists(kept)) return kept;
+  const head = await headOf(request, request.repo);
+  const path = request.writable ? kept : `${dir}/repo-${head.slice(0, 16)}`;
+  if (!await exists(path)) await clone(request, request.repo, path, owner);
+  if (!request.writable) await removeOthers(dir, [path, ...request.keep]);
+  return path;
 }
 
-async function clone(repo: string, dir: string, path: string): Promise<void> {
+async function emptyDirectory(path: string, owner: Owner | null): Promise<string> {
+  if (!await exists(path)) {
+    await Deno.mkdir(path, { mode: 0o700 });
+    await owner?.give(path);
+  }
+  return path;
+}
+
+async function headOf(request: WorkspaceRequest, repo: string): Promise<string> {
+  const answer = await runGit(
+    `${request.stateDir}/operator`,
+    ["ls-remote", "--quiet", "--", repo, "HEAD"],
+    request.signal,
+  );
+  if (!answer.ok) throw unusable(repo, answer.why);
+  const head = /^([0-9a-f]{40,64})\tHEAD$/m.exec(answer.stdout)?.[1];
+  if (head === undefined) throw unusable(repo, "it has no commit yet");
+  return head;
+}
+
+async function clone(
+  request: WorkspaceRequest,
+  repo: string,
+  path: string,
+  owner: Owner | null,
+): Promise<void> {
   const half = `${path}.new`;
   await Deno.remove(half, { recursive: true }).catch(() => {});
-  const done = await git(
-    [
-      "clone",
-      "--quiet",
-      "--no-hardlinks",
-      "--no-local",
-      "--no-recurse-submodules",
-      "--",
-      repo,
-      half,
-    ],
-    dir,
-  );
-  if (!done.ok) {
-    await Deno.remove(half, { recursive: true }).catch(() => {});
-    throw new CliError("bad-repository", `Cannot clone "${repo}": ${lastLine(done.text)}`, {
-      hint: "give a git repository with at least one commit: --repo PATH",
-    });
-  }
-  await Deno.rename(half, path);
-}
-
-/** Brings an older clone to the source's present head; a clone that can't be is made anew. */
-async function refresh(repo: string, dir: string, path: string): Promise<void> {
-  const fetched = await git([
-    "-C",
-    path,
-    "fetch",
+  const answer = await runGit(`${request.stateDir}/operator`, [
+    "clone",
     "--quiet",
+    // Objects are read through git and copied, never linked: the clone shares nothing with the source.
+    "--no-local",
+    "--no-hardlinks",
     "--no-recurse-submodules",
     "--",
     repo,
-    "HEAD",
-  ], dir);
-  const moved = fetched.ok &&
-    (await git(["-C", path, "reset", "--quiet", "--hard", "FETCH_HEAD"], dir)).ok;
-  if (moved) return;
-  const old = `${path}.old`;
-  await Deno.remove(old, { recursive: true }).catch(() => {});
-  await Deno.rename(path, old);
-  await clone(repo, dir, path);
-  await Deno.remove(old, { recursive: true });
+    half,
+  ], request.signal);
+  if (!answer.ok) {
+    await Deno.remove(half, { recursive: true }).catch(() => {});
+    throw unusable(repo, answer.why);
+  }
+  // Given away before an agent sees it: in a tree that it writes, a name could turn into a link meanwhile.
+  await owner?.giveTree(half);
+  await Deno.rename(half, path);
 }
 
-const lastLine = (text: string) => text.split("\n").at(-1) ?? text;
+function unusable(repo: string, why: string): CliError {
+  return new CliError("bad-repository", `Cannot clone "${repo}": ${neutraliseLine(why)}`, {
+    hint: "give a git repository on this machine with at least one commit: --repo PATH",
+  });
+}
 
-/** As root: to the user that sandboxes run as (the owner of `workspaces`), who must be able to read it. */
-async function handOver(dir: string, owner: Deno.FileInfo): Promise<void> {
-  if (Deno.uid() !== 0 || owner.uid === null || owner.uid === 0) return;
-  const { uid, gid } = owner;
-  async function walk(path: string): Promise<void> {
-    await Deno.chown(path, uid, gid);
-    const info = await Deno.lstat(path);
-    if (!info.isDirectory) return;
+async function removeOthers(dir: string, keep: readonly string[]): Promise<void> {
+  for await (const entry of Deno.readDir(dir)) {
+    const path = `${dir}/${entry.name}`;
+    if (!/^repo-[0-9a-f]{16}(\.new)?$/.test(entry.name) || keep.includes(path)) continue;
+    await Deno.remove(path, { recursive: true });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    return (await Deno.lstat(path)).isDirectory;
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound) return false;
+    throw thrown;
+  }
+}
+
+/** As root: the user that sandboxes run as, who must be able to read what root cloned. */
+interface Owner {
+  give(path: string): Promise<void>;
+  giveTree(path: string): Promise<void>;
+}
+
+/** @param base of `workspaces`, which belongs to that user */
+function ownerFor(base: Deno.FileInfo): Owner | null {
+  const { uid, gid } = base;
+  if (Deno.uid() !== 0 || uid === null || uid === 0) return null;
+  const give = (path: string) => Deno.chown(path, uid, gid);
+  const giveTree = async (path: string): Promise<void> => {
     for await (const entry of Deno.readDir(path)) {
       // A link's target is not ours to give away.
-      if (!entry.isSymlink) await walk(`${path}/${entry.name}`);
+      if (entry.isDirectory) await giveTree(`${path}/${entry.name}`);
+      else if (entry.isFile) await give(`${path}/${entry.name}`);
     }
-  }
-  await walk(dir);
+    await give(path);
+  };
+  return { give, giveTree };
 }

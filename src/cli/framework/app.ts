@@ -11,19 +11,14 @@ import {
   numberParser,
   type RouteMap,
   run,
+  text_en,
 } from "@stricli/core";
 import { BureauError, messageOf } from "../../lib/errors.ts";
+import { neutralise, neutraliseLine, safeJson } from "../../lib/terminal/mod.ts";
 import type { CommandContext, CommandSpec, FlagSpec, FlagValue } from "./command.ts";
 import { CliError, errorBody, Exit, exitCodeOf } from "./exit.ts";
 
 type Flags = Readonly<Record<string, FlagValue>>;
-
-/** Flags of every command, wherever they stand; `tasks/bureau` always gives the directories. */
-const GLOBAL = {
-  json: { kind: "switch", brief: "Print one JSON document for programs" },
-  "state-dir": { kind: "text", brief: "Where state lives", placeholder: "DIR" },
-  "run-dir": { kind: "text", brief: "Where sockets live", placeholder: "DIR" },
-} as const satisfies Record<string, FlagSpec>;
 
 export interface Group {
   readonly name: string;
@@ -66,7 +61,7 @@ export async function runCli(
   args: readonly string[],
 ): Promise<number> {
   let json = args.includes("--json");
-  const state = { exit: Exit.ok as number };
+  const state: Outcome = { exit: Exit.ok, usage: null };
   try {
     const globals = splitGlobals(args);
     json = globals.json;
@@ -80,30 +75,71 @@ export async function runCli(
     const app = buildApplication(rootMap(groups, commands, context, state), {
       name: "bureau",
       scanner: { caseStyle: "original", allowArgumentEscapeSequence: true },
+      localization: { text: usageText(state, knownPath(commands, globals.rest)) },
     }, { help: help({ alias: "h", brief: "Print help", formatting }) });
     const process = {
       stdout: { write: (text: string) => write(Deno.stdout, text) },
-      stderr: { write: (text: string) => write(Deno.stderr, text) },
+      // What stricli says of a mistake is said by `fail`, in the form of every other error.
+      stderr: { write: (text: string) => state.usage === null && write(Deno.stderr, text) },
       exitCode: undefined as number | string | null | undefined,
       env: {},
     };
     await run(app, inputs, { process } as never);
-    const scanned = Number(process.exitCode ?? 0);
-    return state.exit !== Exit.ok ? state.exit : scanned === 0 ? Exit.ok : Exit.usage;
+    if (state.usage !== null) throw state.usage;
+    if (state.exit !== Exit.ok) return state.exit;
+    return Number(process.exitCode ?? 0) === 0 ? Exit.ok : Exit.failed;
   } catch (thrown) {
     return fail(thrown, json);
   }
 }
 
 function fail(thrown: unknown, json: boolean): number {
-  if (json) console.log(JSON.stringify(errorBody(thrown)));
+  if (json) write(Deno.stdout, safeJson(errorBody(thrown)) + "\n");
   else {
-    console.error(`error: ${messageOf(thrown)}`);
+    // Messages quote names and answers of others.
+    console.error(`error: ${neutraliseLine(messageOf(thrown))}`);
     if (thrown instanceof BureauError && thrown.hint !== undefined) {
-      console.error(`hint: ${thrown.hint}`);
+      console.error(`hint: ${neutralise(thrown.hint)}`);
     }
   }
   return exitCodeOf(thrown);
+}
+
+interface Outcome {
+  exit: number;
+  /** A mistake in the command line, as found by stricli. */
+  usage: CliError | null;
+}
+
+/** The words of `inputs` that name a command or a group. */
+function knownPath(commands: readonly CommandSpec[], inputs: readonly string[]): readonly string[] {
+  const known = commands.find(({ path }) => path.every((word, at) => inputs[at] === word))?.path;
+  return known ?? commands.find(({ path }) => path[0] === inputs[0])?.path.slice(0, 1) ?? [];
+}
+
+/** Stricli's texts, with its errors turned into ours. */
+function usageText(state: Outcome, path: readonly string[]): typeof text_en {
+  const keep = (message: string, corrections: readonly string[] = []): string => {
+    state.usage = new CliError("usage", message, {
+      hint: corrections.length > 0
+        ? `did you mean ${corrections.map((name) => name.replaceAll("`", "")).join(" or ")}?`
+        : `see \`bureau ${[...path, "--help"].join(" ")}\``,
+    });
+    return "";
+  };
+  return {
+    ...text_en,
+    noCommandRegisteredForInput: ({ input, corrections }) =>
+      keep(`Cannot run "${input}": there is no such command`, corrections),
+    exceptionWhileParsingArguments: (thrown) => {
+      const names = (thrown as { corrections?: readonly string[] }).corrections ?? [];
+      const corrections = names.map((name) => name.startsWith("-") ? name : `--${name}`);
+      return keep(
+        `Cannot run: ${messageOf(thrown).replace(/, did you mean .*$/s, "")}`,
+        corrections,
+      );
+    },
+  };
 }
 
 function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
@@ -121,7 +157,11 @@ function makeContext(globals: Globals): () => CommandContext {
   return () => {
     const stop = new AbortController();
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      Deno.addSignalListener(signal, () => stop.abort(new CliError("interrupted", "Interrupted")));
+      Deno.addSignalListener(signal, () => {
+        // Asked again: whatever it is that does not end.
+        if (stop.signal.aborted) Deno.exit(Exit.interrupted);
+        stop.abort(new CliError("interrupted", "Interrupted"));
+      });
     }
     return {
       stateDir: required("state-dir", globals.stateDir),
@@ -138,7 +178,7 @@ function rootMap(
   groups: readonly Group[],
   commands: readonly CommandSpec[],
   context: () => CommandContext,
-  state: { exit: number },
+  state: Outcome,
 ): RouteMap<StricliContext> {
   const routes: Record<string, Command<StricliContext> | RouteMap<StricliContext>> = {};
   const hidden: Record<string, true> = {};
@@ -170,7 +210,7 @@ function rootMap(
 function toStricli(
   spec: CommandSpec,
   context: () => CommandContext,
-  state: { exit: number },
+  state: Outcome,
 ): Command<StricliContext> {
   const func = async function (flags: Flags, ...args: string[]): Promise<void> {
     let json = false;
@@ -183,7 +223,7 @@ function toStricli(
         args: args.filter((argument) => argument !== undefined),
         flags,
       });
-      if (json && result !== undefined) console.log(JSON.stringify(result));
+      if (json && result !== undefined) write(Deno.stdout, safeJson(result) + "\n");
     } catch (thrown) {
       state.exit = fail(thrown, json);
     }
@@ -200,9 +240,20 @@ function toStricli(
     parameters,
     docs: {
       brief: spec.brief,
-      ...(spec.docs === undefined ? {} : { fullDescription: `${spec.brief}\n\n${spec.docs}` }),
+      fullDescription: fullDescription(spec),
     },
   } as never);
+}
+
+/** `--json` and the directories are taken out before stricli sees them, so they are described here. */
+function fullDescription(spec: CommandSpec): string {
+  const examples = spec.examples ?? [];
+  return [
+    spec.brief,
+    ...(spec.docs === undefined ? [] : [spec.docs]),
+    ...(examples.length === 0 ? [] : [["Examples:", ...examples.map((e) => `  ${e}`)].join("\n")]),
+    "Everywhere: --json prints one JSON document for programs; --state-dir and --run-dir name another Bureau.",
+  ].join("\n\n");
 }
 
 function flagParameter(flag: FlagSpec): unknown {

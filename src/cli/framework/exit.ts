@@ -2,8 +2,18 @@
 
 /** Exit statuses, so that a script can tell what went wrong. */
 import { BureauError, messageOf } from "../../lib/errors.ts";
+import { RefError } from "../../lib/ref/errors.ts";
 
-export const Exit = { ok: 0, failed: 1, usage: 2, notRunning: 3, denied: 4, notFound: 5 } as const;
+export const Exit = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  notRunning: 3,
+  denied: 4,
+  notFound: 5,
+  /** 128 + SIGINT, as shells have it. */
+  interrupted: 130,
+} as const;
 
 export class CliError extends BureauError {
   override readonly name = "CliError";
@@ -11,7 +21,9 @@ export class CliError extends BureauError {
 
 export function exitCodeOf(thrown: unknown): number {
   if (!(thrown instanceof BureauError)) return Exit.failed;
-  if (thrown.code === "usage") return Exit.usage;
+  // A malformed name was typed here: what comes from elsewhere is an HttpApiError by now.
+  if (thrown.code === "usage" || thrown instanceof RefError) return Exit.usage;
+  if (thrown.code === "interrupted") return Exit.interrupted;
   if (thrown.code === "not-running" || thrown.code === "unreachable") return Exit.notRunning;
   if (thrown.status === 401 || thrown.status === 403) return Exit.denied;
   if (thrown.status === 404) return Exit.notFound;
