@@ -116,8 +116,9 @@ Deno.test("an assigned agent reports through its proxy and never holds a key", a
     });
 
     await t.step("the authority refuses whoever has no key", async () => {
-      const { stdout } = await run("curl", [
+      const { stdout, stderr } = await run("curl", [
         "--silent",
+        "--show-error",
         "--cacert",
         `${bureau.stateDir}/authority/ca.pem`,
         "--write-out",
@@ -128,7 +129,7 @@ Deno.test("an assigned agent reports through its proxy and never holds a key", a
         "x",
         `https://localhost:${bureau.ports.authority}/tsa`,
       ]);
-      assert.equal(stdout, "401");
+      assert.equal(stdout, "401", stderr);
     });
 
     await t.step("it answers `report PATH`, and hostile paths politely, once each", async () => {
