@@ -94,6 +94,7 @@ export class TestWatcher implements AsyncDisposable {
   /** Everything drawn so far, as sent. */
   output = "";
   bytes = 0;
+  #disposed = false;
   readonly #socket: WebSocket;
   readonly #client: Deno.HttpClient;
 
@@ -144,6 +145,8 @@ export class TestWatcher implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
     this.#socket.close();
     await this.closed;
     this.#client.close();

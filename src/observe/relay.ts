@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "../lib/clock.ts";
 import type { RelayBootstrap } from "./api.ts";
 import { OBSERVE_PROTOCOL, RELAY_SOCKET, RELAY_TMUX_SOCKET } from "./constants.ts";
 import { parseAttach } from "./frames.ts";
+import { Session } from "./session.ts";
 import { serveWatcher } from "./watcher.ts";
 
 /** Each costs a tmux client. */
@@ -26,10 +27,18 @@ export class Relay {
   #server: Deno.HttpServer | null = null;
   #idle = new AbortController();
   #watchers = 0;
+  readonly #session: Session;
+  /** While somebody watches: resolves when the program has ended. */
+  #death: { readonly died: Promise<void>; readonly stop: AbortController } | null = null;
 
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#session = new Session(this.#tmuxSocket, options.bootstrap.session);
+  }
+
+  get #tmuxSocket(): string {
+    return this.#options.tmuxSocket ?? RELAY_TMUX_SOCKET;
   }
 
   get #socketPath(): string {
@@ -88,19 +97,33 @@ export class Relay {
     const { principal, machine, session } = this.#options.bootstrap;
     this.#watchers++;
     this.#idle.abort();
+    this.#death ??= this.#awaitDeath();
     serveWatcher(socket, {
       ...parseAttach(url.searchParams),
-      tmuxSocket: this.#options.tmuxSocket ?? RELAY_TMUX_SOCKET,
-      session,
+      tmuxSocket: this.#tmuxSocket,
+      session: this.#session,
+      sessionName: session,
+      died: this.#death.died,
       principal,
       machine,
       watchers: this.#watchers,
       clock: this.#clock,
     }).then(() => {
       this.#watchers--;
-      if (this.#watchers === 0) this.#awaitIdle();
+      if (this.#watchers > 0) return;
+      this.#death?.stop.abort();
+      this.#death = null;
+      this.#awaitIdle();
     });
     return response;
+  }
+
+  #awaitDeath(): { died: Promise<void>; stop: AbortController } {
+    const stop = new AbortController();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // Where the server itself goes, every client's own end tells.
+    this.#session.died(stop.signal).then((died) => died && resolve());
+    return { died: promise, stop };
   }
 }
 

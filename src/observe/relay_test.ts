@@ -115,6 +115,15 @@ Deno.test("Relay sizes the screen for who works, not for who watches", async () 
   }
   worker.send({ type: "resize", cols: 71, rows: 21 });
   await until("bad sizes are ignored", async () => await tmux.size() === "71x21");
+  await worker[Symbol.asyncDispose]();
+  await until("only the reader is left", async () => await tmux.clients() === 1);
+  reader.send({ type: "screen" });
+  await until("it is served", () => reader.frames.some(({ type }) => type === "screen"));
+  assert.equal(await tmux.size(), "71x21");
+  await using next = await relay.attach("readwrite", 80, 22);
+  await until("the next one counts again", async () => await tmux.size() === "80x22");
+  next.send({ type: "resize", cols: 81, rows: 23 });
+  await until("and may resize", async () => await tmux.size() === "81x23");
 });
 
 Deno.test("Relay gives a watcher no tmux command, when the server is configured as the launcher does", async () => {

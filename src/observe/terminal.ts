@@ -7,17 +7,10 @@
 import type { ObserveMode } from "./api.ts";
 import { ObserveError } from "./errors.ts";
 import type { Size } from "./frames.ts";
+import { ENVIRONMENT, TMUX } from "./session.ts";
 
 const SCRIPT = "/usr/bin/script";
 const STTY = "/usr/bin/stty";
-const TMUX = "/usr/bin/tmux";
-const ENVIRONMENT = {
-  PATH: "/usr/bin:/bin",
-  // What a watcher's terminal is taken for; everything in use today understands it.
-  TERM: "xterm-256color",
-  LANG: "C.UTF-8",
-  SHELL: "/bin/sh",
-};
 /** Longest first line: the terminal's name. */
 const MAX_NAME = 64;
 
@@ -141,18 +134,4 @@ export class Terminal {
       // It ended by itself.
     }
   }
-}
-
-/** The session's screen as it is now, as text without attributes. */
-export async function captureScreen(tmuxSocket: string, session: string): Promise<string[]> {
-  const { success, stdout } = await new Deno.Command(TMUX, {
-    args: ["-S", tmuxSocket, "capture-pane", "-p", "-t", `=${session}:`],
-    clearEnv: true,
-    env: ENVIRONMENT,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).output();
-  if (!success) throw new ObserveError("no-session", "Cannot observe: the session is not there");
-  return new TextDecoder().decode(stdout).replace(/\n$/, "").split("\n");
 }

@@ -7,7 +7,8 @@ import { TerminalFilter } from "../lib/terminal/filter.ts";
 import type { ObserveDown } from "./api.ts";
 import { FLOW_WINDOW_BYTES } from "./constants.ts";
 import { parseUp } from "./frames.ts";
-import { captureScreen, Terminal, type TerminalOptions } from "./terminal.ts";
+import type { Session } from "./session.ts";
+import { Terminal, type TerminalOptions } from "./terminal.ts";
 
 /** One watcher takes no more than this much of a flood: tmux skips frames for a client that is behind. */
 const BURST_BYTES = 64 * 1024;
@@ -16,15 +17,22 @@ const BURST_MS = 20;
 const DRAIN_POLL_MS = 10;
 /** A watcher that takes nothing for this long is let go. */
 const STALL_MS = 30_000;
+/** What the program wrote at its end is on its way for so long. */
+const LAST_WORDS_MS = 100;
 /** Keystrokes and pastes on their way to tmux, bytes. */
 const MAX_PENDING_INPUT = 1024 * 1024;
 const MAX_INPUT_FRAME = 64 * 1024;
 
-export interface WatcherOptions extends TerminalOptions {
+export interface WatcherOptions extends Omit<TerminalOptions, "session"> {
   readonly principal: string;
   readonly machine: string;
   /** Including this one. */
   readonly watchers: number;
+  /** What the client of this watcher attaches to. */
+  readonly session: Session;
+  readonly sessionName: string;
+  /** Resolves when the program in the session has ended. */
+  readonly died: Promise<void>;
   readonly clock?: Clock;
 }
 
@@ -39,6 +47,7 @@ class Watcher {
   readonly #clock: Clock;
   readonly #filter = new TerminalFilter();
   readonly #gone = Promise.withResolvers<void>();
+  readonly #attached = Promise.withResolvers<Terminal>();
   #terminal: Terminal | null = null;
   #sent = 0;
   #drew = false;
@@ -53,6 +62,8 @@ class Watcher {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     socket.binaryType = "arraybuffer";
+    // From the first moment: what is typed before the client is there waits for it.
+    socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = () => this.#gone.resolve();
     socket.onerror = () => this.#gone.resolve();
   }
@@ -61,12 +72,16 @@ class Watcher {
     const left = this.#gone.promise.then(() => "the watcher left");
     const opened = new Promise<void>((resolve) => this.#socket.onopen = () => resolve());
     await Promise.race([opened, left]);
+    const { session, mode, died } = this.#options;
+    const over = died.then(() => this.#clock.sleep(LAST_WORDS_MS)).then(() => "the program ended");
     let reason: string;
+    await session.enter(mode === "readwrite");
     try {
-      reason = await Promise.race([this.#relay(), left]);
+      reason = await Promise.race([this.#relay(), left, over]);
     } catch (thrown) {
       reason = messageOf(thrown);
     } finally {
+      await session.leave(mode === "readwrite");
       this.#terminal?.kill();
     }
     this.#send({ type: "exit", reason });
@@ -83,8 +98,10 @@ class Watcher {
     if (this.#socket.readyState !== WebSocket.OPEN) return "the watcher left";
     const { principal, machine, mode, watchers } = this.#options;
     this.#send({ type: "metadata", principal, machine, mode, watchers });
-    const terminal = this.#terminal = new Terminal(this.#options);
-    this.#socket.onmessage = ({ data }) => this.#receive(terminal, data);
+    const { tmuxSocket, sessionName, size } = this.#options;
+    const terminal = new Terminal({ tmuxSocket, session: sessionName, mode, size });
+    this.#terminal = terminal;
+    this.#attached.resolve(terminal);
     let windowStart = this.#clock.now();
     let inWindow = 0;
     while (true) {
@@ -127,8 +144,8 @@ class Watcher {
     return true;
   }
 
-  #receive(terminal: Terminal, data: unknown): void {
-    if (typeof data === "string") return this.#control(terminal, data);
+  #receive(data: unknown): void {
+    if (typeof data === "string") return this.#control(data);
     // Whatever the daemon let through: who only watches types nothing (and tmux is told so as well).
     if (this.#options.mode !== "readwrite" || !(data instanceof ArrayBuffer)) return;
     this.#pendingInput += data.byteLength;
@@ -136,18 +153,19 @@ class Watcher {
       return this.#socket.close(1009, "too much input");
     }
     const bytes = new Uint8Array(data);
-    this.#input = this.#input.then(() => terminal.write(bytes)).then(
+    this.#input = this.#input.then(async () => (await this.#attached.promise).write(bytes)).then(
       () => void (this.#pendingInput -= bytes.length),
       // The client has ended; the read loop says so.
       () => {},
     );
   }
 
-  #control(terminal: Terminal, text: string): void {
+  #control(text: string): void {
     const frame = parseUp(text);
     switch (frame?.type) {
       case "resize":
-        return terminal.resize(frame);
+        void this.#attached.promise.then((terminal) => terminal.resize(frame));
+        return;
       case "ack":
         this.#acknowledged = Math.min(this.#sent, Math.max(this.#acknowledged ?? 0, frame.bytes));
         return;
@@ -161,8 +179,7 @@ class Watcher {
     if (this.#capturing) return;
     this.#capturing = true;
     try {
-      const { tmuxSocket, session } = this.#options;
-      this.#send({ type: "screen", lines: await captureScreen(tmuxSocket, session) });
+      this.#send({ type: "screen", lines: await this.#options.session.capture() });
     } catch {
       // No session: the attached client ends too, and that says why.
     } finally {

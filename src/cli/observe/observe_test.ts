@@ -6,6 +6,7 @@ import { daemonApi, type PrincipalView } from "../../daemon/api.ts";
 import { createHandler, HttpApiError, listenUnix } from "../../lib/http/mod.ts";
 import { OBSERVE_PROTOCOL } from "../../observe/api.ts";
 import { TmuxServer, until } from "../../observe/_session.ts";
+import { Session } from "../../observe/session.ts";
 import { serveWatcher } from "../../observe/watcher.ts";
 
 const ROOT = new URL("../../../", import.meta.url).pathname;
@@ -71,7 +72,9 @@ class FakeDaemon implements AsyncDisposable {
         this.#watchers.push(serveWatcher(socket, {
           principal: SCRIBE,
           machine: "m",
-          session: "agent",
+          session: new Session(this.tmux.socket, "agent"),
+          sessionName: "agent",
+          died: new Promise<void>(() => {}),
           tmuxSocket: this.tmux.socket,
           mode: query.get("mode") === "readwrite" ? "readwrite" : "readonly",
           size: { cols: Number(query.get("cols")), rows: Number(query.get("rows")) },
