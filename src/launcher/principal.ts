@@ -184,7 +184,9 @@ export class Principal {
     while (true) {
       // Waiting comes before looking: a death in between is seen by the look.
       const died = this.#tmux.died(this.#stop.signal);
-      const [said, pane] = await Promise.all([this.#exitCode(), this.#tmux.pane()]);
+      // The pane first: a dead one has written its code, and its own status is only its last command's.
+      const pane = await this.#tmux.pane();
+      const said = await this.#exitCode();
       if (this.#stop.signal.aborted) return null;
       if (said !== null || pane === null || pane.dead) {
         // A server that is gone was killed: 137, as a shell would say.

@@ -64,6 +64,8 @@ function createHandler(identity: Identity, keyHash: string) {
         headers: { "content-type": "application/x-pem-file" },
       });
     }
+    // Read before any refusal: a connection that ends with the body unread loses the answer.
+    const query = await readLimited(request);
     if (pathname !== "/tsa") return refuse(404, "not-found", "there is POST /tsa and GET /ca.pem");
     if (request.method !== "POST") return refuse(405, "method-not-allowed", "POST a query");
     if (!await isKey(request.headers.get("x-api-key") ?? "", keyHash)) {
@@ -72,7 +74,6 @@ function createHandler(identity: Identity, keyHash: string) {
     if (request.headers.get("content-type") !== "application/timestamp-query") {
       return refuse(415, "unsupported", "content-type must be application/timestamp-query");
     }
-    const query = await readLimited(request);
     if (query === null) return refuse(413, "too-large", `over ${MAX_REQUEST_BYTES} bytes`);
     return new Response(await respond(query, identity.signer, systemClock.now()), {
       headers: { "content-type": "application/timestamp-reply" },
