@@ -22,6 +22,9 @@ export interface PaneState {
   readonly signal: number | null;
 }
 
+/** Written by the session's program as its last act, before it signals; see `sandbox/arguments.ts`. */
+const EXIT_PATH = "/run/bureau/tmux/exit";
+
 /**
  * Configuration of a principal's server: one session that runs `command`, kept after it ends so that
  * its status can be read, and no key that gives a watcher tmux commands.
@@ -48,7 +51,9 @@ export function serverConfig(command: readonly string[], resized: string): strin
     "set -g window-size latest",
     "unbind -a",
     "unbind -a -T root",
-    `set-hook -g pane-died 'wait-for -S ${DIED}'`,
+    // Only where the program's own last words are missing: a second signal on a channel that nobody
+    // waits on yet takes the first one back (tmux 3.3a), and the waiter would wait for ever.
+    `set-hook -g pane-died { if-shell "[ -e ${EXIT_PATH} ]" "" "wait-for -S ${DIED}" }`,
     `set-hook -g window-resized { run-shell -b ${JSON.stringify(resized)} }`,
     `new-session -d -s ${SESSION} -x 120 -y 40 -- ${words}`,
     "",
