@@ -106,6 +106,7 @@ export class DevBox {
 
   async #startAll(progress: (step: string) => void): Promise<void> {
     const secret = await this.#registrationSecret();
+    this.#serverName = await knownServerName(this.#paths.operator) ?? SERVER_NAME;
     this.#commands.homeserverUrl = this.#options.homeserver;
     if (this.#options.homeserver === null) {
       progress("homeserver");
@@ -121,13 +122,15 @@ export class DevBox {
       this.#commands.homeserverUrl = `http://${hostname}:${port}`;
     }
     progress("launcher");
-    await this.#supervise(
-      "launcher",
-      this.#identities?.launcher,
-      () => Promise.resolve(this.#launcherBootstrap("serve")),
-    );
+    await this.#startLauncher();
     progress("first boot (accounts, rooms, templates, keys)");
+    const assumed = this.#serverName;
     await this.#boot(secret);
+    if (this.#serverName !== assumed) {
+      // Another homeserver has another name, and with it this machine: known only now.
+      await this.#children.get("launcher")?.stop();
+      await this.#startLauncher();
+    }
     progress("daemon");
     await this.#supervise("daemon", this.#identities?.daemon, () => this.#daemonBootstrap());
     if (this.#options.agent) {
@@ -146,13 +149,17 @@ export class DevBox {
     }
   }
 
-  /** Ends agents that outlived a supervisor which was killed. @returns how many there were */
-  async stopLeftovers(): Promise<number> {
-    await this.#supervise(
+  #startLauncher(): Promise<void> {
+    return this.#supervise(
       "launcher",
       this.#identities?.launcher,
       () => Promise.resolve(this.#launcherBootstrap("serve")),
     );
+  }
+
+  /** Ends agents that outlived a supervisor which was killed. @returns how many there were */
+  async stopLeftovers(): Promise<number> {
+    await this.#startLauncher();
     const count = await this.#destroyPrincipals();
     await this.#children.get("launcher")?.stop();
     return count;
@@ -266,7 +273,6 @@ export class DevBox {
       ...(secret.kind === "shared"
         ? { registration_shared_secret: secret.value }
         : { registration_token: secret.value }),
-      server_name: this.#serverName,
       namespace: NAMESPACE,
       fleet: FLEET,
       machine: this.#machine,
@@ -343,6 +349,17 @@ async function readMarker(path: string): Promise<string | null> {
   try {
     const { api_key_sha256 } = JSON.parse(await Deno.readTextFile(path));
     return typeof api_key_sha256 === "string" ? api_key_sha256 : null;
+  } catch (thrown) {
+    if (thrown instanceof Deno.errors.NotFound || thrown instanceof SyntaxError) return null;
+    throw thrown;
+  }
+}
+
+/** The server name that an earlier boot learned from the homeserver. */
+async function knownServerName(dir: string): Promise<string | null> {
+  try {
+    const { server_name } = JSON.parse(await Deno.readTextFile(`${dir}/session.json`));
+    return typeof server_name === "string" && server_name !== "" ? server_name : null;
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound || thrown instanceof SyntaxError) return null;
     throw thrown;
