@@ -13,7 +13,9 @@ export interface MatrixEvent {
 
 export const SCRIBE = "bureau/fleet/dev/agent/scribe";
 
-async function session(bureau: Bureau): Promise<{ access_token: string }> {
+async function session(
+  bureau: Bureau,
+): Promise<{ access_token: string; homeserver_url: string; server_name: string }> {
   return JSON.parse(await Deno.readTextFile(`${bureau.stateDir}/operator/session.json`));
 }
 
@@ -23,9 +25,9 @@ export async function matrix<T>(
   path: string,
   init: { method?: string; body?: unknown } = {},
 ): Promise<T> {
-  const { access_token } = await session(bureau);
+  const { access_token, homeserver_url } = await session(bureau);
   const response = await fetch(
-    `http://127.0.0.1:${bureau.ports.homeserver}/_matrix/client/v3/${path}`,
+    `${homeserver_url}/_matrix/client/v3/${path}`,
     {
       method: init.method ?? "GET",
       headers: { authorization: `Bearer ${access_token}`, "content-type": "application/json" },
@@ -39,7 +41,8 @@ export async function matrix<T>(
 }
 
 export async function roomId(bureau: Bureau, localpart: string): Promise<string> {
-  const alias = encodeURIComponent(`#${localpart}:bureau.local`);
+  const { server_name } = await session(bureau);
+  const alias = encodeURIComponent(`#${localpart}:${server_name}`);
   return (await matrix<{ room_id: string }>(bureau, `directory/room/${alias}`)).room_id;
 }
 

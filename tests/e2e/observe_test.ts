@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Watching and driving an agent through a whole Bureau, each watcher a real terminal. */
+import assert from "node:assert/strict";
+import { daemonApi } from "../../src/daemon/api.ts";
+import { createClient, UNIX_HOST } from "../../src/lib/http/mod.ts";
+import { registerWithSharedSecret } from "../../src/messaging/mod.ts";
+import { agentPid, type Bureau, eventually, findProcess, ROOT, withBureau } from "./harness.ts";
+import { SCRIBE } from "./matrix.ts";
+import { PersonTerminal } from "./terminal.ts";
+
+const HELP = "I know: report (the whole repository), report PATH, help";
+/** A supervisor starts a killed process again within this time. */
+const RECOVERY_MS = 10_000;
+
+/** `bureau observe` in a terminal, between two looks at the terminal's settings. */
+async function observe(
+  bureau: Bureau,
+  terminal: PersonTerminal,
+  ...flags: string[]
+): Promise<void> {
+  const directories = `--state-dir ${bureau.stateDir} --run-dir ${bureau.runDir}`;
+  const observe = ["sh tasks/bureau observe agent/scribe", ...flags, directories].join(" ");
+  await terminal.enter(
+    `clear; cd ${ROOT}; before=$(stty -g); ${observe}; code=$?; ` +
+      `[ "$before" = "$(stty -g)" ] && echo "ended $code, settings kept"`,
+  );
+  // Drawn by the agent's own terminal, not by the command.
+  await terminal.shows(/^(?!.*tasks\/bureau).*\b(listening|Most changed|I know: )/m);
+}
+
+/** Waits for the shell, and checks that the terminal is as it was. @returns the last screen */
+async function left(terminal: PersonTerminal, reason: RegExp): Promise<string> {
+  const screen = await terminal.shows(/^ended \d+, settings kept/m);
+  assert.match(screen, reason);
+  assert.equal(await terminal.disorder(), "");
+  // It is a shell's again: what is typed is shown and run.
+  await terminal.enter("echo again-$((6*7))");
+  await terminal.shows("again-42");
+  return screen;
+}
+
+const watchers = async (bureau: Bureau) =>
+  (await bureau.json<{ watchers: number }>("agent", "show", "agent/scribe")).watchers;
+
+const eventuallyWatchers = (bureau: Bureau, count: number) =>
+  eventually(`${count} watchers`, async () => await watchers(bureau) === count);
+
+Deno.test("bureau observe shows and drives a running agent, and outlives what may be killed", async (t) => {
+  await withBureau(async (bureau) => {
+    const started = await bureau.up("--detach");
+    assert.equal(started.code, 0, started.stdout + started.stderr);
+    const agent = await agentPid(bureau);
+
+    await t.step("it shows the agent's output, and typing drives the agent", async () => {
+      await using terminal = await PersonTerminal.open(110, 30);
+      await observe(bureau, terminal);
+      await terminal.shows(/listening; I know/);
+      await eventuallyWatchers(bureau, 1);
+      // Nothing but its answer holds this.
+      await terminal.enter("report README.md");
+      await terminal.shows(/^README\.md: 23 bytes, 3 lines/m);
+      await terminal.enter("help");
+      await terminal.shows(new RegExp(`^${HELP.replaceAll(/[()]/g, "\\$&")}$`, "m"));
+      await terminal.press("C-]");
+      assert.match(await left(terminal, /you left with ctrl-\]/), /^ended 0,/m);
+      await eventuallyWatchers(bureau, 0);
+      assert.equal(await agentPid(bureau), agent, "the agent lives on");
+    });
+
+    await t.step("--read-only types nothing; without it the same keys arrive", async () => {
+      await using reader = await PersonTerminal.open(110, 30);
+      await using typist = await PersonTerminal.open(110, 30);
+      await observe(bureau, reader, "--read-only");
+      await reader.enter("report src/forbidden");
+      await observe(bureau, typist);
+      await typist.enter("report src/allowed");
+      await typist.shows("no such path: src/allowed");
+      // Keys keep their order per watcher only, so the reader's get the time of a whole other question.
+      await typist.enter("report src");
+      const screen = await typist.shows(/^src\/: 1 files/m);
+      assert.doesNotMatch(screen, /forbidden/);
+      // Two watchers, one screen.
+      await eventuallyWatchers(bureau, 2);
+      const below = (text: string) => text.slice(text.indexOf("no such path: src/allowed"));
+      await eventually("both see the same", async () => {
+        const [one, other] = [below(await reader.screen()), below(await typist.screen())];
+        if (one !== other) throw new Error(`${one}\n--- and\n${other}`);
+        return true;
+      });
+      for (const terminal of [reader, typist]) {
+        await terminal.press("C-]");
+        await left(terminal, /you left with ctrl-\]/);
+      }
+      await eventuallyWatchers(bureau, 0);
+    });
+
+    await t.step("SIGKILL of the daemon is said, and observing again works", async () => {
+      await using terminal = await PersonTerminal.open(110, 30);
+      await observe(bureau, terminal);
+      const daemon = (await findProcess(
+        bureau,
+        (line) => line.includes(`${bureau.stateDir}/runtime/daemon.js`),
+      ))!;
+      Deno.kill(daemon, "SIGKILL");
+      await left(terminal, /left bureau\/fleet\/dev\/agent\/scribe: the connection ended/);
+      await eventually("another daemon knows the agent", async () => {
+        const shown = await bureau.cli("agent", "show", "agent/scribe", "--json");
+        return shown.code === 0 && JSON.parse(shown.stdout).phase === "running";
+      }, RECOVERY_MS);
+      await again(bureau, terminal, agent);
+    });
+
+    await t.step("SIGKILL of the relay is said, and observing again works", async () => {
+      await using terminal = await PersonTerminal.open(110, 30);
+      await observe(bureau, terminal);
+      const relay = (await findProcess(
+        bureau,
+        (line) => /^\/opt\/bureau\/deno .*relay\.js/.test(line),
+      ))!;
+      assert.ok(relay, "the relay runs");
+      Deno.kill(relay, "SIGKILL");
+      await left(terminal, /left bureau\/fleet\/dev\/agent\/scribe: \S+/);
+      await again(bureau, terminal, agent);
+    });
+
+    await t.step("who has no right is told nothing, who has no token even less", async () => {
+      await checkRefusals(bureau);
+    });
+  });
+});
+
+async function again(bureau: Bureau, terminal: PersonTerminal, agent: number): Promise<void> {
+  await observe(bureau, terminal);
+  await terminal.enter("report src/a.ts");
+  await terminal.shows(/^src\/a\.ts: \d+ bytes/m);
+  await terminal.press("C-]");
+  await left(terminal, /you left with ctrl-\]/);
+  assert.equal(await agentPid(bureau), agent, "the agent lived on");
+  await eventuallyWatchers(bureau, 0);
+}
+
+async function checkRefusals(bureau: Bureau): Promise<void> {
+  const secret = await Deno.readTextFile(`${bureau.stateDir}/operator/homeserver-secret`);
+  const session = await registerWithSharedSecret(
+    { homeserverUrl: `http://127.0.0.1:${bureau.ports.homeserver}` },
+    { user: "mallory", password: "a password of mallory's" },
+    secret.trim(),
+  );
+  const operator = JSON.parse(
+    await Deno.readTextFile(`${bureau.stateDir}/operator/session.json`),
+  ) as { access_token: string };
+  const socket = `${bureau.runDir}/daemon/daemon.sock`;
+  const http = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
+  const ask = async (path: string, token?: string) => {
+    const response = await fetch(`http://${UNIX_HOST}${path}`, {
+      client: http,
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    });
+    return { status: response.status, text: await response.text() };
+  };
+  try {
+    const of = (name: string) => `/v1/principals/${encodeURIComponent(name)}`;
+    for (const path of [of(SCRIBE), `${of(SCRIBE)}/observe?mode=readonly`]) {
+      const refused = await ask(path, session.access_token);
+      assert.equal(refused.status, 404, path);
+      // The same words as for what is not there at all.
+      const absent = await ask(path.replace("scribe", "nobody"), session.access_token);
+      assert.equal(absent.status, 404);
+      assert.equal(refused.text.replaceAll("scribe", "nobody"), absent.text);
+      assert.equal((await ask(path)).status, 401, path);
+      assert.equal((await ask(path, "syt_forged")).status, 401, path);
+    }
+    // The control: the operator is answered.
+    assert.equal((await ask(of(SCRIBE), operator.access_token)).status, 200);
+    const plain = await ask(`${of(SCRIBE)}/observe?mode=readonly`, operator.access_token);
+    assert.equal(plain.status, 426, plain.text);
+  } finally {
+    http.close();
+  }
+  const opens = async (token: string) => {
+    const client = createClient(daemonApi, { socket, token });
+    try {
+      const watcher = client.websocket("observe", { params: { principal: SCRIBE } });
+      const opened = await new Promise<boolean>((resolve) => {
+        watcher.onopen = () => resolve(true);
+        watcher.onerror = () => resolve(false);
+      });
+      if (opened) {
+        const closed = new Promise((resolve) => watcher.onclose = resolve);
+        watcher.close();
+        await closed;
+      }
+      return opened;
+    } finally {
+      client.close();
+    }
+  };
+  assert.equal(await opens(session.access_token), false);
+  assert.equal(await opens(operator.access_token), true);
+  const listed = createClient(daemonApi, { socket, token: session.access_token });
+  try {
+    assert.deepEqual(await listed.call("list"), { principals: [] });
+  } finally {
+    listed.close();
+  }
+}
