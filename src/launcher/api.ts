@@ -156,6 +156,14 @@ export const launcherApi = defineApi({
       },
       response: z.object({ removed: z.boolean() }),
     },
+    retire: {
+      method: "PUT",
+      path: "/v1/principals/:principal/retirement",
+      summary:
+        "Remember a signed assignment that wants it stopped or absent: nothing older starts it again",
+      request: z.object({ assignment: Assignment }),
+      response: z.object({ newest: z.number() }),
+    },
     wait: {
       method: "GET",
       path: "/v1/principals/:principal/wait",

@@ -62,12 +62,17 @@ export async function makeDirectories(
   if (owner === null) await writeAtomic(`${dirs.base}/name`, localpart);
 }
 
+export interface CellContents {
+  readonly plan: SandboxPlan;
+  readonly spec: { readonly payload: Record<string, unknown> };
+  readonly pidsLimit: number;
+}
+
 /** Everything the tmux cell and the nested sandbox read at their start. */
 export async function writeCellFiles(
   runDir: string,
   hash: string,
-  plan: SandboxPlan,
-  payload: Record<string, unknown>,
+  { plan, spec: { payload }, pidsLimit }: CellContents,
 ): Promise<void> {
   const { cell } = directoriesOf(runDir, hash);
   await removeIfThere(cell, true);
@@ -88,7 +93,7 @@ export async function writeCellFiles(
     ["etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"],
     ["etc/resolv.conf", "# There is no network here; see /run/bureau/proxy.sock.\n"],
     ["nested.args", encodeArguments(agentArguments(plan))],
-    ["start.sh", startScript(plan.command, DIED)],
+    ["start.sh", startScript(plan.command, DIED, pidsLimit)],
     ["stop.sh", STOP_SCRIPT],
     ["resize.sh", RESIZE_SCRIPT],
     ["tmux.conf", serverConfig(["/bin/sh", "/cell/start.sh"], "sh /cell/resize.sh #{pane_pid}")],

@@ -3,6 +3,7 @@
 /** What a principal was made from, on disk before it is made, so that a killed launcher can go on. */
 import * as z from "zod/mini";
 import { CreateRequest, ExitStatus } from "./api.ts";
+import { LauncherError } from "./errors.ts";
 import { readIfThere, removeIfThere, writeAtomic } from "./files.ts";
 
 const JournalEntry = z.object({
@@ -34,10 +35,13 @@ export class Journal {
   }
 
   /** Records the exit of an entry that is still there. */
-  async writeExit(hash: string, exit: ExitStatus): Promise<void> {
+  async writeExit(hash: string, startedAt: number, exit: ExitStatus): Promise<void> {
     const text = await readIfThere(`${this.#dir}/journal/${hash}.json`);
     if (text === null) return;
-    await this.write({ ...z.parse(JournalEntry, JSON.parse(text)), exit });
+    const entry = z.parse(JournalEntry, JSON.parse(text));
+    // Of a later start: this exit is not its.
+    if (entry.started_at !== startedAt) return;
+    await this.write({ ...entry, exit });
   }
 
   remove(hash: string): Promise<void> {
@@ -60,12 +64,22 @@ export class Journal {
     return entries;
   }
 
-  /** The newest `issued_at` ever accepted for a principal; kept after its removal, against replay. */
+  /**
+   * The newest `issued_at` ever accepted for a principal; kept after its removal, against replay.
+   *
+   * @throws {LauncherError} `seen-damaged`: a file that was cut off must not mean "anything goes"
+   */
   async newest(hash: string): Promise<number> {
-    const text = await readIfThere(`${this.#dir}/seen/${hash}`);
-    const value = Number(text ?? 0);
-    // Unreadable must not mean "anything goes".
-    return Number.isSafeInteger(value) ? value : Number.MAX_SAFE_INTEGER;
+    const path = `${this.#dir}/seen/${hash}`;
+    const text = await readIfThere(path);
+    if (text === null) return 0;
+    const value = /^\d{1,16}\s*$/.test(text) ? Number(text) : NaN;
+    if (Number.isSafeInteger(value)) return value;
+    throw new LauncherError(
+      "seen-damaged",
+      `Cannot tell old assignments from new ones: "${path}" is damaged`,
+      { status: 503, hint: `if no older assignment can come back, remove it: rm "${path}"` },
+    );
   }
 
   see(hash: string, issuedAt: number): Promise<void> {

@@ -6,6 +6,7 @@ import { messageOf } from "../lib/errors.ts";
 import { createHandler, sseResponse } from "../lib/http/mod.ts";
 import type { Logger } from "../lib/log.ts";
 import { principalHash } from "../lib/ref/mod.ts";
+import type { Assignment } from "../lib/schema/events.ts";
 import {
   type CreateRequest,
   launcherApi,
@@ -72,6 +73,10 @@ export class Launcher {
   async #resume(entry: JournalEntry): Promise<void> {
     try {
       const policy = await readPolicy(this.#bootstrap.policy_path);
+      const { assignment } = entry.request;
+      // Keys may have been withdrawn meanwhile. The machine was compared when it was accepted.
+      const newest = await this.#journal.newest(entry.hash);
+      await verifyAssignment(entry.principal, assignment, policy, assignment.machine, newest);
       const validated = await validateRequest(
         entry.principal,
         entry.request,
@@ -81,7 +86,7 @@ export class Launcher {
       const principal = this.#make(
         validated,
         entry.hash,
-        entry.request.assignment.issued_at,
+        assignment.issued_at,
         entry.started_at,
       );
       this.#principals.set(entry.principal, principal);
@@ -128,10 +133,8 @@ export class Launcher {
       log: this.#log,
       changed: (type, principal) =>
         this.#emit({ type, principal: principal.localpart, status: principal.status }),
-      exited: async (principal) => {
-        const { exit } = principal.status;
-        if (exit !== null) await this.#journal.writeExit(principal.hash, exit);
-      },
+      exited: (principal, exit) =>
+        this.#journal.writeExit(principal.hash, principal.status.started_at, exit),
     };
     return new Principal(validated, hash, issuedAt, startedAt, context);
   }
@@ -198,6 +201,17 @@ export class Launcher {
     return principal.status;
   }
 
+  /** A daemon that is taken over later can't bring back what the operator removed. */
+  async #retire(name: string, assignment: Assignment): Promise<number> {
+    const policy = await readPolicy(this.#bootstrap.policy_path);
+    const hash = await principalHash(name);
+    const newest = await this.#journal.newest(hash);
+    const { machine } = this.#bootstrap;
+    await verifyAssignment(name, assignment, policy, machine, newest, "not-running");
+    if (assignment.issued_at > newest) await this.#journal.see(hash, assignment.issued_at);
+    return assignment.issued_at;
+  }
+
   async #forget(principal: Principal, graceMs: number): Promise<void> {
     await principal.destroy(graceMs);
     await this.#journal.remove(principal.hash);
@@ -246,6 +260,13 @@ export class Launcher {
           await this.#forget(principal, grace);
           return { removed: true };
         });
+      },
+      retire: ({ params, body }) => {
+        const name = params["principal"]!;
+        return this.#queued(
+          name,
+          async () => ({ newest: await this.#retire(name, body.assignment) }),
+        );
       },
       wait: ({ params }) => this.#find(params["principal"]!).wait(),
       relay: async ({ params }) => ({ socket: await this.#find(params["principal"]!).relay() }),

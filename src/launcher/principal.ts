@@ -38,8 +38,8 @@ export interface PrincipalContext {
   readonly log: Logger;
   /** Told after each change of `status`. */
   readonly changed: (type: "principal" | "proxy", principal: Principal) => void;
-  /** Told once when the sandbox has exited. */
-  readonly exited: (principal: Principal) => Promise<void>;
+  /** Told once, before `changed`, when the sandbox has exited. */
+  readonly exited: (principal: Principal, exit: ExitStatus) => Promise<void>;
 }
 
 export class Principal {
@@ -104,7 +104,7 @@ export class Principal {
       await makeDirectories(runDir, this.hash, this.localpart);
       // The daemon opens this principal's egress gate when it hears of the directory.
       this.#set({ phase: "starting" });
-      await writeCellFiles(runDir, this.hash, validated.plan, validated.spec.payload);
+      await writeCellFiles(runDir, this.hash, validated);
       await this.#startProxy(bootstrap);
       await this.#startSandbox(validated);
     } catch (thrown) {
@@ -168,8 +168,10 @@ export class Principal {
     (async () => {
       const exit = await this.#awaitExit();
       if (exit === null) return;
+      // On disk before anybody hears of it: whoever hears of it may start the next one at once, and its
+      // journal entry must not be written over.
+      await this.#context.exited(this, exit);
       this.#set({ phase: "exited", exit });
-      await this.#context.exited(this);
       this.#exitSeen.resolve(exit);
     })().catch((thrown) =>
       this.#context.log.error("cannot watch a sandbox", {

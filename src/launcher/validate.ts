@@ -22,6 +22,8 @@ export interface Validated {
   readonly plan: SandboxPlan;
   readonly specDigest: string;
   readonly credentialsDigest: string | null;
+  /** Processes and threads at once. */
+  readonly pidsLimit: number;
   /** Secret. */
   readonly bundle: CredentialBundle | null;
 }
@@ -29,13 +31,17 @@ export interface Validated {
 const refuse = (code: string, message: string, hint?: string) =>
   new LauncherError(code, message, { status: 403, ...(hint === undefined ? {} : { hint }) });
 
-/** @param newest the newest `issued_at` seen for this principal, or 0 */
+/**
+ * @param newest the newest `issued_at` seen for this principal, or 0
+ * @param wanted what the assignment must ask for
+ */
 export async function verifyAssignment(
   name: string,
   assignment: Assignment,
   policy: LauncherPolicy,
   machine: string,
   newest: number,
+  wanted: "running" | "not-running" = "running",
 ): Promise<void> {
   const who = `"${assignment.principal}"`;
   try {
@@ -61,8 +67,13 @@ export async function verifyAssignment(
       "sign a new assignment",
     );
   }
-  if (assignment.desired !== "running") {
-    throw refuse("not-running", `Cannot start ${who}: it is signed as ${assignment.desired}`);
+  if ((assignment.desired === "running") === (wanted === "not-running")) {
+    throw refuse(
+      wanted === "running" ? "not-running" : "running",
+      `Cannot ${
+        wanted === "running" ? "start" : "retire"
+      } ${who}: it is signed as ${assignment.desired}`,
+    );
   }
 }
 
@@ -108,6 +119,7 @@ export async function validateRequest(
     plan,
     specDigest: await digestSpec(assignment, template),
     credentialsDigest: request.credentials === null ? null : await sha256Hex(request.credentials),
+    pidsLimit: spec.resources.pids_limit ?? policy.limits.pids_limit,
     bundle,
   };
 }

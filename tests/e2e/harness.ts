@@ -197,6 +197,23 @@ export async function withBureau(use: (bureau: Bureau) => Promise<void>): Promis
   }
 }
 
+/** A step whose failure shows the processes' own words, which a step's failure alone would not. */
+export async function step(
+  t: Deno.TestContext,
+  bureau: Bureau,
+  name: string,
+  act: () => Promise<void> | void,
+): Promise<void> {
+  await t.step(name, async () => {
+    try {
+      await act();
+    } catch (thrown) {
+      await showLogs(bureau);
+      throw thrown;
+    }
+  });
+}
+
 /** A failed test without the processes' own words helps nobody. */
 async function showLogs(bureau: Bureau): Promise<void> {
   for (const name of ["up", "homeserver", "launcher", "daemon", "authority"]) {

@@ -13,6 +13,7 @@ import {
   findProcess,
   processesOf,
   run,
+  step,
   withBureau,
 } from "./harness.ts";
 import { matrix, messages, roomId, SCRIBE, stateEvents } from "./matrix.ts";
@@ -88,34 +89,39 @@ Deno.test("an assigned agent reports through its proxy and never holds a key", a
     assert.equal(started.code, 0, started.stdout + started.stderr);
     const { room, content } = await publishedReport(bureau);
 
-    await t.step("the report is about the repository", () => {
+    await step(t, bureau, "the report is about the repository", () => {
       const report = JSON.parse(content.report);
       assert.deepEqual([report.commits, report.files, report.authors[0].name], [2, 2, "Ada"]);
       assert.deepEqual(report.most_changed[0], { path: "src/a.ts", commits: 2 });
     });
 
-    await t.step("its timestamp verifies with openssl, and another report's does not", async () => {
-      const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-ts-" });
-      await Deno.writeFile(`${dir}/token.tsr`, Uint8Array.fromBase64(content.timestamp.token));
-      await Deno.writeTextFile(`${dir}/report.json`, content.report);
-      const verify = [
-        "ts",
-        "-verify",
-        "-data",
-        "report.json",
-        "-in",
-        "token.tsr",
-        "-CAfile",
-        `${bureau.stateDir}/authority/ca.pem`,
-      ];
-      const good = await run("openssl", verify, dir);
-      assert.equal(good.code, 0, good.stderr);
-      await Deno.writeTextFile(`${dir}/report.json`, content.report + " ");
-      assert.notEqual((await run("openssl", verify, dir)).code, 0);
-      await Deno.remove(dir, { recursive: true });
-    });
+    await step(
+      t,
+      bureau,
+      "its timestamp verifies with openssl, and another report's does not",
+      async () => {
+        const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-ts-" });
+        await Deno.writeFile(`${dir}/token.tsr`, Uint8Array.fromBase64(content.timestamp.token));
+        await Deno.writeTextFile(`${dir}/report.json`, content.report);
+        const verify = [
+          "ts",
+          "-verify",
+          "-data",
+          "report.json",
+          "-in",
+          "token.tsr",
+          "-CAfile",
+          `${bureau.stateDir}/authority/ca.pem`,
+        ];
+        const good = await run("openssl", verify, dir);
+        assert.equal(good.code, 0, good.stderr);
+        await Deno.writeTextFile(`${dir}/report.json`, content.report + " ");
+        assert.notEqual((await run("openssl", verify, dir)).code, 0);
+        await Deno.remove(dir, { recursive: true });
+      },
+    );
 
-    await t.step("the authority refuses whoever has no key", async () => {
+    await step(t, bureau, "the authority refuses whoever has no key", async () => {
       const { stdout, stderr } = await run("curl", [
         "--silent",
         "--show-error",
@@ -132,51 +138,61 @@ Deno.test("an assigned agent reports through its proxy and never holds a key", a
       assert.equal(stdout, "401", stderr);
     });
 
-    await t.step("it answers `report PATH`, and hostile paths politely, once each", async () => {
-      for (const question of ["report src/a.ts", "report ../../etc/passwd", "report $(id)"]) {
-        const sent = await bureau.cli("matrix", "send", "agent/scribe", question);
-        assert.equal(sent.code, 0, sent.stderr);
-      }
-      const answers = await eventually("three answers", async () => {
-        const replies = (await messages(bureau, room)).filter((event) =>
-          event.sender.startsWith(`@${SCRIBE}`) && "m.relates_to" in event.content
-        );
-        return replies.length >= 3 ? replies : null;
-      });
-      const bodies = answers.map((event) => String(event.content["body"]));
-      assert.equal(bodies.length, 3);
-      assert.match(bodies[0]!, /^src\/a\.ts: 40 bytes, 2 lines, 2 commits by Ada \(2\)/);
-      assert.match(bodies[1]!, /^no such path/);
-      assert.match(bodies[2]!, /^no such path/);
-      const shown = await bureau.cli("matrix", "messages", "agent/scribe");
-      assert.match(shown.stdout, /src\/a\.ts: 40 bytes/);
-    });
-
-    await t.step("its keys are in no process, log or file, and not in the sandbox", async () => {
-      const secrets = await agentSecrets(bureau);
-      assert.ok(secrets.length >= 2 && secrets.every((secret) => secret.length > 16));
-      for (const pid of await processesOf(bureau)) {
-        for (const file of ["environ", "cmdline"]) {
-          const text = await Deno.readTextFile(`/proc/${pid}/${file}`).catch(() => "");
-          for (const secret of secrets) assert.ok(!text.includes(secret), `/proc/${pid}/${file}`);
+    await step(
+      t,
+      bureau,
+      "it answers `report PATH`, and hostile paths politely, once each",
+      async () => {
+        for (const question of ["report src/a.ts", "report ../../etc/passwd", "report $(id)"]) {
+          const sent = await bureau.cli("matrix", "send", "agent/scribe", question);
+          assert.equal(sent.code, 0, sent.stderr);
         }
-      }
-      assert.deepEqual(await filesHolding(bureau.stateDir, secrets), []);
-      assert.deepEqual(await filesHolding(bureau.runDir, secrets), []);
-      const agent = await agentPid(bureau);
-      for (const dir of ["run", "scratch", "tmp", "etc", "opt", "workspace"]) {
-        const inside = `/proc/${agent}/root/${dir}`;
-        assert.deepEqual(await filesHolding(inside, secrets), [], inside);
-      }
-      // Control: the search finds what is there.
-      await Deno.writeTextFile(`${bureau.stateDir}/logs/planted`, `x${secrets[0]}x`);
-      assert.deepEqual(await filesHolding(bureau.stateDir, secrets), [
-        `${bureau.stateDir}/logs/planted`,
-      ]);
-      await Deno.remove(`${bureau.stateDir}/logs/planted`);
-    });
+        const answers = await eventually("three answers", async () => {
+          const replies = (await messages(bureau, room)).filter((event) =>
+            event.sender.startsWith(`@${SCRIBE}`) && "m.relates_to" in event.content
+          );
+          return replies.length >= 3 ? replies : null;
+        });
+        const bodies = answers.map((event) => String(event.content["body"]));
+        assert.equal(bodies.length, 3);
+        assert.match(bodies[0]!, /^src\/a\.ts: 40 bytes, 2 lines, 2 commits by Ada \(2\)/);
+        assert.match(bodies[1]!, /^no such path/);
+        assert.match(bodies[2]!, /^no such path/);
+        const shown = await bureau.cli("matrix", "messages", "agent/scribe");
+        assert.match(shown.stdout, /src\/a\.ts: 40 bytes/);
+      },
+    );
 
-    await t.step("the sandbox has no network, no host and no privilege", async () => {
+    await step(
+      t,
+      bureau,
+      "its keys are in no process, log or file, and not in the sandbox",
+      async () => {
+        const secrets = await agentSecrets(bureau);
+        assert.ok(secrets.length >= 2 && secrets.every((secret) => secret.length > 16));
+        for (const pid of await processesOf(bureau)) {
+          for (const file of ["environ", "cmdline"]) {
+            const text = await Deno.readTextFile(`/proc/${pid}/${file}`).catch(() => "");
+            for (const secret of secrets) assert.ok(!text.includes(secret), `/proc/${pid}/${file}`);
+          }
+        }
+        assert.deepEqual(await filesHolding(bureau.stateDir, secrets), []);
+        assert.deepEqual(await filesHolding(bureau.runDir, secrets), []);
+        const agent = await agentPid(bureau);
+        for (const dir of ["run", "scratch", "tmp", "etc", "opt", "workspace"]) {
+          const inside = `/proc/${agent}/root/${dir}`;
+          assert.deepEqual(await filesHolding(inside, secrets), [], inside);
+        }
+        // Control: the search finds what is there.
+        await Deno.writeTextFile(`${bureau.stateDir}/logs/planted`, `x${secrets[0]}x`);
+        assert.deepEqual(await filesHolding(bureau.stateDir, secrets), [
+          `${bureau.stateDir}/logs/planted`,
+        ]);
+        await Deno.remove(`${bureau.stateDir}/logs/planted`);
+      },
+    );
+
+    await step(t, bureau, "the sandbox has no network, no host and no privilege", async () => {
       const agent = await agentPid(bureau);
       const status = await Deno.readTextFile(`/proc/${agent}/status`);
       assert.match(status, /^NoNewPrivs:\s+1$/m);
@@ -200,7 +216,7 @@ Deno.test("an assigned agent reports through its proxy and never holds a key", a
       );
     });
 
-    await t.step("status and show tell the truth", async () => {
+    await step(t, bureau, "status and show tell the truth", async () => {
       const shown = await bureau.json<{ phase: string; egress: { allowed: number } }>(
         "agent",
         "show",
@@ -214,7 +230,7 @@ Deno.test("an assigned agent reports through its proxy and never holds a key", a
       }
     });
 
-    await t.step("destroy removes it, and the removal holds", async () => {
+    await step(t, bureau, "destroy removes it, and the removal holds", async () => {
       const done = await bureau.cli("agent", "destroy", "agent/scribe", "--yes");
       assert.equal(done.code, 0, done.stdout + done.stderr);
       await eventually(

@@ -8,6 +8,7 @@ import {
   commandLine,
   eventually,
   findProcess,
+  step,
   withBureau,
 } from "./harness.ts";
 import { messages, roomId, SCRIBE, stateEvents } from "./matrix.ts";
@@ -65,7 +66,7 @@ Deno.test("each process may be killed while Bureau runs, and nothing is lost or 
       ["authority", (line) => line.includes(`${bureau.stateDir}/runtime/authority.js`), true],
     ];
     for (const [name, test, survives] of victims) {
-      await t.step(`SIGKILL of the ${name}`, async () => {
+      await step(t, bureau, `SIGKILL of the ${name}`, async () => {
         const before = await agentPid(bureau);
         const victim = await pidNamed((line) => test(line) && !line.startsWith("/usr/bin/setpriv"));
         assert.ok(victim !== null, `${name} runs`);
@@ -89,7 +90,7 @@ Deno.test("each process may be killed while Bureau runs, and nothing is lost or 
       });
     }
 
-    await t.step("SIGKILL of the agent's proxy", async () => {
+    await step(t, bureau, "SIGKILL of the agent's proxy", async () => {
       const before = await agentPid(bureau);
       const proxy = await proxyPid(bureau);
       Deno.kill(proxy, "SIGKILL");
@@ -98,7 +99,7 @@ Deno.test("each process may be killed while Bureau runs, and nothing is lost or 
       assert.equal(await agentPid(bureau), before, "the agent lived on");
     });
 
-    await t.step("SIGKILL of the agent itself", async () => {
+    await step(t, bureau, "SIGKILL of the agent itself", async () => {
       const before = await agentPid(bureau);
       Deno.kill(before, "SIGKILL");
       await eventually("another agent", async () => await agentPid(bureau) !== before, RECOVERY_MS);
@@ -106,7 +107,7 @@ Deno.test("each process may be killed while Bureau runs, and nothing is lost or 
       assert.equal(await reports(), 1, "the report was not published again");
     });
 
-    await t.step("SIGKILL of the supervisor, then a second up resumes", async () => {
+    await step(t, bureau, "SIGKILL of the supervisor, then a second up resumes", async () => {
       const before = await agentPid(bureau);
       const supervisor = await pidNamed((line) =>
         line.includes("runtime/up.js") && line.includes(bureau.stateDir)
@@ -123,18 +124,24 @@ Deno.test("each process may be killed while Bureau runs, and nothing is lost or 
       assert.equal(await reports(), 1);
     });
 
-    await t.step("SIGKILL of the supervisor, then down ends what outlived it", async () => {
-      const supervisor = await pidNamed((line) =>
-        line.includes("runtime/up.js") && line.includes(bureau.stateDir)
-      );
-      Deno.kill(supervisor!, "SIGKILL");
-      await eventually(
-        "its processes are gone",
-        async () => await pidNamed((line) => line.includes(`${bureau.stateDir}/runtime/`)) === null,
-      );
-      const done = await bureau.down();
-      assert.match(done.stdout, /stopped 1 agent that outlived/);
-    });
+    await step(
+      t,
+      bureau,
+      "SIGKILL of the supervisor, then down ends what outlived it",
+      async () => {
+        const supervisor = await pidNamed((line) =>
+          line.includes("runtime/up.js") && line.includes(bureau.stateDir)
+        );
+        Deno.kill(supervisor!, "SIGKILL");
+        await eventually(
+          "its processes are gone",
+          async () =>
+            await pidNamed((line) => line.includes(`${bureau.stateDir}/runtime/`)) === null,
+        );
+        const done = await bureau.down();
+        assert.match(done.stdout, /stopped 1 agent that outlived/);
+      },
+    );
   });
 });
 

@@ -116,7 +116,10 @@ export async function unsealBundle(sealed: string, identity: string): Promise<Cr
       throw new SealedError(
         "wrong-key",
         `Cannot unseal "bundle": it was not sealed to this machine's key`,
-        { hint: "seal the credentials again to this machine: bureau credentials set" },
+        {
+          hint:
+            "seal them again to this machine: `bureau agent destroy NAME`, then `bureau agent create NAME` (`deno task up` for the example agent)",
+        },
       );
     }
     throw new SealedError("bad-ciphertext", `Cannot unseal "bundle": the file is damaged`);
