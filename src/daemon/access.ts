@@ -32,7 +32,7 @@ export class TokenVerifier {
     if (token === undefined) {
       throw new DaemonError("unauthenticated", "Cannot serve the request: it has no access token", {
         status: 401,
-        hint: "log in first: bureau login",
+        hint: "use `bureau`, which sends the operator's token",
       });
     }
     const digest = await sha256Hex(token);
@@ -53,7 +53,7 @@ export class TokenVerifier {
         throw new DaemonError(
           "unauthenticated",
           "Cannot serve the request: the homeserver does not know the access token",
-          { status: 401, hint: "log in again: bureau login" },
+          { status: 401, hint: "`deno task down`, then `deno task up` logs the operator in again" },
         );
       }
       throw new DaemonError(

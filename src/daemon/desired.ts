@@ -139,7 +139,7 @@ async function running(
     throw new DaemonError(
       "template-changed",
       `Cannot start "${userId}": the template "${assignment.template}" is not the one that was signed`,
-      { hint: "look at the template, then sign again: bureau agent apply" },
+      { hint: "look at what changed, then sign again: `bureau agent create`" },
     );
   }
   const credentials = readCredentials(userId, context);
@@ -149,7 +149,7 @@ async function running(
     throw new DaemonError(
       "credentials-missing",
       `Cannot start "${userId}": credentials are missing: ${missing.join(", ")}`,
-      { hint: "seal them with: bureau agent create, or bureau credentials" },
+      { hint: "seal them with `bureau agent create NAME --credentials FILE`" },
     );
   }
   const ciphertext = credentials?.ciphertext ?? null;
@@ -203,7 +203,9 @@ async function fetchTemplate(
     throw new DaemonError(
       "template-missing",
       `Cannot find the template "${ref.name}" in "${alias}": there is no such template`,
-      { hint: `publish it: bureau template push ${ref.room}:${ref.name}` },
+      {
+        hint: "`deno task up` publishes the built-in ones; any other is a state event in that room",
+      },
     );
   }
   if (!isTemplateAuthor(context.states, room, event.sender)) {

@@ -41,6 +41,7 @@ export class FakeLauncher {
       list: () => ({ principals: [...this.cells.values()] }),
       show: ({ params }) => this.cells.get(params["principal"]!)!,
       create: ({ params, body }) => this.#create(params["principal"]!, body),
+      retire: ({ body }) => ({ newest: body.assignment.issued_at }),
       destroy: async ({ params, query }) => {
         const principal = params["principal"]!;
         this.destroys.push({ principal, grace: query.get("grace_ms") });

@@ -55,6 +55,8 @@ export class ManagedPrincipal {
   #status: LauncherPrincipal | null = null;
   #memory: Memory = noMemory;
   #summary: Summary | null = null;
+  /** `issued_at` of the signed removal that the launcher was told of. */
+  #retired = 0;
   #since = 0;
   #stale = false;
   #dirty = false;
@@ -139,6 +141,7 @@ export class ManagedPrincipal {
       this.#memory = memory;
       this.#timer?.abort();
       this.#report();
+      await this.#retire();
       if (action !== null) await this.#act(action);
       else this.#lookAgain();
     }
@@ -215,6 +218,24 @@ export class ManagedPrincipal {
       }
       this.#dirty = true;
     }
+  }
+
+  /** The launcher remembers a signed removal: whoever takes this daemon over can't undo it. */
+  async #retire(): Promise<void> {
+    const { assignment } = this.#evaluation;
+    if (!this.#known || assignment === null || assignment.desired === "running") return;
+    if (assignment.issued_at === this.#retired) return;
+    try {
+      await this.#deps.launcher.call("retire", {
+        params: { principal: this.localpart },
+        body: { assignment },
+      });
+    } catch (thrown) {
+      if (thrown instanceof BureauError && thrown.code === "unreachable") return;
+      // What it wants is done all the same: ending an agent needs nobody's signature.
+      this.#log.warn("removal not recorded", { why: messageOf(thrown) });
+    }
+    this.#retired = assignment.issued_at;
   }
 
   async #destroy(graceMs: number): Promise<void> {

@@ -35,7 +35,10 @@ export class Rooms {
       throw new DaemonError(
         "room-not-joined",
         `Cannot join "${alias}": this machine is not invited`,
-        { cause: thrown, hint: `invite it: bureau matrix invite "${alias}" <machine>` },
+        {
+          cause: thrown,
+          hint: "an admin of that room invites this machine's account (`bureau status` names it)",
+        },
       );
     }
     // The sync may have brought it meanwhile.

@@ -52,7 +52,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       throw new DaemonError(
         "not-found",
         `Cannot find "${name}": no such principal on this machine, or not yours to see`,
-        { status: 404, hint: "bureau agent list" },
+        { status: 404, hint: "`bureau agent list` shows what is there" },
       );
     }
     return principal;

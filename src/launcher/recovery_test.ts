@@ -2,6 +2,7 @@
 
 /** What survives whose death. */
 import assert from "node:assert/strict";
+import { generateSigningKey } from "../lib/signature/mod.ts";
 import { type Bed, bundleFor, eventually, textOf, withLauncher } from "./testing/harness.ts";
 
 async function run(bed: Bed, name: string, script: string) {
@@ -67,5 +68,64 @@ Deno.test("a proxy that is killed is made again, and its agent lives on", async 
     });
     assert.notDeepEqual(await pidsOf(bed, PROXY), [first]);
     assert.deepEqual(await pidsOf(bed, /^sleep 1000/), agent);
+  });
+});
+
+Deno.test("a journal that was cut off costs no more than a restart", async () => {
+  await withLauncher(async (bed) => {
+    const request = await bed.request("torn");
+    for (const text of ["", '{"version":1,"princ', "[]"]) {
+      await bed.create("torn", request);
+      await bed.end("SIGKILL");
+      await Deno.writeTextFile(
+        `${bed.dir}/state/launcher/journal/${await bed.hash("torn")}.json`,
+        text,
+      );
+      await bed.start();
+      await assert.rejects(bed.show("torn"), { code: "no-such-principal" });
+      assert.deepEqual(await pidsOf(bed, /^sleep 1000/), []);
+    }
+    assert.equal((await bed.create("torn", request)).phase, "running");
+  });
+});
+
+Deno.test("an agent whose signature counts no more is not adopted", async () => {
+  await withLauncher(async (bed) => {
+    await bed.create("stays", await bed.request("stays"));
+    await bed.end("SIGKILL");
+    await bed.start();
+    assert.equal((await bed.show("stays")).phase, "running");
+    await bed.end("SIGKILL");
+    await bed.writePolicy({ operator_keys: [(await generateSigningKey()).publicKey] });
+    await bed.start();
+    await assert.rejects(bed.show("stays"), { code: "no-such-principal" });
+    assert.deepEqual(await pidsOf(bed, /^sleep 1000/), []);
+  });
+});
+
+Deno.test("a lost machine key is an error that says what to do, never a new key", async () => {
+  await withLauncher(async (bed) => {
+    const path = `${bed.dir}/state/launcher/machine-key.txt`;
+    const text = await Deno.readTextFile(path);
+    await bed.end("SIGTERM");
+    for (const broken of ["", "AGE-SECRET-KEY-1QQQ", "\0".repeat(74), null]) {
+      if (broken === null) await Deno.remove(path);
+      else await Deno.writeTextFile(path, broken);
+      const { process, line, logged } = await bed.spawn("serve");
+      assert.equal((await process.status).code, 1);
+      await logged;
+      const error = line["error"] as { code: string; hint: string };
+      assert.equal(error.code, broken === null ? "machine-key-lost" : "bad-machine-key");
+      assert.match(error.hint, /backup/);
+    }
+    // Control: with the key it starts, and the public half is the same.
+    await Deno.writeTextFile(path, text, { mode: 0o600 });
+    if (Deno.uid() === 0) {
+      const { uid, gid } = await Deno.stat(`${bed.dir}/state/launcher`);
+      await Deno.chown(path, uid!, gid!);
+    }
+    const before = bed.publicKey;
+    await bed.start();
+    assert.equal(bed.publicKey, before);
   });
 });

@@ -74,3 +74,38 @@ Deno.test("preflight tries what a sandbox needs and says what it found", async (
     }
   });
 });
+
+Deno.test("retire() keeps a removed principal from being brought back by an older assignment", async () => {
+  await withLauncher(async (bed) => {
+    const request = await bed.request("gone");
+    await bed.create("gone", request);
+    const removal = (await bed.request("gone", { assignment: { desired: "absent" } })).assignment;
+    await bed.destroy("gone");
+    // Control: before the launcher knows of the removal, the same assignment starts again.
+    assert.equal((await bed.create("gone", request)).phase, "running");
+    await assert.rejects(bed.retire("gone", { ...removal, issued_at: removal.issued_at + 9 }), {
+      code: "bad-signature",
+    });
+    await assert.rejects(bed.retire("other", removal), { code: "wrong-principal" });
+    await assert.rejects(bed.retire("gone", request.assignment), { code: "running" });
+    await bed.retire("gone", removal);
+    await bed.destroy("gone");
+    await assert.rejects(bed.create("gone", request), { code: "replayed" });
+    // A newer signature brings it back.
+    assert.equal((await bed.create("gone", await bed.request("gone"))).phase, "running");
+  });
+});
+
+Deno.test("a damaged replay record refuses and says what to do", async () => {
+  await withLauncher(async (bed) => {
+    const older = await bed.request("x");
+    await bed.create("x", await bed.request("x"));
+    await bed.destroy("x");
+    await assert.rejects(bed.create("x", older), { code: "replayed" });
+    const seen = `${bed.dir}/state/launcher/seen/${await bed.hash("x")}`;
+    for (const text of ["", "-1", "1e3", "\0\0\0"]) {
+      await Deno.writeTextFile(seen, text);
+      await assert.rejects(bed.create("x", older), { code: "seen-damaged", hint: /rm / });
+    }
+  });
+});

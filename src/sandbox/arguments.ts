@@ -249,13 +249,16 @@ export const EXIT_FILE = "exit";
  * What the pane runs: limits by prlimit, the sandbox, and `script` for a terminal and exit status of its
  * own. It tells of the end itself: tmux 3.3a sometimes sleeps through a SIGCHLD until its next event.
  */
-export function startScript(command: readonly string[], died: string): string {
+export function startScript(command: readonly string[], died: string, pids: number): string {
   // bwrap's --chdir sets PWD, which the template didn't name.
   const inner = quoteWord(`unset PWD OLDPWD; exec ${command.map(quoteWord).join(" ")}`);
   const tmux = "/run/bureau/tmux";
+  // Since Linux 5.14 counted within the cell's user namespace: a fork bomb in one agent takes nothing from
+  // another, though both are the same user. Less than a shell needs would only make a start that fails.
+  const nproc = Math.max(16, Math.floor(pids));
   return [
     "#!/bin/sh",
-    "/usr/bin/prlimit --core=0 --nofile=4096:4096 -- /usr/bin/bwrap --args 3 -- \\",
+    `/usr/bin/prlimit --core=0 --nofile=4096:4096 --nproc=${nproc} -- /usr/bin/bwrap --args 3 -- \\`,
     `  /usr/bin/script --quiet --return --command ${inner} /dev/null 3<${CELL_DIR}/nested.args`,
     `echo $? >${tmux}/${EXIT_FILE}.new`,
     `mv ${tmux}/${EXIT_FILE}.new ${tmux}/${EXIT_FILE}`,

@@ -252,6 +252,13 @@ export class Bed {
     return this.launcher.client.call("create", { params: { principal: localpart(name) }, body });
   }
 
+  retire(name: string, assignment: Assignment) {
+    return this.launcher.client.call("retire", {
+      params: { principal: localpart(name) },
+      body: { assignment },
+    });
+  }
+
   destroy(name: string, grace_ms = 0) {
     return this.launcher.client.call("destroy", {
       params: { principal: localpart(name) },
