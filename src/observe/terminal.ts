@@ -13,6 +13,8 @@ const SCRIPT = "/usr/bin/script";
 const STTY = "/usr/bin/stty";
 /** Longest first line: the terminal's name. */
 const MAX_NAME = 64;
+/** Answers the name's line: now the client may start. */
+const START = new TextEncoder().encode("\n");
 
 export interface TerminalOptions {
   readonly tmuxSocket: string;
@@ -38,8 +40,9 @@ export class Terminal {
     const { tmuxSocket, session, mode, size } = options;
     // `-r` also means `ignore-size`: who only watches does not shrink the screen of who works.
     const flags = mode === "readonly" ? " -r" : "";
-    const command =
-      `tty; stty rows ${size.rows} cols ${size.cols}; exec ${TMUX} -u -S '${tmuxSocket}' attach-session -t '=${session}'${flags}`;
+    // The client starts when the name was read: it discards what its terminal has not handed over yet.
+    const command = `stty -echo rows ${size.rows} cols ${size.cols}; tty; read -r started; ` +
+      `exec ${TMUX} -u -S '${tmuxSocket}' attach-session -t '=${session}'${flags}`;
     this.#process = new Deno.Command(SCRIPT, {
       args: ["--quiet", "--flush", "--return", "--command", command, "/dev/null"],
       clearEnv: true,
@@ -81,6 +84,9 @@ export class Terminal {
       throw new ObserveError("no-terminal", "Cannot observe: there is no terminal to be had");
     }
     this.#name = name;
+    this.#input.write(START).catch(() => {
+      // It ended meanwhile; reading says so.
+    });
     this.#head = new Uint8Array();
     if (this.#wanted !== null) this.#applySize();
     return head.subarray(end + 1);

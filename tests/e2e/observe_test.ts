@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { daemonApi } from "../../src/daemon/api.ts";
 import { createClient, UNIX_HOST } from "../../src/lib/http/mod.ts";
 import { registerWithSharedSecret } from "../../src/messaging/mod.ts";
+import { bureauTemplate, signAssignment } from "../bench/assignments.ts";
 import { agentPid, type Bureau, eventually, findProcess, ROOT, withBureau } from "./harness.ts";
 import { SCRIBE } from "./matrix.ts";
 import { PersonTerminal } from "./terminal.ts";
@@ -14,17 +15,26 @@ const HELP = "I know: report (the whole repository), report PATH, help";
 const RECOVERY_MS = 10_000;
 
 /** `bureau observe` in a terminal, between two looks at the terminal's settings. */
+async function start(
+  bureau: Bureau,
+  terminal: PersonTerminal,
+  ...args: string[]
+): Promise<void> {
+  const directories = `--state-dir ${bureau.stateDir} --run-dir ${bureau.runDir}`;
+  const command = ["sh tasks/bureau observe", ...args, directories].join(" ");
+  await terminal.enter(
+    `clear; cd ${ROOT}; before=$(stty -g); ${command}; code=$?; ` +
+      `[ "$before" = "$(stty -g)" ] && echo "ended $code, settings kept"`,
+  );
+}
+
+/** The same with the scribe, up to its first output. */
 async function observe(
   bureau: Bureau,
   terminal: PersonTerminal,
   ...flags: string[]
 ): Promise<void> {
-  const directories = `--state-dir ${bureau.stateDir} --run-dir ${bureau.runDir}`;
-  const observe = ["sh tasks/bureau observe agent/scribe", ...flags, directories].join(" ");
-  await terminal.enter(
-    `clear; cd ${ROOT}; before=$(stty -g); ${observe}; code=$?; ` +
-      `[ "$before" = "$(stty -g)" ] && echo "ended $code, settings kept"`,
-  );
+  await start(bureau, terminal, "agent/scribe", ...flags);
   // Drawn by the agent's own terminal, not by the command.
   await terminal.shows(/^(?!.*tasks\/bureau).*\b(listening|Most changed|I know: )/m);
 }
@@ -40,11 +50,11 @@ async function left(terminal: PersonTerminal, reason: RegExp): Promise<string> {
   return screen;
 }
 
-const watchers = async (bureau: Bureau) =>
-  (await bureau.json<{ watchers: number }>("agent", "show", "agent/scribe")).watchers;
-
-const eventuallyWatchers = (bureau: Bureau, count: number) =>
-  eventually(`${count} watchers`, async () => await watchers(bureau) === count);
+const eventuallyWatchers = (bureau: Bureau, count: number, agent = "agent/scribe") =>
+  eventually(`${count} watchers`, async () => {
+    const { watchers } = await bureau.json<{ watchers: number }>("agent", "show", agent);
+    return watchers === count;
+  });
 
 Deno.test("bureau observe shows and drives a running agent, and outlives what may be killed", async (t) => {
   await withBureau(async (bureau) => {
@@ -59,7 +69,7 @@ Deno.test("bureau observe shows and drives a running agent, and outlives what ma
       await eventuallyWatchers(bureau, 1);
       // Nothing but its answer holds this.
       await terminal.enter("report README.md");
-      await terminal.shows(/^README\.md: 23 bytes, 3 lines/m);
+      await terminal.shows(/^README\.md: 22 bytes, 3 lines/m);
       await terminal.enter("help");
       await terminal.shows(new RegExp(`^${HELP.replaceAll(/[()]/g, "\\$&")}$`, "m"));
       await terminal.press("C-]");
@@ -93,6 +103,35 @@ Deno.test("bureau observe shows and drives a running agent, and outlives what ma
         await left(terminal, /you left with ctrl-\]/);
       }
       await eventuallyWatchers(bureau, 0);
+    });
+
+    await t.step("the agent's terminal follows the size of who types", async () => {
+      await bureauTemplate(bureau, "shell", {
+        inherits: ["bureau/template:base"],
+        command: ["/bin/sh", "-i"],
+        restart_policy: "never",
+      });
+      await (await signAssignment(bureau, "shell", "shell", "running")).put();
+      await eventually("the shell runs", async () => {
+        const shown = await bureau.cli("agent", "show", "agent/shell", "--json");
+        return shown.code === 0 && JSON.parse(shown.stdout).phase === "running";
+      });
+      await using terminal = await PersonTerminal.open(110, 30);
+      await start(bureau, terminal, "agent/shell");
+      await eventuallyWatchers(bureau, 1, "agent/shell");
+      for (const [cols, rows] of [[110, 30], [71, 19], [140, 44]] as const) {
+        await terminal.resize(cols, rows);
+        // Asked by the program itself, as often as it takes for the news to come.
+        await eventually(`the program sees ${cols}x${rows}`, async () => {
+          await terminal.enter("clear; echo size-$(stty size | tr ' ' x).");
+          await terminal.shows(`size-${rows}x${cols}.`, 500);
+          return true;
+        });
+      }
+      // The end of the program ends the watching.
+      await terminal.enter("exit 3");
+      await left(terminal, /left bureau\/fleet\/dev\/agent\/shell: the program ended/);
+      await (await signAssignment(bureau, "shell", "shell", "absent")).put();
     });
 
     await t.step("SIGKILL of the daemon is said, and observing again works", async () => {
