@@ -219,7 +219,10 @@ async function showLogs(bureau: Bureau): Promise<void> {
   for (const name of ["up", "homeserver", "launcher", "daemon", "authority"]) {
     const text = await Deno.readTextFile(`${bureau.stateDir}/logs/${name}.log`).catch(() => "");
     const lines = text.trim().split("\n").slice(-25).join("\n");
-    if (lines !== "") console.error(`--- ${name}.log\n${lines}`);
+    // Not through console: the test runner keeps that to itself.
+    if (lines !== "") {
+      Deno.stderr.writeSync(new TextEncoder().encode(`--- ${name}.log\n${lines}\n`));
+    }
   }
 }
 
