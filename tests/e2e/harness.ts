@@ -133,12 +133,19 @@ export async function findProcess(
   return null;
 }
 
-/** The example agent's own first process: its listener is a fork of it, with a higher pid. */
+const SCRIBE_LINE = /^\/bin\/sh \/opt\/agent\/scribe /;
+
+/** The example agent's own first process: its listener is a fork of it, of the same command line. */
 export async function agentPid(bureau: Bureau): Promise<number> {
-  return await eventually(
-    "the agent runs",
-    () => findProcess(bureau, (line) => /^\/bin\/sh \/opt\/agent\/scribe /.test(line)),
-  );
+  return await eventually("the agent runs", async () => {
+    for (const pid of await processesOf(bureau)) {
+      if (!SCRIBE_LINE.test(await commandLine(pid))) continue;
+      const status = await Deno.readTextFile(`/proc/${pid}/status`).catch(() => "");
+      const parent = Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1] ?? 0);
+      if (!SCRIBE_LINE.test(await commandLine(parent))) return pid;
+    }
+    return null;
+  });
 }
 
 /** Runs `use` with a Bureau that is not started yet, and checks afterwards that nothing is left. */
