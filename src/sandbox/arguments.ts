@@ -285,7 +285,8 @@ walk "$1"
 
 /**
  * Tells `script` that the terminal has a new size: the sandbox's session has no controlling terminal, so
- * the kernel tells nobody. $1 is the pane's pid. Run in the tmux cell.
+ * the kernel tells nobody. tmux 3.3a runs its hook first and gives the pane its size up to a quarter of a
+ * second later, so this tells it again then. $1 is the pane's pid. Run in the tmux cell.
  */
 export const RESIZE_SCRIPT = `#!/bin/sh
 walk() {
@@ -294,5 +295,8 @@ walk() {
     if [ "$name" = script ]; then kill -WINCH "$child" 2>/dev/null; else walk "$child"; fi
   done
 }
-walk "$1"
+for pause in 0 0.3 0.7; do
+  sleep "$pause"
+  walk "$1"
+done
 `;

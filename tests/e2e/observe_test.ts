@@ -58,11 +58,15 @@ const eventuallyWatchers = (bureau: Bureau, count: number, agent = "agent/scribe
 
 Deno.test("bureau observe shows and drives a running agent, and outlives what may be killed", async (t) => {
   await withBureau(async (bureau) => {
+    const step = async (name: string, act: () => Promise<void>) => {
+      // A step that fails ends the test, which shows the processes' logs.
+      if (!await t.step(name, act)) throw new Error(`"${name}" failed`);
+    };
     const started = await bureau.up("--detach");
     assert.equal(started.code, 0, started.stdout + started.stderr);
     const agent = await agentPid(bureau);
 
-    await t.step("it shows the agent's output, and typing drives the agent", async () => {
+    await step("it shows the agent's output, and typing drives the agent", async () => {
       await using terminal = await PersonTerminal.open(110, 30);
       await observe(bureau, terminal);
       await terminal.shows(/listening; I know/);
@@ -78,7 +82,7 @@ Deno.test("bureau observe shows and drives a running agent, and outlives what ma
       assert.equal(await agentPid(bureau), agent, "the agent lives on");
     });
 
-    await t.step("--read-only types nothing; without it the same keys arrive", async () => {
+    await step("--read-only types nothing; without it the same keys arrive", async () => {
       await using reader = await PersonTerminal.open(110, 30);
       await using typist = await PersonTerminal.open(110, 30);
       await observe(bureau, reader, "--read-only");
@@ -105,7 +109,7 @@ Deno.test("bureau observe shows and drives a running agent, and outlives what ma
       await eventuallyWatchers(bureau, 0);
     });
 
-    await t.step("the agent's terminal follows the size of who types", async () => {
+    await step("the agent's terminal follows the size of who types", async () => {
       await bureauTemplate(bureau, "shell", {
         inherits: ["bureau/template:base"],
         command: ["/bin/sh", "-i"],
@@ -134,7 +138,7 @@ Deno.test("bureau observe shows and drives a running agent, and outlives what ma
       await (await signAssignment(bureau, "shell", "shell", "absent")).put();
     });
 
-    await t.step("SIGKILL of the daemon is said, and observing again works", async () => {
+    await step("SIGKILL of the daemon is said, and observing again works", async () => {
       await using terminal = await PersonTerminal.open(110, 30);
       await observe(bureau, terminal);
       const daemon = (await findProcess(
@@ -150,7 +154,7 @@ Deno.test("bureau observe shows and drives a running agent, and outlives what ma
       await again(bureau, terminal, agent);
     });
 
-    await t.step("SIGKILL of the relay is said, and observing again works", async () => {
+    await step("SIGKILL of the relay is said, and observing again works", async () => {
       await using terminal = await PersonTerminal.open(110, 30);
       await observe(bureau, terminal);
       const relay = (await findProcess(
@@ -163,7 +167,7 @@ Deno.test("bureau observe shows and drives a running agent, and outlives what ma
       await again(bureau, terminal, agent);
     });
 
-    await t.step("who has no right is told nothing, who has no token even less", async () => {
+    await step("who has no right is told nothing, who has no token even less", async () => {
       await checkRefusals(bureau);
     });
   });
