@@ -234,3 +234,20 @@ Deno.test("secrets appear in no command line, environment, log, or file of the r
     assert.equal(new TextDecoder().decode(grep.stdout), "");
   });
 });
+
+Deno.test("a fork bomb stays in its sandbox", async () => {
+  await withLauncher(async (bed) => {
+    const bomb = 'n=0; while [ $n -lt 200 ]; do sleep 1000 & n=$((n + 1)); done; echo "made $n"';
+    const template = await bed.template(
+      "bomb",
+      `sh -c '${bomb}' >/workspace/out 2>&1; echo "end $?" >/workspace/ended; exec sleep 1000`,
+      { resources: { pids_limit: 64 } },
+    );
+    await bed.create("bomb", await bed.request("bomb", { template }));
+    assert.doesNotMatch(await bed.read("bomb", "ended"), /end 0/);
+    assert.match(await bed.read("bomb", "out"), /fork/i);
+    // Control: another agent of the same user has room for as many, and the launcher still answers.
+    assert.equal(await inside(bed, "calm", bomb), "made 200\n");
+    assert.equal((await bed.show("bomb")).phase, "running");
+  });
+});

@@ -32,6 +32,8 @@ export interface ChildSpec {
 
 /** A start must say `ready` within this time: 30 s. */
 const READY_DEADLINE_MS = 30_000;
+/** Then it becomes `<name>.log.1`: an agent that makes us log must not fill the disk. */
+const MAX_LOG_BYTES = 32 * 1024 * 1024;
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_LAST_MS = 5_000;
 /** After this long of running, a death counts as the first again. */
@@ -223,22 +225,37 @@ export class Child {
   }
 
   async #copyLog(stderr: ReadableStream<Uint8Array>): Promise<void> {
-    using file = await Deno.open(this.#spec.logFile, {
-      append: true,
-      create: true,
-      write: true,
-      mode: 0o600,
-    });
-    try {
-      for await (const chunk of stderr) {
+    const { logFile } = this.#spec;
+    let file: Deno.FsFile | null = null;
+    let size = 0;
+    let failing = false;
+    for await (const chunk of stderr) {
+      try {
+        if (file !== null && size > MAX_LOG_BYTES) {
+          file.close();
+          file = null;
+          await Deno.rename(logFile, `${logFile}.1`);
+        }
+        if (file === null) {
+          file = await openLog(logFile);
+          size = (await file.stat()).size;
+        }
+        size += chunk.length;
         let rest = chunk;
         while (rest.length > 0) rest = rest.subarray(await file.write(rest));
+        failing = false;
+      } catch (thrown) {
+        // A full disk loses words, not the process that says them; later ones may be kept again.
+        if (!failing) this.#log.error("cannot write the log", { why: messageOf(thrown), logFile });
+        failing = true;
       }
-    } catch (thrown) {
-      this.#log.error("cannot write the log", { why: messageOf(thrown), file: this.#spec.logFile });
-      await stderr.cancel().catch(() => {});
     }
+    file?.close();
   }
+}
+
+function openLog(path: string): Promise<Deno.FsFile> {
+  return Deno.open(path, { append: true, create: true, write: true, mode: 0o600 });
 }
 
 async function writeDocument(stdin: WritableStream<Uint8Array>, text: string): Promise<void> {

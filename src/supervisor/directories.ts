@@ -42,7 +42,20 @@ async function directory(path: string, mode: number, owner?: Identity): Promise<
     await Deno.mkdir(path, { recursive: true, mode });
     const info = await Deno.lstat(path);
     if (!info.isDirectory) {
-      throw new SupervisorError("not-a-directory", `Cannot use "${path}": it is not a directory`);
+      throw new SupervisorError("not-a-directory", `Cannot use "${path}": it is not a directory`, {
+        hint: "choose other directories with --state-dir and --run-dir; a link is not followed",
+      });
+    }
+    if (owner === undefined && info.uid !== Deno.uid()) {
+      // Its owner could put other programs in the place of ours at any time.
+      throw new SupervisorError(
+        "foreign-directory",
+        `Cannot use "${path}": it belongs to somebody else`,
+        {
+          hint:
+            "choose other directories with --state-dir and --run-dir, or give it to yourself: chown",
+        },
+      );
     }
     if (owner !== undefined && (info.uid !== owner.uid || info.gid !== owner.gid)) {
       await Deno.chown(path, owner.uid, owner.gid);
@@ -74,7 +87,7 @@ export function diskError(path: string, thrown: unknown): unknown {
 
 /**
  * @param identities null in one-user mode
- * @throws {SupervisorError} `not-writable`, `not-a-directory` or `disk-full`
+ * @throws {SupervisorError} `not-writable`, `not-a-directory`, `foreign-directory` or `disk-full`
  */
 export async function makeDirectories(
   layout: { stateDir: string; runDir: string },
