@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Every command that the documentation shows works: each line of each `sh` block is run against a Bureau of
+ * this test's own, in the order of the page, or stands below with the reason why not.
+ */
+import assert from "node:assert/strict";
+import { type Bureau, ROOT, run, withBureau } from "../e2e/harness.ts";
+import { PersonTerminal } from "../e2e/terminal.ts";
+import { commandsOf, type DocumentedCommand } from "./commands.ts";
+
+/** In reading order: one Bureau goes through them all. */
+const PAGES = ["README.md", "docs/guide/first-agent.md", "docs/reference/cli.md"];
+
+/** What a command is for a test. */
+type Treatment =
+  | { readonly kind: "run" }
+  /** Starts in the foreground until ctrl-C: here detached, on free ports. */
+  | { readonly kind: "start" }
+  /** Needs a person: waits for `sees` on a terminal, then does `types`, and must end well. */
+  | {
+    readonly kind: "person";
+    readonly sees: RegExp;
+    readonly types: (person: PersonTerminal) => Promise<void>;
+  }
+  /** Not run here. */
+  | { readonly kind: "not-run"; readonly reason: string };
+
+const WHOLE_SUITE = "it runs this test too, with all others; CI runs it";
+const ON_A_BARE_MACHINE = "tests/slow/bare_machine_test.ts does it on a bare machine";
+const RULES: readonly (readonly [RegExp, Treatment])[] = [
+  [/^git clone <this repository> /, { kind: "not-run", reason: ON_A_BARE_MACHINE }],
+  [/^sh tasks\/bootstrap test$/, { kind: "not-run", reason: WHOLE_SUITE }],
+  [/^deno task (ok|test|test:slow)$/, { kind: "not-run", reason: WHOLE_SUITE }],
+  [/^deno task bench$/, { kind: "not-run", reason: "it measures for minutes, alone on a machine" }],
+  [/^(sh tasks\/bootstrap up|sh tasks\/up|deno task up)$/, { kind: "start" }],
+  [/^sh tasks\/bureau observe (?!.*--dump)/, {
+    kind: "person",
+    // The agent's own lines begin with the time.
+    sees: /^\d\d:\d\d:\d\d /m,
+    types: (person) => person.press("C-]"),
+  }],
+  [/^sh tasks\/bureau agent destroy (?!.*--yes)/, {
+    kind: "person",
+    sees: /Type yes:/,
+    types: (person) => person.enter("yes"),
+  }],
+  [/^(sh tasks\/bureau .*|sh tasks\/up --down|deno task (status|down))$/, { kind: "run" }],
+];
+
+function treatmentOf(command: DocumentedCommand): Treatment {
+  const found = RULES.find(([pattern]) => pattern.test(command.text));
+  assert.ok(
+    found !== undefined,
+    `${command.page}:${command.line}: "${command.text}" is neither run nor excused by a rule of this test`,
+  );
+  return found[1];
+}
+
+const quoted = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
+
+/** The environment in which a documented command, word for word, means this test's Bureau. */
+function environment(bureau: Bureau): string {
+  const deno = Deno.execPath();
+  return [
+    `BUREAU_STATE_DIR=${quoted(bureau.stateDir)}`,
+    `BUREAU_RUN_DIR=${quoted(bureau.runDir)}`,
+    `PATH=${quoted(deno.slice(0, deno.lastIndexOf("/")))}:"$PATH"`,
+  ].join(" ");
+}
+
+async function shell(bureau: Bureau, text: string): Promise<void> {
+  const done = await run("sh", ["-c", `export ${environment(bureau)}; ${text}`]);
+  assert.equal(done.code, 0, `${text}: status ${done.code}\n${done.stdout}${done.stderr}`);
+}
+
+async function start(bureau: Bureau, text: string): Promise<void> {
+  // A page may start what the page before it left running.
+  await bureau.down();
+  const ports = `--listen 127.0.0.1:${bureau.ports.homeserver} ` +
+    `--authority 127.0.0.1:${bureau.ports.authority}`;
+  await shell(bureau, `${text} --detach --repo ${quoted(bureau.repo)} ${ports}`);
+}
+
+async function asPerson(
+  bureau: Bureau,
+  text: string,
+  treatment: Treatment & { kind: "person" },
+): Promise<void> {
+  await using person = await PersonTerminal.open(110, 30);
+  await person.enter(`clear; cd ${quoted(ROOT)}; export ${environment(bureau)}`);
+  await person.enter(`clear; ${text}; echo "ended $?"`);
+  await person.shows(treatment.sees);
+  await treatment.types(person);
+  assert.match(await person.shows(/^ended \d+/m), /^ended 0/m, text);
+}
+
+async function follow(bureau: Bureau, command: DocumentedCommand): Promise<void> {
+  const treatment = treatmentOf(command);
+  switch (treatment.kind) {
+    case "run":
+      return await shell(bureau, command.text);
+    case "start":
+      return await start(bureau, command.text);
+    case "person":
+      return await asPerson(bureau, command.text, treatment);
+    case "not-run":
+      console.log(
+        `not run: ${command.page}:${command.line}: ${command.text} (${treatment.reason})`,
+      );
+  }
+}
+
+Deno.test("every documented command works, page by page", async (t) => {
+  await withBureau(async (bureau) => {
+    for (const page of PAGES) {
+      const commands = commandsOf(page, await Deno.readTextFile(`${ROOT}/${page}`));
+      assert.ok(commands.length > 0, `${page} shows no command: is its language still "sh"?`);
+      for (const command of commands) {
+        const treatment = treatmentOf(command);
+        const ignore = treatment.kind === "not-run";
+        const done = await t.step({
+          name: `${page}:${command.line}: ${command.text}` +
+            (ignore ? ` (not run: ${treatment.reason})` : ""),
+          ignore,
+          fn: () => follow(bureau, command.text, treatment),
+        });
+        // Each builds on those before it.
+        if (!done && !ignore) return;
+      }
+    }
+  });
+});
+
+Deno.test("every page with commands is one that the test above follows", async () => {
+  for (const dir of ["", "docs/guide/", "docs/reference/"]) {
+    for await (const entry of Deno.readDir(`${ROOT}/${dir}`)) {
+      const page = `${dir}${entry.name}`;
+      if (!page.endsWith(".md") || PAGES.includes(page)) continue;
+      const commands = commandsOf(page, await Deno.readTextFile(`${ROOT}/${page}`));
+      assert.deepEqual(commands, [], `${page} has commands and is not in PAGES`);
+    }
+  }
+});
+
+Deno.test("every task that the documentation names exists", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
+  for (const page of [...PAGES, "docs/guide/troubleshooting.md"]) {
+    const text = await Deno.readTextFile(`${ROOT}/${page}`);
+    for (const [, name] of text.matchAll(/\bdeno task ([a-z:]+)/g)) {
+      assert.ok(name! in tasks, `${page} names \`deno task ${name}\`, which deno.json lacks`);
+    }
+    for (const [, name] of text.matchAll(/\bsh tasks\/([a-z]+)/g)) {
+      assert.ok(
+        await Deno.stat(`${ROOT}/tasks/${name}`).then((info) => info.isFile, () => false),
+        `${page} names tasks/${name}, which is not there`,
+      );
+    }
+  }
+});
+
+Deno.test("commandsOf() takes each line of an sh block, without its comment", () => {
+  const page = '# T\n\n```sh\na "b # c"   # d\n\n# only a comment\nb#c\n```\n\n```json\n{}\n```\n';
+  assert.deepEqual(commandsOf("T.md", page), [
+    { page: "T.md", line: 4, text: 'a "b # c"' },
+    { page: "T.md", line: 7, text: "b#c" },
+  ]);
+});
