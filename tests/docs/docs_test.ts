@@ -95,19 +95,17 @@ async function asPerson(
   assert.match(await person.shows(/^ended \d+/m), /^ended 0/m, text);
 }
 
-async function follow(bureau: Bureau, command: DocumentedCommand): Promise<void> {
-  const treatment = treatmentOf(command);
+async function follow(bureau: Bureau, text: string, treatment: Treatment): Promise<void> {
   switch (treatment.kind) {
     case "run":
-      return await shell(bureau, command.text);
+      return await shell(bureau, text);
     case "start":
-      return await start(bureau, command.text);
+      return await start(bureau, text);
     case "person":
-      return await asPerson(bureau, command.text, treatment);
+      return await asPerson(bureau, text, treatment);
     case "not-run":
-      console.log(
-        `not run: ${command.page}:${command.line}: ${command.text} (${treatment.reason})`,
-      );
+      // Shown as ignored, with the reason in its name.
+      return;
   }
 }
 
