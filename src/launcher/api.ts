@@ -22,6 +22,8 @@ export const LauncherBootstrap = z.object({
   /** `@…/machine/<name>:server`. */
   machine: z.string(),
   server_name: z.string(),
+  /** Where proxies and relays log the permissions they use, bound into their cells; absent: nowhere. */
+  audit_dir: z.optional(z.string()),
 });
 export type LauncherBootstrap = z.infer<typeof LauncherBootstrap>;
 

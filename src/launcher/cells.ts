@@ -18,6 +18,8 @@ import {
 import { LauncherError } from "./errors.ts";
 
 const BWRAP = "/usr/bin/bwrap";
+/** In a cell that is audited. */
+const AUDIT_DIR = "/run/bureau/audit";
 /** Of a proxy or relay: Deno starts in 30 ms; a loaded machine takes seconds. */
 const READY_MS = 15_000;
 
@@ -109,6 +111,7 @@ export async function startServiceCell(
   binds: readonly { readonly source: string; readonly dest: string }[],
   document: unknown,
   onLog: (line: string) => void,
+  auditDir?: string,
 ): Promise<ServiceCell> {
   const child = cp.spawn(BWRAP, [
     "--args",
@@ -121,7 +124,15 @@ export async function startServiceCell(
     env: { PATH: "/usr/bin:/bin" },
     stdio: ["pipe", "pipe", "pipe", "pipe"],
   });
-  sendArguments(child, serviceCellArguments(runtimeDir, binds));
+  sendArguments(
+    child,
+    auditDir === undefined ? serviceCellArguments(runtimeDir, binds) : [
+      ...serviceCellArguments(runtimeDir, [...binds, { source: auditDir, dest: AUDIT_DIR }]),
+      "--setenv",
+      "DENO_AUDIT_PERMISSIONS",
+      `${AUDIT_DIR}/${role}.jsonl`,
+    ],
+  );
   const exited = new Promise<void>((resolve) => {
     child.once("error", () => resolve());
     child.once("exit", () => resolve());

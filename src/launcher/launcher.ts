@@ -129,6 +129,7 @@ export class Launcher {
       runDir: this.#bootstrap.run_dir,
       runtimeDir: this.#bootstrap.runtime_dir,
       machine: this.#bootstrap.machine,
+      auditDir: this.#bootstrap.audit_dir,
       clock: this.#clock,
       log: this.#log,
       changed: (type, principal) =>

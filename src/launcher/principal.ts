@@ -34,6 +34,8 @@ export interface PrincipalContext {
   readonly runDir: string;
   readonly runtimeDir: string;
   readonly machine: string;
+  /** See `LauncherBootstrap.audit_dir`. */
+  readonly auditDir: string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   /** Told after each change of `status`. */
@@ -229,6 +231,7 @@ export class Principal {
       })),
       bootstrap,
       (line) => this.#context.log.info("proxy says", { principal: this.localpart, line }),
+      this.#context.auditDir,
     );
   }
 
@@ -289,6 +292,7 @@ export class Principal {
       ],
       document,
       (line) => this.#context.log.info("relay says", { principal: this.localpart, line }),
+      this.#context.auditDir,
     ).then((cell) => {
       cell.exited.then(() => this.#relay = null);
       return cell;

@@ -5,7 +5,13 @@
  * is declared is used. Deno's audit log does not record `run`; permissions_test.ts tries those.
  */
 import assert from "node:assert/strict";
-import { grantFlags, type GrantValues, parseGrants, type Role } from "../../src/lib/process/mod.ts";
+import {
+  grantFlags,
+  type GrantValues,
+  parseGrants,
+  type Role,
+  ROLES,
+} from "../../src/lib/process/mod.ts";
 import { eventually, ROOT, withBureau } from "./harness.ts";
 import { roomId, SCRIBE, stateEvents } from "./matrix.ts";
 
@@ -53,15 +59,17 @@ Deno.test("every process uses nothing beyond its permission set", async () => {
       async () => (await stateEvents(bureau, room, "m.bureau.report"))[0],
       30_000,
     );
+    assert.equal((await bureau.cli("observe", "agent/scribe", "--dump")).code, 0);
     await bureau.down();
     const address = (port: number) => `127.0.0.1:${port}`;
-    for (const role of ["homeserver", "launcher", "daemon", "authority", "bureau"] as const) {
+    for (const role of ROLES) {
       const runtime = `${bureau.stateDir}/runtime`;
       const sets = await declared(role, {
         STATE: bureau.stateDir,
         RUN: bureau.runDir,
-        RUNTIME: runtime,
-        DENO: `${runtime}/deno`,
+        // What a person starts runs from the checkout, the rest from the installed copy.
+        RUNTIME: role === "up" ? `${ROOT}/dist` : runtime,
+        DENO: role === "up" ? await Deno.realPath(Deno.execPath()) : `${runtime}/deno`,
         LISTEN: address(bureau.ports.homeserver),
         AUTHORITY: address(bureau.ports.authority),
         HOMESERVER: address(bureau.ports.homeserver),
