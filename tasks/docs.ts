@@ -4,6 +4,8 @@
  * Writes `docs/reference/` from the code, or with `--check` says what is out of date. Also checks
  * that every relative link of every Markdown file leads somewhere.
  */
+import { commands } from "../src/cli/commands.ts";
+import { inputSchema } from "../src/cli/framework/command.ts";
 import { renderReference } from "../src/cli/framework/reference.ts";
 import { daemonApi } from "../src/daemon/api.ts";
 import { launcherApi } from "../src/launcher/api.ts";
@@ -93,7 +95,18 @@ for (const [name, api] of Object.entries(apis)) {
   await emit(`openapi-${name}.json`, JSON.stringify(openapi(api), null, 2) + "\n");
 }
 await emit("permissions.md", await renderPermissions());
-await emit("cli.md", await renderReference());
+await emit("cli.md", renderReference());
+await emit(
+  "cli.schema.json",
+  JSON.stringify(
+    Object.fromEntries(
+      commands.filter((spec) => !spec.hidden)
+        .map((spec) => [spec.path.join(" "), inputSchema(spec)]),
+    ),
+    null,
+    2,
+  ) + "\n",
+);
 await checkLinks();
 if (problems.length > 0) {
   console.error(problems.join("\n"));
