@@ -5,7 +5,7 @@
  * this test's own, in the order of the page, or stands below with the reason why not.
  */
 import assert from "node:assert/strict";
-import { type Bureau, ROOT, run, withBureau } from "../e2e/harness.ts";
+import { type Bureau, eventually, ROOT, run, withBureau } from "../e2e/harness.ts";
 import { PersonTerminal } from "../e2e/terminal.ts";
 import { commandsOf, type DocumentedCommand } from "./commands.ts";
 
@@ -80,6 +80,12 @@ async function start(bureau: Bureau, text: string): Promise<void> {
   const ports = `--listen 127.0.0.1:${bureau.ports.homeserver} ` +
     `--authority 127.0.0.1:${bureau.ports.authority}`;
   await shell(bureau, `${text} --detach --repo ${quoted(bureau.repo)} ${ports}`);
+  // A person reads the screen first; meanwhile the agent starts.
+  await eventually("the agent runs", async () => {
+    const status = await bureau.cli("status");
+    if (!/^agent\/scribe +running/m.test(status.stdout)) throw new Error(status.stdout);
+    return true;
+  });
 }
 
 async function asPerson(
