@@ -28,4 +28,5 @@ announceReady();
 const outcome = await daemon.run(stop.signal);
 // Open long polls and observations end with the process; a polite stop waits for none of them.
 server.unref();
-Deno.exit(outcome === "lost" ? 1 : 0);
+if (outcome !== null) failStart(outcome);
+Deno.exit(0);

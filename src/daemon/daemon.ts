@@ -22,7 +22,7 @@ import {
 import { TokenVerifier } from "./access.ts";
 import type { DaemonBootstrap, DaemonStatus } from "./api.ts";
 import { evaluate, type Evaluation, notYetKnown } from "./desired.ts";
-import { ConfigRoomLost, endEverything, isLost } from "./emergency.ts";
+import { ConfigRoomLost, endEverything, isLost, lossOf } from "./emergency.ts";
 import { DaemonError } from "./errors.ts";
 import { LauncherLink } from "./launcher_link.ts";
 import { ManagedPrincipal } from "./principal.ts";
@@ -126,21 +126,21 @@ export class Daemon {
 
   /**
    * Works until `signal` aborts: then everything is left running for the next daemon to adopt.
-   * @returns `lost` when the account or the config room is gone; every principal has been ended then
+   * @returns why, when the account or the config room is gone; every principal has been ended then
    */
-  async run(signal: AbortSignal): Promise<"stopped" | "lost"> {
+  async run(signal: AbortSignal): Promise<DaemonError | null> {
     const link = this.#launcher.run(this.#stop.signal);
     const stop = () => this.#stop.abort();
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    let outcome: "stopped" | "lost" = "stopped";
+    let outcome: DaemonError | null = null;
     try {
       await this.#connect();
       if (!this.#stop.signal.aborted) await this.#follow();
     } catch (thrown) {
       if (!this.#stop.signal.aborted) {
         await this.#lose(thrown);
-        outcome = "lost";
+        outcome = lossOf(thrown);
       }
     } finally {
       signal.removeEventListener("abort", stop);

@@ -2,11 +2,12 @@
 
 /** Losing the account or the config room: what counts as that, and what is done then. */
 import type { Clock } from "../lib/clock.ts";
-import { messageOf } from "../lib/errors.ts";
+import { BureauError, messageOf } from "../lib/errors.ts";
 import type { Client } from "../lib/http/mod.ts";
 import type { Logger } from "../lib/log.ts";
 import type { launcherApi } from "../launcher/api.ts";
 import { hasErrcode, MessagingError } from "../messaging/mod.ts";
+import { DaemonError } from "./errors.ts";
 
 /** How long everything may take to end. */
 const EMERGENCY_MS = 10_000;
@@ -28,6 +29,15 @@ export class ConfigRoomLost extends MessagingError {
 export function isLost(thrown: unknown): boolean {
   return (thrown instanceof MessagingError && thrown.isAccountLost) ||
     hasErrcode(thrown, "M_FORBIDDEN");
+}
+
+/** What a person reads of it, and does about it. */
+export function lossOf(thrown: unknown): DaemonError {
+  return new DaemonError("lost", messageOf(thrown), {
+    cause: thrown,
+    hint: (thrown instanceof BureauError ? thrown.hint : undefined) ??
+      "`deno task down`, then `deno task up`, logs this machine in again",
+  });
 }
 
 /** Ends every principal that the launcher has, without grace, until none is left or time is up. */

@@ -91,15 +91,19 @@ class TlsWire implements Wire {
   }
 
   #notify(): void {
-    this.#wake?.();
+    const wake = this.#wake;
+    const onDead = this.#onDead;
+    // Forgotten first: what is called may close this wire, which comes back here.
     this.#wake = null;
-    this.#onDead?.();
     this.#onDead = null;
+    wake?.();
+    onDead?.();
   }
 
   #release(): void {
-    this.#drained?.();
+    const drained = this.#drained;
     this.#drained = null;
+    drained?.();
   }
 
   #end(error: Error | null): void {

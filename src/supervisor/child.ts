@@ -32,6 +32,9 @@ export interface ChildSpec {
 
 /** A start must say `ready` within this time: 30 s. */
 const READY_DEADLINE_MS = 30_000;
+const MAX_LINE = 65_536;
+/** What an ended process wrote is there at once; a pipe that somebody else holds is not waited for. */
+const LAST_WORDS_MS = 500;
 /** Then it becomes `<name>.log.1`: an agent that makes us log must not fill the disk. */
 const MAX_LOG_BYTES = 32 * 1024 * 1024;
 const BACKOFF_FIRST_MS = 100;
@@ -48,6 +51,9 @@ export class Child {
   #status: SupervisedProcess;
   #loop: Promise<void> = Promise.resolve();
   #ready: Record<string, unknown> = {};
+  /** What it said was wrong before it ended, and the end of its saying. */
+  #lastWords: string | null = null;
+  #said: Promise<void> = Promise.resolve();
 
   constructor(spec: ChildSpec, clock: Clock, log: Logger) {
     this.#spec = spec;
@@ -154,7 +160,16 @@ export class Child {
         ), READY_DEADLINE_MS);
     });
     try {
-      const line = await Promise.race([readLine(process.stdout), late]);
+      this.#lastWords = null;
+      const { first, rest } = readLines(process.stdout, (line) => {
+        const error = parseErrorBody(parseObject(line));
+        if (error === null) return;
+        this.#lastWords = error.hint === undefined
+          ? error.message
+          : `${error.message}; ${error.hint}`;
+      });
+      this.#said = rest;
+      const line = await Promise.race([first, late]);
       const body = line === "" ? null : JSON.parse(line) as Record<string, unknown>;
       if (body?.["ready"] === true) return body;
       const error = parseErrorBody(body);
@@ -182,7 +197,8 @@ export class Child {
       const startedAt = this.#clock.now();
       const status = await exited;
       if (this.#stopping.signal.aborted) return;
-      const why = `ended with ${status.signal ?? `status ${status.code}`}`;
+      await Promise.race([this.#said, this.#clock.sleep(LAST_WORDS_MS)]);
+      const why = this.#lastWords ?? `ended with ${status.signal ?? `status ${status.code}`}`;
       this.#log.warn("process ended, restarting", { why });
       this.#status = {
         ...this.#status,
@@ -268,17 +284,34 @@ async function writeDocument(stdin: WritableStream<Uint8Array>, text: string): P
   }
 }
 
-/** The first line of a stream; the rest is drained so that the writer never blocks. */
-async function readLine(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const reader = stream.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  while (!text.includes("\n") && text.length < 65_536) {
-    const { done, value } = await reader.read();
-    if (done) return text;
-    text += decoder.decode(value, { stream: true });
+/** The first line of a stream; later ones go to `onLine`. It is read to its end: the writer never blocks. */
+function readLines(
+  stream: ReadableStream<Uint8Array>,
+  onLine: (line: string) => void,
+): { first: Promise<string>; rest: Promise<void> } {
+  const first = Promise.withResolvers<string>();
+  let take: (line: string) => void = first.resolve;
+  const rest = (async () => {
+    let text = "";
+    for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+      const lines = (text + chunk).split("\n");
+      text = lines.pop()!.slice(0, MAX_LINE);
+      for (const line of lines) {
+        take(line.slice(0, MAX_LINE));
+        take = onLine;
+      }
+    }
+    take(text);
+  })();
+  // Its process is gone, which its exit tells.
+  rest.catch(() => first.resolve(""));
+  return { first: first.promise, rest: rest.catch(() => {}) };
+}
+
+function parseObject(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
-  reader.releaseLock();
-  stream.pipeTo(new WritableStream()).catch(() => {});
-  return text.slice(0, text.indexOf("\n"));
 }

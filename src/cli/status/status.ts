@@ -27,7 +27,9 @@ export const status: CommandHandler = async (call) => {
     call.print(`daemon       ${neutralise(daemon.message)}`);
     if (daemon.hint !== undefined) call.print(`             ${neutralise(daemon.hint)}`);
   } else if (daemon !== null) printDaemon(call, daemon);
-  else call.print("daemon       does not answer; `deno task up` restarts it by itself");
+  else {call.print(
+      "daemon       does not answer; its NOTE above says why, and it is restarted by itself",
+    );}
   return {
     supervisor,
     daemon: daemon instanceof BureauError ? daemon.toBody() : daemon,
