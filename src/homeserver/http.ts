@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** From an HTTP request to a handler and back: CORS, tokens, bodies with a cap, errors in Matrix form. */
+import { concatBytes } from "../lib/bytes.ts";
 import { createHash } from "node:crypto";
 import { BureauError, messageOf } from "../lib/errors.ts";
 import { type Context, randomText, type Session } from "./context.ts";
@@ -197,13 +198,7 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Uin
     if (length > maxBytes) throw refuse();
     chunks.push(chunk);
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return concatBytes(chunks, length);
 }
 
 function failure(ctx: Context, request: Request, url: URL, thrown: unknown): Response {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The example authority: keys on disk, one HTTPS endpoint behind an API key. */
+import { concatBytes } from "../../../src/lib/bytes.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { BureauError } from "../../../src/lib/errors.ts";
 import {
@@ -102,15 +103,14 @@ async function isKey(given: string, keyHash: string): Promise<boolean> {
 }
 
 async function readLimited(request: Request): Promise<Uint8Array<ArrayBuffer> | null> {
-  let bytes = new Uint8Array(0);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
   for await (const chunk of request.body ?? []) {
-    if (bytes.length + chunk.length > MAX_REQUEST_BYTES) return null;
-    const joined = new Uint8Array(bytes.length + chunk.length);
-    joined.set(bytes);
-    joined.set(chunk, bytes.length);
-    bytes = joined;
+    length += chunk.length;
+    if (length > MAX_REQUEST_BYTES) return null;
+    chunks.push(chunk);
   }
-  return bytes;
+  return concatBytes(chunks, length);
 }
 
 /** Made on the first start, whole or not at all: the last file written marks the set complete. */

@@ -2,6 +2,7 @@
 
 /** Serves an `Api` table on a Unix socket: routing, body parsing and errors in one place. */
 import * as z from "zod/mini";
+import { concatBytes } from "../bytes.ts";
 import { BureauError, messageOf } from "../errors.ts";
 import type { Api, Route } from "./api.ts";
 import { HttpApiError } from "./errors.ts";
@@ -150,13 +151,7 @@ async function readLimited(request: Request, limit: number): Promise<Uint8Array>
     }
     chunks.push(chunk);
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return concatBytes(chunks, length);
 }
 
 export interface ListenOptions {

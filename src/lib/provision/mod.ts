@@ -4,6 +4,7 @@
  * How every Bureau process starts: one JSON document on stdin, read once, then EOF (architecture
  * rule 3). Never argv, never the environment: both are readable by other processes of the user.
  */
+import { concatBytes } from "../bytes.ts";
 import { BureauError, messageOf } from "../errors.ts";
 
 /** Largest accepted document: 8 MiB. */
@@ -142,13 +143,7 @@ async function readAll(
       }
       chunks.push(value);
     }
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const chunk of chunks) {
-      bytes.set(chunk, at);
-      at += chunk.length;
-    }
-    return bytes;
+    return concatBytes(chunks, length);
   } finally {
     deadline.removeEventListener("abort", onLate!);
     late.catch(() => {});
