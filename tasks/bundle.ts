@@ -2,13 +2,15 @@
 
 /**
  * Builds `dist/runtime`: one bundled file per process, the permission sets cut out of `deno.json`, the
- * grants, and `dist/agents`. Everything a running Bureau reads of this checkout is in `dist`.
+ * grants, and `dist/agents`. Everything a running Bureau reads of this checkout is in `dist`, or in the
+ * directory that the first argument names where the checkout is somebody else's.
  */
 import { ROLES } from "../src/lib/process/mod.ts";
 
-const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
-const dist = `${root}/dist`;
-const work = await Deno.makeTempDir({ dir: root, prefix: ".dist-" });
+const root = import.meta.dirname!.replace(/\/tasks$/, "");
+const dist = Deno.args[0] ?? `${root}/dist`;
+const parent = dist.slice(0, dist.lastIndexOf("/"));
+const work = await Deno.makeTempDir({ dir: parent, prefix: ".dist-" });
 
 async function bundle(role: string): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -45,7 +47,7 @@ try {
   await Deno.chmod(`${work}/agents/scribe/scribe`, 0o755);
   await Deno.writeTextFile(`${work}/runtime/.stamp`, "");
   // One rename makes the new build current; two builds at once both leave a whole one.
-  const old = await Deno.makeTempDir({ dir: root, prefix: ".dist-old-" });
+  const old = await Deno.makeTempDir({ dir: parent, prefix: ".dist-old-" });
   await Deno.rename(dist, `${old}/dist`).catch(() => {});
   await Deno.rename(work, dist);
   await Deno.chmod(dist, 0o755);

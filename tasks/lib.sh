@@ -70,29 +70,42 @@ find_dirs() {
   done
 }
 
-# dist/runtime holds one bundle per process; rebuilt when a source is newer than its stamp.
+# Is $1 a build of this checkout, newer than every source of it?
+is_current() {
+  [ -r "$1/runtime/.stamp" ] &&
+    [ -z "$(find "$BUREAU_ROOT/src" "$BUREAU_ROOT/agent" "$BUREAU_ROOT/deno.json" "$BUREAU_ROOT/deno.lock" "$BUREAU_ROOT/tasks" -newer "$1/runtime/.stamp" -type f -print -quit)" ]
+}
+
+# DIST/runtime holds one bundle per process; rebuilt when a source is newer than its stamp. It is in the checkout, or,
+# where that is somebody else's, in our own state directory, one for each checkout.
 ensure_runtime() {
-  stamp=$BUREAU_ROOT/dist/runtime/.stamp
-  if [ -f "$stamp" ] && [ -z "$(find "$BUREAU_ROOT/src" "$BUREAU_ROOT/agent" "$BUREAU_ROOT/deno.json" "$BUREAU_ROOT/deno.lock" "$BUREAU_ROOT/tasks" -newer "$stamp" -type f -print -quit)" ]; then
-    return 0
+  DIST=$BUREAU_ROOT/dist
+  is_current "$DIST" && return 0
+  if [ ! -w "$BUREAU_ROOT" ] || { [ -e "$DIST" ] && { [ ! -w "$DIST" ] || [ ! -O "$DIST" ]; }; }; then
+    [ -n "${STATE:-}" ] || die "Cannot build into \"$BUREAU_ROOT\": it is not yours to write" "clone the repository into a directory of your own"
+    DIST=$STATE/dist-$(printf '%s' "$BUREAU_ROOT" | cksum | cut -d ' ' -f 1)
+    (umask 077 && mkdir -p "$STATE") 2>/dev/null || die "Cannot make \"$STATE\": permission denied" "choose another directory with --state-dir"
+    is_current "$DIST" && return 0
   fi
-  "$DENO" run -q --allow-read --allow-write --allow-env --allow-run "$BUREAU_ROOT/tasks/bundle.ts" ||
-    die "Cannot build the runtime" "the lines above say why; \`deno task bundle\` repeats it"
+  # Whoever may read the checkout may read what is built from it: root's serves everybody.
+  (umask 022 && "$DENO" run -q --allow-read --allow-write --allow-env --allow-run "$BUREAU_ROOT/tasks/bundle.ts" "$DIST") ||
+    die "Cannot build the runtime" "the lines above say why"
 }
 
 # Prints the --allow-… flags of role $1, one a line. LISTEN, AUTHORITY, HOMESERVER, REPO are left out where unset.
+# By the environment: awk takes a backslash in a -v for an escape.
 grant_flags() {
-  awk -v role="$1" -v STATE="$STATE" -v RUN="$RUN" -v RUNTIME="$BUREAU_ROOT/dist" -v DENO="$DENO" \
-    -v HOMESERVER="${HOMESERVER:-}" -v REPO="${REPO:-}" -v TOKENFILE="${TOKENFILE:-}" '
-    function fill(name, value) {
+  ROLE=$1 STATE=$STATE RUN=$RUN RUNTIME=$DIST DENO=$DENO HOMESERVER=${HOMESERVER:-} REPO=${REPO:-} TOKENFILE=${TOKENFILE:-} awk '
+    function fill(name) {
       if ((at = index(text, "@" name)) == 0) return
-      if (value == "") { skip = 1; return }
+      value = ENVIRON[name]
+      if (value == "" || name == "LISTEN" || name == "AUTHORITY") { skip = 1; return }
       text = substr(text, 1, at - 1) value substr(text, at + length(name) + 1)
     }
-    $1 == role {
+    $1 == ENVIRON["ROLE"] {
       flag = $2; text = $0; sub(/^[^ ]+ +[^ ]+ +/, "", text); skip = 0
-      fill("STATE", STATE); fill("RUNTIME", RUNTIME); fill("RUN", RUN); fill("DENO", DENO)
-      fill("HOMESERVER", HOMESERVER); fill("REPO", REPO); fill("TOKENFILE", TOKENFILE); fill("LISTEN", ""); fill("AUTHORITY", "")
+      fill("STATE"); fill("RUNTIME"); fill("RUN"); fill("DENO")
+      fill("HOMESERVER"); fill("REPO"); fill("TOKENFILE"); fill("LISTEN"); fill("AUTHORITY")
       if (!skip) list[flag] = list[flag] (list[flag] == "" ? "" : ",") text
     }
     END { for (flag in list) print "--allow-" flag "=" list[flag] }' "$BUREAU_ROOT/tasks/grants.txt"
@@ -105,15 +118,17 @@ exec_role() {
   # Deno refuses to start programs with a scoped --allow-run while a loader variable is set.
   unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT
   flags=$(grant_flags "$role")
-  # Word by line: paths may hold spaces.
+  # Word by line: paths may hold spaces, and none is a pattern.
   oldifs=$IFS
   IFS='
 '
+  set -f
   # shellcheck disable=SC2086
-  set -- $flags "$BUREAU_ROOT/dist/runtime/$role.js" "$@"
+  set -- $flags "$DIST/runtime/$role.js" "$@"
+  set +f
   IFS=$oldifs
   exec "$DENO" run --quiet --no-prompt --no-remote --cached-only --no-lock --unstable-no-legacy-abort \
-    --config="$BUREAU_ROOT/dist/runtime/deno.json" --permission-set="$role" "$@"
+    --config="$DIST/runtime/deno.json" --permission-set="$role" "$@"
 }
 
 # An absolute path for the directory $1, as seen from where the person stood (`deno task` changes directory).
