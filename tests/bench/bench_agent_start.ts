@@ -45,7 +45,7 @@ await withBureau(async (bureau) => {
     id: "agent.start.crowd",
     value: Math.max(...crowd),
     unit: "ms",
-    note: `${CROWD} at once, the last one's first instruction; gate 2000, goal 1200`,
+    note: `${CROWD} at once, the last one`,
   });
 });
 
