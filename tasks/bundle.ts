@@ -23,14 +23,31 @@ async function bundle(role: string): Promise<void> {
       `src/cmd/${role}.ts`,
     ],
     cwd: root,
-    env: { RUST_BACKTRACE: "0" },
+    env: { RUST_BACKTRACE: "0", NO_COLOR: "1" },
     stdout: "null",
     stderr: "piped",
   }).output();
   if (!success) {
-    console.error(`error: Cannot bundle "${role}":\n${new TextDecoder().decode(stderr)}`);
-    Deno.exit(1);
+    throw new Error(`Cannot bundle "${role}":\n${new TextDecoder().decode(stderr).trim()}`);
   }
+}
+
+/** One rename makes the new build current; of two builds at once either is whole, and one of them stays. */
+async function replace(): Promise<void> {
+  const old = await Deno.makeTempDir({ dir: parent, prefix: ".dist-old-" });
+  for (let attempt = 0;; attempt++) {
+    await Deno.rename(dist, `${old}/${attempt}`).catch((thrown) => {
+      if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
+    });
+    try {
+      await Deno.rename(work, dist);
+      break;
+    } catch (thrown) {
+      // Another build came in between.
+      if (attempt === 9 || !/os error (39|17)\b/.test(String(thrown))) throw thrown;
+    }
+  }
+  await Deno.remove(old, { recursive: true });
 }
 
 try {
@@ -46,12 +63,11 @@ try {
   await Deno.copyFile(`${root}/agent/scribe/scribe`, `${work}/agents/scribe/scribe`);
   await Deno.chmod(`${work}/agents/scribe/scribe`, 0o755);
   await Deno.writeTextFile(`${work}/runtime/.stamp`, "");
-  // One rename makes the new build current; two builds at once both leave a whole one.
-  const old = await Deno.makeTempDir({ dir: parent, prefix: ".dist-old-" });
-  await Deno.rename(dist, `${old}/dist`).catch(() => {});
-  await Deno.rename(work, dist);
-  await Deno.chmod(dist, 0o755);
-  await Deno.remove(old, { recursive: true });
+  await Deno.chmod(work, 0o755);
+  await replace();
+} catch (thrown) {
+  console.error(`error: ${thrown instanceof Error ? thrown.message : thrown}`);
+  Deno.exitCode = 1;
 } finally {
   await Deno.remove(work, { recursive: true }).catch(() => {});
 }

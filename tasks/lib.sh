@@ -70,6 +70,11 @@ find_dirs() {
   done
 }
 
+# Runs "$@", which may fetch packages: behind a proxy with a certificate authority of its own, the machine knows that one.
+fetching() {
+  DENO_TLS_CA_STORE=${DENO_TLS_CA_STORE:-mozilla,system} "$@"
+}
+
 # Is $1 a build of this checkout, newer than every source of it?
 is_current() {
   [ -r "$1/runtime/.stamp" ] &&
@@ -88,7 +93,7 @@ ensure_runtime() {
     is_current "$DIST" && return 0
   fi
   # Whoever may read the checkout may read what is built from it: root's serves everybody.
-  (umask 022 && "$DENO" run -q --allow-read --allow-write --allow-env --allow-run "$BUREAU_ROOT/tasks/bundle.ts" "$DIST") ||
+  (umask 022 && fetching "$DENO" run -q --allow-read --allow-write --allow-env --allow-run "$BUREAU_ROOT/tasks/bundle.ts" "$DIST") ||
     die "Cannot build the runtime" "the lines above say why"
 }
 
