@@ -278,7 +278,8 @@ export class Bed {
   read(name: string, file: string): Promise<string> {
     return eventually(
       `${name} writes ${file}`,
-      () => textOf(`${this.dir}/state/workspaces/${name}/${file}`),
+      // An empty file is one that is still being written.
+      async () => (await textOf(`${this.dir}/state/workspaces/${name}/${file}`)) || null,
     );
   }
 
