@@ -12,16 +12,41 @@ die() {
   exit 1
 }
 
-# The real executable: npm's `deno` is a Node wrapper, which a cell could not run.
-find_deno() {
-  for candidate in "${BUREAU_DENO:-}" "$BUREAU_ROOT"/.deno/node_modules/@deno/*/deno "$(command -v deno || true)"; do
-    [ -n "$candidate" ] && [ -x "$candidate" ] || continue
-    version=$("$candidate" eval -q 'console.log(Deno.version.deno, Deno.execPath())' 2>/dev/null) || continue
+# Deno keeps its packages under HOME, and an ordinary user's state is there. Cron and containers may leave it unset.
+if [ -z "${HOME:-}" ]; then
+  HOME=$(getent passwd "$(id -u)" | cut -d : -f 6) || HOME=''
+  [ -n "$HOME" ] || die "Cannot find your home directory: HOME is not set, and user $(id -u) has none" "set HOME to a directory of yours"
+  export HOME
+fi
+
+# Every Deno that might do, best first, one a line.
+deno_candidates() {
+  printf '%s\n' "${BUREAU_DENO:-}" "$BUREAU_ROOT"/.deno/node_modules/@deno/*/deno
+  printf '%s\n' "$PATH" | tr : '\n' | sed 's|$|/deno|'
+}
+
+# Sets DENO to the real executable (npm's `deno` is a Node wrapper, which a cell could not run), or says in
+# DENO_FOUND what there is instead, and fails.
+look_for_deno() {
+  DENO_FOUND=''
+  while IFS= read -r candidate; do
+    if [ ! -f "$candidate" ] || [ ! -x "$candidate" ]; then continue; fi
+    version=$("$candidate" eval -q 'console.log(Deno.version.deno, Deno.execPath())' 2>/dev/null </dev/null) || continue
     case "$version" in
-      2.9.* | 2.[1-9][0-9].*) DENO=${version#* } && return 0 ;;
+      2.9.* | 2.[1-9][0-9].*)
+        DENO=${version#* }
+        return 0
+        ;;
     esac
-  done
-  die "Cannot find Deno 2.9 or newer" "run \`sh tasks/bootstrap up\`, which installs it from npm into this folder"
+    DENO_FOUND="${DENO_FOUND:-; $candidate is ${version%% *}}"
+  done <<END
+$(deno_candidates)
+END
+  return 1
+}
+
+find_deno() {
+  look_for_deno || die "Cannot find Deno 2.9 or newer$DENO_FOUND" "run \`sh tasks/bootstrap up\`, which installs it from npm into this folder"
 }
 
 # BUREAU_STATE_DIR and BUREAU_RUN_DIR, or --state-dir/--run-dir in "$@", or the XDG places, or root's.
@@ -46,7 +71,7 @@ find_dirs() {
     STATE=${STATE:-/var/lib/bureau}
     RUN=${RUN:-/run/bureau}
   else
-    STATE=${STATE:-${XDG_STATE_HOME:-${HOME:?HOME is not set}/.local/state}/bureau}
+    STATE=${STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/bureau}
     if [ -z "$RUN" ]; then
       if [ -n "${XDG_RUNTIME_DIR:-}" ]; then
         RUN=$XDG_RUNTIME_DIR/bureau
@@ -54,7 +79,7 @@ find_dirs() {
         RUN=/tmp/bureau-$uid
         # /tmp is everybody's: a directory that somebody else made there is not ours to use.
         (umask 077 && mkdir "$RUN" 2>/dev/null) || true
-        [ ! -L "$RUN" ] && [ -d "$RUN" ] && [ -O "$RUN" ] || die "Cannot use \"$RUN\": it belongs to somebody else" "set XDG_RUNTIME_DIR, or give --run-dir"
+        { [ ! -L "$RUN" ] && [ -d "$RUN" ] && [ -O "$RUN" ]; } || die "Cannot use \"$RUN\": it belongs to somebody else" "set XDG_RUNTIME_DIR, or give --run-dir"
       fi
     fi
   fi
@@ -142,6 +167,21 @@ from_caller() {
     /*) printf '%s\n' "$1" ;;
     *) (CDPATH='' cd -- "${INIT_CWD:-$PWD}/$1" 2>/dev/null && pwd -P) || die "Cannot find \"$1\": no such directory" ;;
   esac
+}
+
+# The git repository that holds the directory $1, as git itself would find it; $1 where there is none. Not one above it that
+# is somebody else's: anybody may make a /tmp/.git.
+repo_from_caller() {
+  given=$(from_caller "$1")
+  repo=$given
+  while [ ! -e "$repo/.git" ] && { [ ! -f "$repo/HEAD" ] || [ ! -d "$repo/objects" ]; }; do
+    repo=${repo%/*}
+    if [ ! -O "$repo" ]; then
+      repo=$given
+      break
+    fi
+  done
+  printf '%s\n' "$repo"
 }
 
 # The same for a file, which need not exist: whoever reads it says so better.
