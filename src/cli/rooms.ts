@@ -2,7 +2,9 @@
 
 /** Rooms as they must be: made when missing, mended when they drifted, untouched when right. */
 import type { PowerLevels } from "../lib/schema/mod.ts";
+import { neutraliseLine } from "../lib/terminal/mod.ts";
 import { hasErrcode, type MatrixClient } from "../messaging/mod.ts";
+import { CliError } from "./framework/exit.ts";
 
 export interface WantedRoom {
   /** Localpart of the alias. */
@@ -13,10 +15,15 @@ export interface WantedRoom {
   readonly space?: boolean;
 }
 
-/** @returns the room's id, and whether anything changed */
+/**
+ * @param me user id of `client`'s account
+ * @returns the room's id, and whether anything changed
+ * @throws {CliError} `foreign-room`
+ */
 export async function ensureRoom(
   client: MatrixClient,
   server: string,
+  me: string,
   wanted: WantedRoom,
 ): Promise<{ id: string; changed: boolean }> {
   const alias = `#${wanted.alias}:${server}`;
@@ -39,6 +46,7 @@ export async function ensureRoom(
     });
     return { id, changed: true };
   }
+  await refuseForeign(client, known, alias, me);
   const present = await client.getState(known, "m.room.power_levels") ?? {};
   // Servers add fields of their own (`historical`), and another machine of the fleet has its level here.
   const levels = {
@@ -48,6 +56,30 @@ export async function ensureRoom(
   };
   const changed = await client.putState(known, "m.room.power_levels", "", levels) !== null;
   return { id: known, changed };
+}
+
+/**
+ * Anybody with an account may take an alias before we do. In a room that somebody else made they decide
+ * who reads what an agent says, and whom it obeys.
+ */
+async function refuseForeign(
+  client: MatrixClient,
+  room: string,
+  alias: string,
+  me: string,
+): Promise<void> {
+  let creator: string | undefined;
+  try {
+    creator = (await client.roomState(room)).find(({ type }) => type === "m.room.create")?.sender;
+  } catch (thrown) {
+    if (!hasErrcode(thrown, "M_FORBIDDEN")) throw thrown;
+  }
+  if (creator === me) return;
+  throw new CliError(
+    "foreign-room",
+    `Cannot use the room "${alias}": it was made by ${neutraliseLine(creator ?? "somebody else")}`,
+    { hint: "have the homeserver's administrator remove that alias, or choose another name" },
+  );
 }
 
 /** Makes `room` a child of `space`. @returns whether it was not one yet */

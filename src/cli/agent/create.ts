@@ -78,7 +78,7 @@ export const create: CommandHandler = async (call) => {
     ...(request.payload === undefined ? {} : { payload: request.payload }),
   });
 
-  const room = await ensureRoom(client, session.server_name, {
+  const room = await ensureRoom(client, session.server_name, session.user_id, {
     alias: localpart,
     name: call.args[0]!,
     topic: template.description ?? "",

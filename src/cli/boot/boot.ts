@@ -226,7 +226,7 @@ async function ensureRooms(
 ): Promise<Record<string, string>> {
   const { namespace, fleet, server_name: server } = operator;
   const admins = [operator.user_id];
-  const space = await ensureRoom(admin, server, {
+  const space = await ensureRoom(admin, server, operator.user_id, {
     alias: namespace,
     name: namespace,
     topic: "Everything of this Bureau",
@@ -261,7 +261,7 @@ async function ensureRooms(
   ];
   const rooms: Record<string, string> = { [namespace]: space.id };
   for (const room of wanted) {
-    const { id, changed } = await ensureRoom(admin, server, room);
+    const { id, changed } = await ensureRoom(admin, server, operator.user_id, room);
     count(changed);
     count(await ensureChild(admin, server, space.id, id));
     count(await ensureMember(admin, id, machineId, worker));

@@ -358,3 +358,25 @@ Deno.test("agent create refuses before it makes anything", async () => {
   }
   assert.deepEqual(await place.events(), before);
 });
+
+Deno.test("agent create refuses a room whose alias somebody else took first", async () => {
+  await using place = await Place.make();
+  assert.equal((await place.boot()).code, 0);
+  const repo = await Deno.realPath(`${ROOT}`);
+  const mallory = await place.server.register("mallory");
+  const { user_id: operator } = await place.json("session.json");
+  // The operator is let in with all power, and still it is mallory's room.
+  const { status, body } = await mallory.call("POST", "/_matrix/client/v3/createRoom", {
+    room_alias_name: SCRIBE,
+    preset: "private_chat",
+    invite: [operator],
+    power_level_content_override: { users: { [mallory.id]: 100, [operator]: 100 } },
+  });
+  assert.equal(status, 200);
+  const uninvited = await place.create({ repo });
+  assert.equal(uninvited.body.error.code, "foreign-room", JSON.stringify(uninvited.body));
+  await (await place.client()).join(body["room_id"] as string);
+  const refused = await place.create({ repo });
+  assert.equal(refused.body.error.code, "foreign-room", JSON.stringify(refused.body));
+  assert.match(refused.body.error.message, /mallory/);
+});

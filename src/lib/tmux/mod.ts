@@ -66,6 +66,9 @@ export function serverConfig(command: readonly string[], resized: string): strin
  */
 export type ClientCommand = (args: readonly string[]) => readonly [string, ...string[]];
 
+/** A bwrap that is killed before it has given its child a user map leaves that child waiting for ever. */
+const GROWN_MS = 500;
+
 export class Tmux {
   readonly #command: ClientCommand;
 
@@ -112,15 +115,20 @@ export class Tmux {
   /** Resolves when the pane has died or the server is gone; never polls. */
   async died(signal: AbortSignal): Promise<void> {
     const process = this.#spawn(["wait-for", DIED], "null");
-    const stop = () => {
+    const grown = performance.now() + GROWN_MS;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const kill = () => {
       try {
         process.kill("SIGKILL");
       } catch {
         // It ended by itself.
       }
     };
+    const stop = () => timer = setTimeout(kill, Math.max(0, grown - performance.now()));
     signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
     await process.status;
+    clearTimeout(timer);
     signal.removeEventListener("abort", stop);
   }
 
