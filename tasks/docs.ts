@@ -15,7 +15,7 @@ import { parseGrants, ROLES } from "../src/lib/process/mod.ts";
 import { proxyAdminApi, proxyAgentApi } from "../src/proxy/api.ts";
 import { supervisorApi } from "../src/supervisor/api.ts";
 
-const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+const root = import.meta.dirname!.replace(/\/tasks$/, "");
 const check = Deno.args.includes("--check");
 const problems: string[] = [];
 
@@ -82,7 +82,7 @@ async function checkLinks(): Promise<void> {
     for (const match of text.matchAll(/\]\(([^)\s#]+)(#[^)]*)?\)/g)) {
       const target = match[1]!;
       if (/^[a-z]+:/.test(target)) continue;
-      const full = new URL(target, `file://${path}`).pathname;
+      const full = decodeURIComponent(new URL(target, `file://${encodeURI(path)}`).pathname);
       if (await Deno.stat(full).catch(() => null) === null) {
         problems.push(`${path.slice(root.length + 1)}: dead link ${target}`);
       }

@@ -44,7 +44,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 };
 const MAX_LINES = 400;
 
-const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+const root = import.meta.dirname!.replace(/\/tasks$/, "");
 const breaches: string[] = [];
 
 async function* sources(dir: string): AsyncGenerator<string> {
@@ -75,7 +75,9 @@ function check(path: string, text: string): void {
   if (isTest) return;
   const from = folderOf(path);
   for (const match of text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)) {
-    const target = new URL(match[1]!, `file://${path}`).pathname;
+    const target = decodeURIComponent(
+      new URL(match[1]!, `file://${encodeURI(path)}`).pathname,
+    );
     const to = folderOf(target);
     if (to === from) continue;
     const allowed = ALLOWED[from] ?? [];

@@ -33,6 +33,7 @@ async function firstUse(machine: Machine, user: string, state: string): Promise<
 
   const up = await inFolder(firstCommand());
   assert.equal(up.code, 0, said(up));
+  assert.match(up.stdout, /^deno is not in your PATH: .*`sh tasks\/up`/m);
   assert.match(up.stdout, /Bureau is up\./);
   assert.ok(up.stdout.includes(`state in ${state}.`), said(up));
   assert.match(up.stdout, /sh tasks\/up --down/);
@@ -107,6 +108,19 @@ Deno.test({
         "an ordinary user's first use",
         () => firstUse(machine, "ada", "/home/ada/.local/state/bureau"),
       );
+      await t.step("a checkout that is root's serves a user who has a Deno", async () => {
+        assert.equal((await machine.run("git clone --quiet /srv/bureau /opt/bureau")).code, 0);
+        const bare = await machine.run("sh /opt/bureau/tasks/bootstrap up", "ada");
+        assert.equal(bare.code, 1, said(bare));
+        assert.match(bare.stderr, /^hint: clone the repository into a directory of your own$/m);
+        const own = await machine.run(
+          'BUREAU_DENO=$(ls "$PWD"/bureau/.deno/node_modules/@deno/*/deno) ' +
+            'sh /opt/bureau/tasks/bureau version && ls -d "$PWD"/.local/state/bureau/dist-*',
+          "ada",
+        );
+        assert.equal(own.code, 0, said(own));
+        assert.match(own.stdout, /^bureau \d/);
+      });
     } finally {
       await new Deno.Command("rm", { args: ["-rf", "--one-file-system", base] }).output();
     }
