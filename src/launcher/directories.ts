@@ -98,7 +98,11 @@ export async function writeCellFiles(
     ["resize.sh", RESIZE_SCRIPT],
     ["tmux.conf", serverConfig(["/bin/sh", "/cell/start.sh"], "sh /cell/resize.sh #{pane_pid}")],
   ];
-  for (const [name, data] of files) await writeAtomic(`${cell}/${name}`, data);
+  // Read by this start alone, which makes them anew: nothing is gained by having them on disk.
+  await Promise.all(files.map(([name, data]) => {
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    return Deno.writeFile(`${cell}/${name}`, bytes, { createNew: true, mode: 0o600 });
+  }));
 }
 
 /** Removes a principal's directory. Sockets of others in it are theirs to notice. */

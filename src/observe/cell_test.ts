@@ -59,7 +59,9 @@ Deno.test("a watcher who is alone and only watches does not resize the session",
 });
 
 Deno.test("the relay process says that it is over when the program in the pane ends", async () => {
-  await using server = await PaneServer.start(["/bin/sh"]);
+  // As a principal's pane does: tmux 3.3a sometimes sleeps through the end of its program.
+  const tells = 'sh; exec tmux -N -S "${TMUX%%,*}" wait-for -S bureau-died';
+  await using server = await PaneServer.start(["/bin/sh", "-c", tells]);
   await using relay = await RelayCell.start(server.dir);
   await using watcher = await TestWatcher.attach(relay.socket, READWRITE);
   watcher.type("echo last''words; exit 3\r");

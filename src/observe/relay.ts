@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "../lib/clock.ts";
 import type { RelayBootstrap } from "./api.ts";
 import { OBSERVE_PROTOCOL, RELAY_SOCKET, RELAY_TMUX_SOCKET } from "./constants.ts";
 import { parseAttach } from "./frames.ts";
+import { Pace } from "./pace.ts";
 import { Session } from "./session.ts";
 import { serveWatcher } from "./watcher.ts";
 
@@ -28,12 +29,14 @@ export class Relay {
   #idle = new AbortController();
   #watchers = 0;
   readonly #session: Session;
+  readonly #pace: Pace;
   /** While somebody watches: resolves when the program has ended. */
   #death: { readonly died: Promise<void>; readonly stop: AbortController } | null = null;
 
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#pace = new Pace(this.#clock);
     this.#session = new Session(this.#tmuxSocket, options.bootstrap.session);
   }
 
@@ -107,6 +110,7 @@ export class Relay {
       principal,
       machine,
       watchers: this.#watchers,
+      pace: this.#pace,
       clock: this.#clock,
     }).then(() => {
       this.#watchers--;

@@ -7,12 +7,10 @@ import { TerminalFilter } from "../lib/terminal/filter.ts";
 import type { ObserveDown } from "./api.ts";
 import { FLOW_WINDOW_BYTES } from "./constants.ts";
 import { parseUp } from "./frames.ts";
+import { Pace } from "./pace.ts";
 import type { Session } from "./session.ts";
 import { Terminal, type TerminalOptions } from "./terminal.ts";
 
-/** One watcher takes no more than this much of a flood: tmux skips frames for a client that is behind. */
-const BURST_BYTES = 64 * 1024;
-const BURST_MS = 20;
 /** How often a full window is looked at; a WebSocket has no event for it. */
 const DRAIN_POLL_MS = 10;
 /** A watcher that takes nothing for this long is let go. */
@@ -33,6 +31,8 @@ export interface WatcherOptions extends Omit<TerminalOptions, "session"> {
   readonly sessionName: string;
   /** Resolves when the program in the session has ended. */
   readonly died: Promise<void>;
+  /** Shared with the other watchers; absent: alone. */
+  readonly pace?: Pace;
   readonly clock?: Clock;
 }
 
@@ -45,6 +45,7 @@ class Watcher {
   readonly #socket: WebSocket;
   readonly #options: WatcherOptions;
   readonly #clock: Clock;
+  readonly #pace: ReturnType<Pace["join"]>;
   readonly #filter = new TerminalFilter();
   readonly #gone = Promise.withResolvers<void>();
   readonly #attached = Promise.withResolvers<Terminal>();
@@ -61,6 +62,7 @@ class Watcher {
     this.#socket = socket;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#pace = (options.pace ?? new Pace(this.#clock)).join();
     socket.binaryType = "arraybuffer";
     // From the first moment: what is typed before the client is there waits for it.
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -81,6 +83,7 @@ class Watcher {
     } catch (thrown) {
       reason = messageOf(thrown);
     } finally {
+      this.#pace.leave();
       await session.leave(mode === "readwrite");
       this.#terminal?.kill();
     }
@@ -102,8 +105,6 @@ class Watcher {
     const terminal = new Terminal({ tmuxSocket, session: sessionName, mode, size });
     this.#terminal = terminal;
     this.#attached.resolve(terminal);
-    let windowStart = this.#clock.now();
-    let inWindow = 0;
     while (true) {
       const bytes = await terminal.read();
       if (bytes === null) break;
@@ -114,10 +115,7 @@ class Watcher {
         // A client that cannot attach says why in a line of plain text.
         this.#drew ||= shown.includes(0x1b);
       }
-      const now = this.#clock.now();
-      if (now - windowStart >= BURST_MS) [windowStart, inWindow] = [now, 0];
-      inWindow += bytes.length;
-      if (inWindow > BURST_BYTES) await this.#clock.sleep(BURST_MS - (now - windowStart));
+      await this.#pace.spend(bytes.length);
       if (!await this.#drained()) return "the watcher is too slow";
     }
     const status = await terminal.ended();
