@@ -13,7 +13,7 @@ import { AttachedTmux, keyLatency, type KeyWay } from "./observe_keys.ts";
 import { memoryOf, percentile, report } from "./report.ts";
 
 const KEYS = 1_000;
-const FLOOD_BYTES = 40_000_000;
+const FLOOD_BYTES = 10_000_000;
 const FLOOD_ROUNDS = 5;
 const WATCHERS = 5;
 const FLEET = "bureau/fleet/dev";

@@ -278,8 +278,14 @@ export class Bed {
   read(name: string, file: string): Promise<string> {
     return eventually(
       `${name} writes ${file}`,
-      // An empty file is one that is still being written.
-      async () => (await textOf(`${this.dir}/state/workspaces/${name}/${file}`)) || null,
+      async () => {
+        const path = `${this.dir}/state/workspaces/${name}/${file}`;
+        const text = await textOf(path);
+        if (text !== "") return text;
+        // Still being written, or made by `touch`: then it stays empty.
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return await textOf(path);
+      },
     );
   }
 
