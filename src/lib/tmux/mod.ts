@@ -149,6 +149,8 @@ export class Tmux {
    */
   async kill(): Promise<void> {
     for (let attempt = 0; attempt < KILL_ATTEMPTS; attempt++) {
+      // Everything in the cell at once: a sandbox that was just being made outlives a server that only hangs up.
+      await this.#run(["run-shell", "kill -KILL -1"]);
       await this.#run(["kill-server"]);
       if (await this.pane() === null) return;
     }
