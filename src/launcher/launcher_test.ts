@@ -27,7 +27,7 @@ function pidOf(bed: Bed, command: RegExp): Promise<number> {
 
 Deno.test("create() starts the agent as its own user in its workspace", async () => {
   await withLauncher(async (bed) => {
-    const status = await run(bed, "one", "id >out; pwd >>out; exec sleep 1000");
+    const status = await run(bed, "one", "id >new; pwd >>new; mv new out; exec sleep 1000");
     assert.equal(status.phase, "running");
     assert.equal(status.principal, localpart("one"));
     assert.match(await bed.read("one", "out"), /uid=1000\(agent\) gid=1000\(agent\)/);

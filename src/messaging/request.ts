@@ -130,7 +130,8 @@ function parseJson(text: string): unknown {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
-  M_UNKNOWN_TOKEN: "the session ended or was revoked: `deno task down`, then `deno task up`, logs in again",
+  M_UNKNOWN_TOKEN:
+    "the session ended or was revoked: `deno task down`, then `deno task up`, logs in again",
   M_FORBIDDEN: "the account lacks the membership or power level for this",
   M_LIMIT_EXCEEDED: "try again later",
 };
