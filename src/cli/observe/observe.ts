@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `observe`: this terminal becomes a window on the agent's, until ctrl-] or its end. */
+import { systemClock } from "../../lib/clock.ts";
 import { neutraliseLine } from "../../lib/terminal/mod.ts";
 import { OBSERVE_PROTOCOL } from "../../observe/api.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
@@ -11,6 +12,8 @@ import { readControl } from "./frames.ts";
 
 /** How long the relay may take for one screen. */
 const DUMP_DEADLINE_MS = 5_000;
+const CONNECT_ATTEMPTS = 5;
+const CONNECT_PAUSE_MS = 400;
 
 export const observe: CommandHandler = async (call) => {
   const dump = call.flags["dump"] === true;
@@ -32,17 +35,20 @@ export const observe: CommandHandler = async (call) => {
     }
     const readOnly = dump || call.flags["read-only"] === true;
     const size = dump ? { columns: 80, rows: 24 } : Deno.consoleSize();
-    const socket = daemon.websocket("observe", {
-      params: { principal },
-      query: {
-        mode: readOnly ? "readonly" : "readwrite",
-        cols: String(size.columns),
-        rows: String(size.rows),
-      },
-      protocol: OBSERVE_PROTOCOL,
-    });
-    socket.binaryType = "arraybuffer";
-    await opened(socket, principal);
+    const connect = () => {
+      const socket = daemon.websocket("observe", {
+        params: { principal },
+        query: {
+          mode: readOnly ? "readonly" : "readwrite",
+          cols: String(size.columns),
+          rows: String(size.rows),
+        },
+        protocol: OBSERVE_PROTOCOL,
+      });
+      socket.binaryType = "arraybuffer";
+      return socket;
+    };
+    const socket = await connectPatiently(connect, principal, call.signal);
     if (dump) return await dumpScreen(call, socket, principal);
     console.error(`observing ${principal}; ctrl-] leaves`);
     const reason = await attachTerminal({ socket, signal: call.signal, readOnly });
@@ -52,6 +58,27 @@ export const observe: CommandHandler = async (call) => {
     daemon.close();
   }
 };
+
+/**
+ * A relay that just ended, or is still being made on a busy machine, is there a moment later; a refusal
+ * by right comes again.
+ */
+async function connectPatiently(
+  connect: () => WebSocket,
+  principal: string,
+  signal: AbortSignal,
+): Promise<WebSocket> {
+  for (let attempt = 1;; attempt++) {
+    const socket = connect();
+    try {
+      await opened(socket, principal);
+      return socket;
+    } catch (thrown) {
+      if (attempt >= CONNECT_ATTEMPTS) throw thrown;
+      await systemClock.sleep(CONNECT_PAUSE_MS, signal);
+    }
+  }
+}
 
 async function opened(socket: WebSocket, principal: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
