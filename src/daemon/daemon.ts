@@ -94,9 +94,9 @@ export class Daemon {
     this.#launcher = new LauncherLink(
       bootstrap.launcher_socket,
       {
-        onPrincipal: (name, status) => this.#onCell(name, status),
-        onSnapshot: (all) => this.#onCells(all),
-        onLost: () => this.#forEach((principal) => principal.setStatus(false, null)),
+        onPrincipal: (name, status, revision) => this.#onCell(name, status, revision),
+        onSnapshot: (all, revision) => this.#onCells(all, revision),
+        onLost: () => this.#forEach((principal) => principal.forgetStatus()),
       },
       clock,
       log,
@@ -314,7 +314,7 @@ export class Daemon {
         },
       );
       this.#principals.set(localpart, principal);
-      if (this.#launcher.connected) principal.setStatus(true, null);
+      if (this.#launcher.connected) principal.setStatus(null, 0);
     }
     return principal;
   }
@@ -325,13 +325,13 @@ export class Daemon {
     this.#principals.delete(principal.localpart);
   }
 
-  #onCell(name: string, status: LauncherPrincipal | null): void {
+  #onCell(name: string, status: LauncherPrincipal | null, revision: number): void {
     try {
-      if (status === null) this.#principals.get(name)?.setStatus(true, null);
+      if (status === null) this.#principals.get(name)?.setStatus(null, revision);
       else {
         const isNew = !this.#principals.has(name);
         const principal = this.#ensure(name);
-        principal.setStatus(true, status);
+        principal.setStatus(status, revision);
         if (isNew) principal.reevaluate();
       }
     } catch (thrown) {
@@ -339,11 +339,11 @@ export class Daemon {
     }
   }
 
-  #onCells(all: readonly LauncherPrincipal[]): void {
+  #onCells(all: readonly LauncherPrincipal[], revision: number): void {
     const present = new Set(all.map(({ principal }) => principal));
-    for (const status of all) this.#onCell(status.principal, status);
+    for (const status of all) this.#onCell(status.principal, status, status.revision);
     this.#forEach((principal) => {
-      if (!present.has(principal.localpart)) principal.setStatus(true, null);
+      if (!present.has(principal.localpart)) principal.setStatus(null, revision);
     });
   }
 

@@ -23,6 +23,7 @@ export class FakeLauncher {
   /** Thrown by the next creates. */
   refusal: BureauError | null = null;
   readonly #run: string;
+  #revision = 0;
   readonly #watchers = new Set<(event: LauncherEvent) => void>();
   readonly #proxies = new Map<string, { life: AbortController; finished: Promise<void> }>();
   #server: Deno.HttpServer | null = null;
@@ -38,7 +39,7 @@ export class FakeLauncher {
       status: () => {
         throw new Error("not needed");
       },
-      list: () => ({ principals: [...this.cells.values()] }),
+      list: () => ({ principals: [...this.cells.values()], revision: this.#revision }),
       show: ({ params }) => this.cells.get(params["principal"]!)!,
       create: ({ params, body }) => this.#create(params["principal"]!, body),
       retire: ({ body }) => ({ newest: body.assignment.issued_at }),
@@ -46,12 +47,12 @@ export class FakeLauncher {
         const principal = params["principal"]!;
         this.destroys.push({ principal, grace: query.get("grace_ms") });
         const present = this.cells.get(principal);
-        if (present === undefined) return { removed: false };
+        if (present === undefined) return { removed: false, revision: this.#revision };
         this.cells.delete(principal);
         await this.#endProxy(principal);
         await Deno.remove(`${this.#run}/p/${present.hash}`, { recursive: true });
-        this.emit({ type: "removed", principal });
-        return { removed: true };
+        this.emit({ type: "removed", principal, revision: ++this.#revision });
+        return { removed: true, revision: this.#revision };
       },
       wait: () => {
         throw new Error("not needed");
@@ -62,7 +63,8 @@ export class FakeLauncher {
       events: () =>
         sseResponse((send) => {
           for (const status of this.cells.values()) {
-            send({ type: "principal", principal: status.principal, status });
+            const { principal, revision } = status;
+            send({ type: "principal", principal, status, revision });
           }
           this.#watchers.add(send);
           return () => this.#watchers.delete(send);
@@ -91,9 +93,10 @@ export class FakeLauncher {
   exit(principal: string, code: number): void {
     const at = Date.now();
     const exit = { code, signal: null, at, output: [] };
-    const status: Principal = { ...this.cells.get(principal)!, phase: "exited", exit };
+    const revision = ++this.#revision;
+    const status: Principal = { ...this.cells.get(principal)!, phase: "exited", exit, revision };
     this.cells.set(principal, status);
-    this.emit({ type: "principal", principal, status });
+    this.emit({ type: "principal", principal, status, revision });
   }
 
   async #create(name: string, request: CreateRequest): Promise<Principal> {
@@ -125,10 +128,11 @@ export class FakeLauncher {
       exit: null,
       proxy: { ready: true, restarts: 0 },
       message: null,
+      revision: ++this.#revision,
     };
     this.cells.set(name, status);
     await this.startProxy(name);
-    this.emit({ type: "principal", principal: name, status });
+    this.emit({ type: "principal", principal: name, status, revision: status.revision });
     return status;
   }
 

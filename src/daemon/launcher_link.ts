@@ -9,9 +9,9 @@ import { launcherApi, LauncherEvent, type Principal } from "../launcher/api.ts";
 
 export interface LauncherListener {
   /** What one principal is now; null: the launcher has none of that name. */
-  onPrincipal(principal: string, status: Principal | null): void;
+  onPrincipal(principal: string, status: Principal | null, revision: number): void;
   /** All that there is; what isn't in the list is gone. */
-  onSnapshot(principals: readonly Principal[]): void;
+  onSnapshot(principals: readonly Principal[], revision: number): void;
   onLost(): void;
 }
 
@@ -74,20 +74,20 @@ export class LauncherLink {
         });
         continue;
       }
-      const { type, principal, status } = event.data;
-      if (type === "removed") this.#listener.onPrincipal(principal, null);
-      else if (status !== undefined) this.#listener.onPrincipal(principal, status);
+      const { type, principal, status, revision } = event.data;
+      if (type === "removed") this.#listener.onPrincipal(principal, null, revision);
+      else if (status !== undefined) this.#listener.onPrincipal(principal, status, revision);
     }
   }
 
   async #resync(signal: AbortSignal): Promise<void> {
     while (true) {
-      const { principals } = await this.client.call("list", { signal });
+      const { principals, revision } = await this.client.call("list", { signal });
       if (!this.#connected) {
         this.#connected = true;
         this.#log.info("launcher connected", { principals: principals.length });
       }
-      this.#listener.onSnapshot(principals);
+      this.#listener.onSnapshot(principals, revision);
       await this.#clock.sleep(RESYNC_MS, signal);
     }
   }

@@ -52,6 +52,7 @@ export class ManagedPrincipal {
   readonly #log: Logger;
   #evaluation: Evaluation = notYetKnown;
   #known = false;
+  #revision = 0;
   #status: LauncherPrincipal | null = null;
   #memory: Memory = noMemory;
   #summary: Summary | null = null;
@@ -95,13 +96,23 @@ export class ManagedPrincipal {
     this.#poke();
   }
 
-  /** @param known false while the launcher is away */
-  setStatus(known: boolean, status: LauncherPrincipal | null): void {
-    this.#known = known;
-    if (known) {
-      this.#status = status;
-      this.attachment.follow(status);
-    }
+  /**
+   * What the launcher says. Its answers and its events come over different connections, so the answer to
+   * a `create` may come after the news of the end of what it made: older news is dropped.
+   */
+  setStatus(status: LauncherPrincipal | null, revision: number): void {
+    if (revision < this.#revision) return;
+    this.#revision = revision;
+    this.#known = true;
+    this.#status = status;
+    this.attachment.follow(status);
+    this.#poke();
+  }
+
+  /** The launcher is away; the next one counts its revisions anew. */
+  forgetStatus(): void {
+    this.#known = false;
+    this.#revision = 0;
     this.#poke();
   }
 
@@ -202,7 +213,7 @@ export class ManagedPrincipal {
       });
       this.#memory = afterCreated(this.#memory);
       this.#log.info("started", { issued_at: assignment.issued_at });
-      this.setStatus(true, status);
+      this.setStatus(status, status.revision);
     } catch (thrown) {
       const error = thrown instanceof BureauError ? thrown : null;
       if (error?.code === "running" && error.status === 409) {
@@ -240,12 +251,12 @@ export class ManagedPrincipal {
 
   async #destroy(graceMs: number): Promise<void> {
     try {
-      await this.#deps.launcher.call("destroy", {
+      const { revision } = await this.#deps.launcher.call("destroy", {
         params: { principal: this.localpart },
         query: { grace_ms: String(graceMs) },
       });
       this.#memory = afterDestroyed(this.#memory);
-      this.setStatus(true, null);
+      this.setStatus(null, revision);
     } catch (thrown) {
       this.#log.warn("stop failed, will be tried again", { why: messageOf(thrown) });
       this.#wakeAt(this.#deps.clock.now() + 1_000);

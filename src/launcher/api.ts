@@ -66,6 +66,12 @@ export type ExitStatus = z.infer<typeof ExitStatus>;
 export const Phase = z.enum(["starting", "running", "stopping", "exited", "failed"]);
 export type Phase = z.infer<typeof Phase>;
 
+/**
+ * Grows with every change of any principal while this launcher lives. Answers and the event stream come
+ * over different connections: of two states of one principal the one with the larger revision is newer.
+ */
+export const Revision = z.number();
+
 export const Principal = z.object({
   /** Full localpart, e.g. `bureau/fleet/dev/agent/scribe`. */
   principal: z.string(),
@@ -84,6 +90,8 @@ export const Principal = z.object({
   proxy: z.object({ ready: z.boolean(), restarts: z.number() }),
   /** Why it failed. */
   message: z.nullable(z.string()),
+  /** Of this state; see `Revision`. */
+  revision: Revision,
 });
 export type Principal = z.infer<typeof Principal>;
 
@@ -116,6 +124,7 @@ export const LauncherEvent = z.object({
   principal: z.string(),
   /** Present for `principal` and `proxy`. */
   status: z.optional(Principal),
+  revision: Revision,
 });
 export type LauncherEvent = z.infer<typeof LauncherEvent>;
 
@@ -133,7 +142,7 @@ export const launcherApi = defineApi({
       method: "GET",
       path: "/v1/principals",
       summary: "All principals this launcher owns, live or exited",
-      response: z.object({ principals: z.array(Principal) }),
+      response: z.object({ principals: z.array(Principal), revision: Revision }),
     },
     show: {
       method: "GET",
@@ -156,7 +165,7 @@ export const launcherApi = defineApi({
       query: {
         grace_ms: "time between the polite signal and the kill; 0 kills at once; default 5000",
       },
-      response: z.object({ removed: z.boolean() }),
+      response: z.object({ removed: z.boolean(), revision: Revision }),
     },
     retire: {
       method: "PUT",

@@ -37,6 +37,8 @@ export class Launcher {
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #watchers = new Set<(event: LauncherEvent) => void>();
   #key!: MachineKey;
+  /** See `Revision`. */
+  #revision = 0;
 
   constructor(bootstrap: LauncherBootstrap, log: Logger) {
     this.#bootstrap = bootstrap;
@@ -132,8 +134,9 @@ export class Launcher {
       auditDir: this.#bootstrap.audit_dir,
       clock: this.#clock,
       log: this.#log,
-      changed: (type, principal) =>
-        this.#emit({ type, principal: principal.localpart, status: principal.status }),
+      nextRevision: () => ++this.#revision,
+      changed: (type, { localpart, status }) =>
+        this.#emit({ type, principal: localpart, status, revision: status.revision }),
       exited: (principal, exit) =>
         this.#journal.writeExit(principal.hash, principal.status.started_at, exit),
     };
@@ -217,7 +220,7 @@ export class Launcher {
     await principal.destroy(graceMs);
     await this.#journal.remove(principal.hash);
     this.#principals.delete(principal.localpart);
-    this.#emit({ type: "removed", principal: principal.localpart });
+    this.#emit({ type: "removed", principal: principal.localpart, revision: ++this.#revision });
   }
 
   #find(name: string): Principal {
@@ -241,7 +244,10 @@ export class Launcher {
         public_key: this.#key.publicKey,
         principals: this.#principals.size,
       }),
-      list: () => ({ principals: [...this.#principals.values()].map((one) => one.status) }),
+      list: () => ({
+        principals: [...this.#principals.values()].map((one) => one.status),
+        revision: this.#revision,
+      }),
       show: ({ params }) => this.#find(params["principal"]!).status,
       create: ({ params, body }) => {
         const name = params["principal"]!;
@@ -257,9 +263,9 @@ export class Launcher {
         }
         return this.#queued(name, async () => {
           const principal = this.#principals.get(name);
-          if (principal === undefined) return { removed: false };
+          if (principal === undefined) return { removed: false, revision: this.#revision };
           await this.#forget(principal, grace);
-          return { removed: true };
+          return { removed: true, revision: this.#revision };
         });
       },
       retire: ({ params, body }) => {
@@ -273,8 +279,8 @@ export class Launcher {
       relay: async ({ params }) => ({ socket: await this.#find(params["principal"]!).relay() }),
       events: () =>
         sseResponse((send) => {
-          for (const principal of this.#principals.values()) {
-            send({ type: "principal", principal: principal.localpart, status: principal.status });
+          for (const { localpart, status } of this.#principals.values()) {
+            send({ type: "principal", principal: localpart, status, revision: status.revision });
           }
           this.#watchers.add(send);
           return () => this.#watchers.delete(send);

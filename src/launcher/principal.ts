@@ -38,6 +38,7 @@ export interface PrincipalContext {
   readonly auditDir: string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly nextRevision: () => number;
   /** Told after each change of `status`. */
   readonly changed: (type: "principal" | "proxy", principal: Principal) => void;
   /** Told once, before `changed`, when the sandbox has exited. */
@@ -82,6 +83,7 @@ export class Principal {
       exit: null,
       proxy: { ready: false, restarts: 0 },
       message: null,
+      revision: context.nextRevision(),
     };
   }
 
@@ -90,7 +92,7 @@ export class Principal {
   }
 
   #set(change: Partial<Status>, type: "principal" | "proxy" = "principal"): void {
-    this.#status = { ...this.#status, ...change };
+    this.#status = { ...this.#status, ...change, revision: this.#context.nextRevision() };
     this.#context.changed(type, this);
   }
 

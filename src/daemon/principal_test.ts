@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** News that comes in an order in which it did not happen. */
+import assert from "node:assert/strict";
+import { noPolicy } from "../lib/authorization/mod.ts";
+import { systemClock } from "../lib/clock.ts";
+import type { Client } from "../lib/http/mod.ts";
+import { createLogger } from "../lib/log.ts";
+import type { Localpart } from "../lib/ref/mod.ts";
+import type { Assignment, Template } from "../lib/schema/mod.ts";
+import type { launcherApi, Principal as LauncherPrincipal } from "../launcher/api.ts";
+import type { Evaluation } from "./desired.ts";
+import { ManagedPrincipal } from "./principal.ts";
+import type { Report, StatusPublisher } from "./publisher.ts";
+
+const NAME = "bureau/fleet/dev/agent/a" as Localpart;
+const USER = `@${NAME}:bureau.local`;
+
+const evaluation: Evaluation = {
+  desired: {
+    want: "running",
+    issuedAt: 1,
+    generation: "g",
+    credentials: null,
+    restartPolicy: "always",
+    problem: null,
+  },
+  assignment: { desired: "running", issued_at: 1 } as unknown as Assignment,
+  template: {} as Template,
+  credentials: null,
+  policy: noPolicy,
+  egress: [],
+  rooms: new Set(),
+};
+
+const cell = (phase: "running" | "exited", revision: number): LauncherPrincipal => ({
+  principal: NAME,
+  user_id: USER,
+  hash: "h",
+  phase,
+  issued_at: 1,
+  spec_digest: "s",
+  credentials_digest: null,
+  started_at: Date.now(),
+  exit: phase === "exited" ? { code: 3, signal: null, at: Date.now(), output: [] } : null,
+  proxy: { ready: true, restarts: 0 },
+  message: null,
+  revision,
+});
+
+Deno.test("the news of an end that overtakes the answer to the start is not lost", async () => {
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<LauncherPrincipal>();
+  const backingOff = Promise.withResolvers<void>();
+  const call = (route: string) => {
+    assert.equal(route, "create");
+    asked.resolve();
+    return answer.promise;
+  };
+  const publish = ({ status }: Report) => {
+    if (status.phase === "backing-off") backingOff.resolve();
+  };
+  const principal = new ManagedPrincipal(NAME, USER, {
+    launcher: { call } as unknown as Client<typeof launcherApi>,
+    publisher: { publish, published: () => null } as unknown as StatusPublisher,
+    evaluate: () => Promise.resolve(evaluation),
+    runDir: "/nonexistent",
+    clock: systemClock,
+    log: createLogger("test", {}, () => {}),
+    onIdle: () => {},
+  });
+  principal.setStatus(null, 1);
+  principal.reevaluate();
+  await asked.promise;
+  principal.setStatus(cell("exited", 3), 3);
+  answer.resolve(cell("running", 2));
+  await backingOff.promise;
+  assert.equal(principal.status?.phase, "exited");
+  principal.close();
+});
+
+Deno.test("a launcher that was away counts anew, and is believed", () => {
+  const principal = new ManagedPrincipal(NAME, USER, {
+    launcher: {} as Client<typeof launcherApi>,
+    publisher: { publish: () => {}, published: () => null } as unknown as StatusPublisher,
+    evaluate: () => Promise.reject(new Error("not needed")),
+    runDir: "/nonexistent",
+    clock: systemClock,
+    log: createLogger("test", {}, () => {}),
+    onIdle: () => {},
+  });
+  principal.setStatus(cell("exited", 9), 9);
+  principal.setStatus(null, 8);
+  assert.equal(principal.status?.phase, "exited");
+  principal.forgetStatus();
+  principal.setStatus(null, 1);
+  assert.equal(principal.status, null);
+  principal.close();
+});
