@@ -11,7 +11,7 @@ import { DaemonError } from "./errors.ts";
 const MAX_BEHIND_BYTES = 8 * 1024 * 1024;
 /** What a watcher may send before the relay is there. */
 const MAX_EARLY_FRAMES = 64;
-const CONNECT_DEADLINE_MS = 5_000;
+const CONNECT_DEADLINE_MS = 15_000;
 
 export interface Watching {
   readonly request: Request;

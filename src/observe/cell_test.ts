@@ -65,6 +65,6 @@ Deno.test("the relay process says that it is over when the program in the pane e
   await using relay = await RelayCell.start(server.dir);
   await using watcher = await TestWatcher.attach(relay.socket, READWRITE);
   watcher.type("echo last''words; exit 3\r");
-  await until("the exit frame", () => watcher.frames.some(({ type }) => type === "exit"), 5_000);
+  await until("the exit frame", () => watcher.frames.some(({ type }) => type === "exit"));
   assert.ok(watcher.output.includes("lastwords"));
 });

@@ -15,7 +15,7 @@ export const ENVIRONMENT = {
 };
 
 /** A server that does not answer by then holds nobody up. */
-const DEADLINE_MS = 5_000;
+const DEADLINE_MS = 15_000;
 
 export class Session {
   readonly #socket: string;

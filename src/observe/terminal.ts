@@ -41,7 +41,10 @@ export class Terminal {
     // `-r` also means `ignore-size`: who only watches does not shrink the screen of who works.
     const flags = mode === "readonly" ? " -r" : "";
     // The client starts when the name was read: it discards what its terminal has not handed over yet.
-    const command = `stty -echo rows ${size.rows} cols ${size.cols}; tty; read -r started; ` +
+    // It also keeps a writer of `script`'s own input open: when this process is killed, `script` would find
+    // that input at its end and type ^D into the agent's shell, if its cell is not quick to end it.
+    const command = `exec 9>"/proc/$PPID/fd/0"; ` +
+      `stty -echo rows ${size.rows} cols ${size.cols}; tty; read -r started; ` +
       `exec ${TMUX} -u -S '${tmuxSocket}' attach-session -t '=${session}'${flags}`;
     this.#process = new Deno.Command(SCRIPT, {
       args: ["--quiet", "--flush", "--return", "--command", command, "/dev/null"],
@@ -131,7 +134,7 @@ export class Terminal {
 
   /**
    * Takes the terminal away. Never by closing its input: `script` would then type ^D, which would end
-   * the agent's shell. (If this process dies, its cell dies with it before `script` gets to that.)
+   * the agent's shell.
    */
   kill(): void {
     try {

@@ -11,7 +11,7 @@ import { attachTerminal } from "./attach.ts";
 import { readControl } from "./frames.ts";
 
 /** How long the relay may take for one screen. */
-const DUMP_DEADLINE_MS = 5_000;
+const DUMP_DEADLINE_MS = 20_000;
 const CONNECT_ATTEMPTS = 5;
 const CONNECT_PAUSE_MS = 400;
 
