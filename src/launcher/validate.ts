@@ -214,8 +214,11 @@ function bindService(
   }
   const host = `${url.hostname}:${url.port || (url.protocol === "https:" ? 443 : 80)}`;
   const headers: Record<string, string> = {};
+  const query: Record<string, string> = {};
+  const secrets: string[] = [];
   const authorities = new Set<string>();
-  for (const [header, key] of Object.entries(service.inject_headers ?? {})) {
+  /** The value of a credential that may go to this service. */
+  const take = (key: string): string => {
     const credential = bundle !== null && Object.hasOwn(bundle.credentials, key)
       ? bundle.credentials[key]
       : undefined;
@@ -232,11 +235,25 @@ function bindService(
         "seal it again with this host among its allowed hosts",
       );
     }
+    if (credential.ca !== undefined) authorities.add(credential.ca);
+    return credential.value;
+  };
+  for (const [header, key] of Object.entries(service.inject_headers ?? {})) {
     const scheme = service.auth_scheme !== undefined && header.toLowerCase() === "authorization"
       ? `${service.auth_scheme} `
       : "";
-    headers[header] = scheme + credential.value;
-    if (credential.ca !== undefined) authorities.add(credential.ca);
+    headers[header] = scheme + take(key);
+  }
+  for (const [parameter, key] of Object.entries(service.inject_query ?? {})) {
+    query[parameter] = take(key);
+  }
+  if (service.basic_auth !== undefined) {
+    const { username, password } = service.basic_auth;
+    const value = take(password);
+    secrets.push(value);
+    headers["Authorization"] = `Basic ${
+      new TextEncoder().encode(`${username}:${value}`).toBase64()
+    }`;
   }
   if (authorities.size > 1) {
     throw refuse(
@@ -249,6 +266,10 @@ function bindService(
     upstream: service.upstream,
     inject_headers: headers,
     strip_headers: service.strip_headers ?? [],
+    ...(Object.keys(query).length === 0 ? {} : { inject_query: query }),
+    ...(secrets.length === 0 ? {} : { secrets }),
+    ...(service.allow === undefined ? {} : { allow: service.allow }),
+    ...(service.deny === undefined ? {} : { deny: service.deny }),
     ...(ca === undefined ? {} : { ca }),
   };
 }

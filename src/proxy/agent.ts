@@ -26,7 +26,7 @@ export function createAgentInterface(
 ): AgentInterface {
   const services = new Map<string, ServiceForwarder>();
   for (const [name, service] of Object.entries(state.bootstrap.services)) {
-    services.set(name, new ServiceForwarder(service, environment));
+    services.set(name, new ServiceForwarder(name, service, environment));
   }
   const account = state.bootstrap.matrix;
   const matrix = account === null

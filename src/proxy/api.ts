@@ -7,7 +7,7 @@
  */
 import * as z from "zod/mini";
 import { defineApi } from "../lib/http/api.ts";
-import { Denial, Grant, ProxyPolicy } from "../lib/schema/events.ts";
+import { Denial, Grant, ProxyPolicy, RequestRule } from "../lib/schema/events.ts";
 
 /** Fixed in-cell paths (architecture rule 2). */
 export const PROXY_SOCKET = "/run/bureau/agent/proxy.sock";
@@ -21,6 +21,13 @@ export const BoundService = z.object({
   /** Header → full value. Secret. */
   inject_headers: z.record(z.string(), z.string()),
   strip_headers: z.array(z.string()),
+  /** Parameter → value. Secret. */
+  inject_query: z.optional(z.record(z.string(), z.string())),
+  /** Values that must not come back in a response header, beside those above. Secret. */
+  secrets: z.optional(z.array(z.string())),
+  /** As in `ProxyService`. */
+  allow: z.optional(z.array(RequestRule)),
+  deny: z.optional(z.array(RequestRule)),
   /** PEM; absent: the system's roots. */
   ca: z.optional(z.string()),
 });

@@ -4,7 +4,7 @@
  * Reads the two documents a proxy is given, by hand: a schema library would cost every agent's proxy 9 MB.
  * Messages name fields, never values.
  */
-import type { Denial, Grant, ProxyPolicy } from "../lib/schema/events.ts";
+import type { Denial, Grant, ProxyPolicy, RequestRule } from "../lib/schema/events.ts";
 import type { BoundService, ProxyBootstrap } from "./api.ts";
 
 /** Carries issues in the form that `readBootstrap` reports: path and rule, no value. */
@@ -88,6 +88,14 @@ const SERVICE_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\x20-\x7e\x80-\xff]+$/;
 
+function rule(value: unknown, path: string): RequestRule {
+  const given = object(value, path);
+  return compact<RequestRule>({
+    methods: optional(given["methods"], (found) => list(found, `${path}.methods`, text)),
+    paths: list(given["paths"], `${path}.paths`, text),
+  });
+}
+
 function service(value: unknown, path: string): BoundService {
   const given = object(value, path);
   const inject = object(given["inject_headers"], `${path}.inject_headers`);
@@ -100,10 +108,23 @@ function service(value: unknown, path: string): BoundService {
     }
     headers[name] = secret as string;
   }
+  const query = optional(given["inject_query"], (found) => {
+    const parameters = object(found, `${path}.inject_query`);
+    return Object.fromEntries(
+      Object.entries(parameters).map(([name, secret]) => [
+        name,
+        text(secret, `${path}.inject_query.${name}`),
+      ]),
+    );
+  });
   return compact<BoundService>({
     upstream: text(given["upstream"], `${path}.upstream`),
     inject_headers: headers,
     strip_headers: list(given["strip_headers"] ?? [], `${path}.strip_headers`, text),
+    inject_query: query,
+    secrets: optional(given["secrets"], (found) => list(found, `${path}.secrets`, text)),
+    allow: optional(given["allow"], (found) => list(found, `${path}.allow`, rule)),
+    deny: optional(given["deny"], (found) => list(found, `${path}.deny`, rule)),
     ca: optional(given["ca"], (found) => text(found, `${path}.ca`)),
   });
 }

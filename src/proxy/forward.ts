@@ -6,6 +6,8 @@ import { parseUpstream } from "./destination.ts";
 import { badRequest, ProxyError } from "./errors.ts";
 import { HeaderPolicy } from "./headers.ts";
 import { normalisePath } from "./path.ts";
+import { QueryPolicy } from "./query.ts";
+import { RequestRules } from "./rules.ts";
 import { Upstream, type UpstreamOptions } from "./upstream.ts";
 
 /** TRACE would send the injected credentials back; CONNECT would open a tunnel past this proxy. */
@@ -18,12 +20,20 @@ export class ServiceForwarder {
   readonly upstream: Upstream;
   readonly #base: string;
   readonly #headers: HeaderPolicy;
+  readonly #query: QueryPolicy;
+  readonly #rules: RequestRules;
 
   /** @throws {ProxyError} when the service's upstream is not one that a credential may go to */
-  constructor(service: BoundService, environment: UpstreamEnvironment) {
+  constructor(name: string, service: BoundService, environment: UpstreamEnvironment) {
     const { destination, base } = parseUpstream(service.upstream, service.ca);
     this.#base = base;
-    this.#headers = new HeaderPolicy(service.inject_headers, service.strip_headers);
+    const inQuery = service.inject_query ?? {};
+    this.#headers = new HeaderPolicy(service.inject_headers, service.strip_headers, [
+      ...Object.values(inQuery),
+      ...service.secrets ?? [],
+    ]);
+    this.#query = new QueryPolicy(inQuery);
+    this.#rules = new RequestRules(name, service.allow, service.deny);
     this.upstream = new Upstream({ ...environment, destination });
   }
 
@@ -38,7 +48,9 @@ export class ServiceForwarder {
         status: 405,
       });
     }
-    const target = this.#base + normalisePath(path) + query;
+    const normal = normalisePath(path);
+    this.#rules.require(method, normal);
+    const target = this.#base + normal + this.#query.toUpstream(query);
     const { body, length } = requestBody(request);
     const response = await this.upstream.exchange({
       method,

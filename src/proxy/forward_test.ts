@@ -67,6 +67,56 @@ Deno.test("forward() overwrites every credential that a caller sends", async () 
   await upstream.stop();
 });
 
+Deno.test("forward() puts credentials into the query, and never lets them come back in a header", async () => {
+  const upstream = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) =>
+      new Response(request.url, { status: 302, headers: { location: request.url, "x-ok": "1" } }),
+  );
+  const services = service(upstream.addr.port, {
+    inject_headers: { Authorization: `Basic ${btoa("me:pass word")}` },
+    inject_query: { key: SECRET },
+    secrets: ["pass word"],
+  });
+  await withProxy({ services }, async ({ get }) => {
+    const response = await get("/http/up/v1?key=mine&a=1", { redirect: "manual" });
+    const { port } = upstream.addr;
+    assert.equal(
+      await response.text(),
+      `http://127.0.0.1:${port}/base/v1?a=1&key=${SECRET}`,
+    );
+    assert.equal(response.headers.get("location"), null);
+    assert.equal(response.headers.get("x-ok"), "1");
+  });
+  await upstream.shutdown();
+});
+
+Deno.test("forward() refuses what the service's rules refuse, before anything is sent", async () => {
+  let reached = 0;
+  const upstream = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
+    reached++;
+    return new Response("ok");
+  });
+  const services = service(upstream.addr.port, {
+    allow: [{ methods: ["GET"], paths: ["v1/**"] }],
+    deny: [{ paths: ["v1/admin/**"] }],
+  });
+  await withProxy({ services }, async ({ get, sockets }) => {
+    assert.equal(await (await get("/http/up/v1/things")).text(), "ok");
+    for (const path of ["/v2", "/v1/admin", "/v1/admin/x", "/v1/a/../admin/x", "/v1//admin"]) {
+      const refused = await rawRequest(sockets.agent, `GET /http/up${path} HTTP/1.1`);
+      assert.equal(refused.status, 403, path);
+      assert.match(refused.text, /request-refused/);
+    }
+    const posted = await get("/http/up/v1/things", { method: "POST", body: "x" });
+    assert.equal(posted.status, 403);
+    const { error } = await posted.json();
+    assert.match(error.message ?? error, /POST "\/v1\/things".*no allow rule/);
+  });
+  assert.equal(reached, 1);
+  await upstream.shutdown();
+});
+
 Deno.test("forward() keeps an injected header when the caller names it in Connection", async () => {
   const upstream = mirror();
   await withProxy({ services: service(upstream.port) }, async ({ sockets }) => {

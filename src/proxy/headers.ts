@@ -62,7 +62,12 @@ export class HeaderPolicy {
   readonly #injected: string;
   readonly #secrets: readonly string[];
 
-  constructor(inject: Readonly<Record<string, string>>, strip: readonly string[]) {
+  /** @param secrets further values that never pass back */
+  constructor(
+    inject: Readonly<Record<string, string>>,
+    strip: readonly string[],
+    secrets: readonly string[] = [],
+  ) {
     this.#dropped = new Set([
       ...CALLER_NEVER,
       ...Object.keys(inject).map(canonicalName),
@@ -71,11 +76,14 @@ export class HeaderPolicy {
     this.#injected = Object.entries(inject).map(([name, value]) => `${name}: ${value}\r\n`).join(
       "",
     );
-    this.#secrets = Object.values(inject).flatMap((value) => [
-      value,
-      // `Bearer <token>`: an upstream may echo the token alone.
-      ...value.split(" ").slice(1),
-    ]).filter((secret) => secret.length >= 6);
+    this.#secrets = [
+      ...Object.values(inject).flatMap((value) => [
+        value,
+        // `Bearer <token>`: an upstream may echo the token alone.
+        ...value.split(" ").slice(1),
+      ]),
+      ...secrets.flatMap((value) => [value, encodeURIComponent(value)]),
+    ].filter((secret) => secret.length >= 6);
   }
 
   /**

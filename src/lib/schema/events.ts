@@ -89,6 +89,18 @@ export const Mount = z.object({
 });
 export type Mount = z.infer<typeof Mount>;
 
+/**
+ * Requests of a service, by method and path. The path is what follows `/http/<name>`, normalised: dot
+ * segments and double slashes gone, unreserved characters decoded, `%2F` kept.
+ */
+export const RequestRule = z.object({
+  /** In upper case; absent: every method. `GET` speaks for `HEAD` too. */
+  methods: z.optional(words),
+  /** Patterns of `lib/glob` over the path without its first slash: `v1/messages`, `repos/me/**`. */
+  paths: words,
+});
+export type RequestRule = z.infer<typeof RequestRule>;
+
 /** How the proxy reaches one upstream under `/http/<name>/`. */
 export const ProxyService = z.object({
   /** `https://host[:port][/base]`; plain http only for loopback and only when sealed so. */
@@ -99,6 +111,14 @@ export const ProxyService = z.object({
   strip_headers: z.optional(words),
   /** Prefix put before the value on `Authorization`, e.g. `Bearer`. */
   auth_scheme: z.optional(z.string()),
+  /** Query parameter → name of a credential; the caller's own of that name are removed. */
+  inject_query: z.optional(names),
+  /** HTTP basic authentication (RFC 7617); the password is the name of a credential. */
+  basic_auth: z.optional(z.object({ username: z.string(), password: z.string() })),
+  /** Absent: every request may pass. A malformed pattern allows nothing. */
+  allow: z.optional(z.array(RequestRule)),
+  /** Wins over `allow`. A malformed pattern refuses everything. */
+  deny: z.optional(z.array(RequestRule)),
 });
 export type ProxyService = z.infer<typeof ProxyService>;
 

@@ -2,8 +2,9 @@
 import { policyProblems } from "../authorization/validate.ts";
 import { canonicalJson } from "../canonical/mod.ts";
 import { messageOf } from "../errors.ts";
+import { isGlob } from "../glob/mod.ts";
 import { isSegment, parseTemplateRef } from "../ref/mod.ts";
-import type { Mount, Template } from "../schema/events.ts";
+import type { Mount, ProxyService, Template } from "../schema/events.ts";
 import { mountPoint } from "./merge.ts";
 import { VARIABLE_NAME, variablesOf } from "./variables.ts";
 
@@ -107,6 +108,7 @@ function serviceProblems(template: Template, add: (field: string, message: strin
     for (const header of Object.keys(service.inject_headers ?? {})) {
       if (!HEADER_NAME.test(header)) add(`${field}.inject_headers`, `${header} is no header name`);
     }
+    serviceRuleProblems(service, field, add);
     for (const header of service.strip_headers ?? []) {
       if (!HEADER_NAME.test(header)) add(`${field}.strip_headers`, `${header} is no header name`);
     }
@@ -117,6 +119,45 @@ function serviceProblems(template: Template, add: (field: string, message: strin
       !/^[^\s/@:]+:(\d+|\$\{[^}]*\})$|^\[[0-9a-fA-F:.]+\]:\d+$/.test(entry)
     ) {
       add(`egress.allow[${at}]`, "must be host:port");
+    }
+  }
+}
+
+function serviceRuleProblems(
+  service: ProxyService,
+  field: string,
+  add: (field: string, message: string) => void,
+): void {
+  const injectsAuthorization = Object.keys(service.inject_headers ?? {}).some((header) =>
+    header.toLowerCase() === "authorization"
+  );
+  if (service.basic_auth !== undefined && injectsAuthorization) {
+    add(`${field}.basic_auth`, "Authorization is injected already");
+  }
+  // RFC 7617 §2: the first colon ends the user name.
+  if (service.basic_auth?.username.includes(":")) {
+    add(`${field}.basic_auth.username`, "must hold no colon");
+  }
+  for (const name of Object.keys(service.inject_query ?? {})) {
+    if (!/^[A-Za-z0-9._~-]+$/.test(name)) {
+      add(`${field}.inject_query`, `${name} is no parameter name of A-Z a-z 0-9 . _ ~ -`);
+    }
+  }
+  for (const effect of ["allow", "deny"] as const) {
+    for (const [at, rule] of (service[effect] ?? []).entries()) {
+      for (const method of rule.methods ?? []) {
+        if (!/^[A-Z][A-Z-]*$/.test(method)) {
+          add(`${field}.${effect}[${at}].methods`, `${method} is no method in upper case`);
+        }
+      }
+      for (const path of rule.paths) {
+        if (!isGlob(path)) {
+          add(
+            `${field}.${effect}[${at}].paths`,
+            `${path} is no pattern; it starts without a slash`,
+          );
+        }
+      }
     }
   }
 }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** From a template's service and the sealed bundle to what the proxy injects. */
+import assert from "node:assert/strict";
+import type { CredentialBundle, ProxyService } from "../lib/schema/events.ts";
+import type { ResolvedSpec } from "../lib/template/mod.ts";
+import type { CreateRequest } from "./api.ts";
+import { proxyBootstrap, type Validated } from "./validate.ts";
+
+const bundle: CredentialBundle = {
+  version: 1,
+  principal: "bureau/fleet/dev/agent/a",
+  credentials: {
+    KEY: { value: "k3y", allowed_hosts: ["api.test:443"] },
+    PASSWORD: { value: "pässword", allowed_hosts: ["api.test:443"] },
+    ELSEWHERE: { value: "x", allowed_hosts: ["other.test:443"] },
+  },
+};
+
+function bind(service: ProxyService) {
+  const validated = {
+    bundle,
+    spec: { proxy_services: { api: service } } as unknown as ResolvedSpec,
+    localpart: "bureau/fleet/dev/agent/a",
+    userId: "@bureau/fleet/dev/agent/a:bureau.local",
+  } as Validated;
+  const request = { assignment: {}, grants: [], denials: [] } as unknown as CreateRequest;
+  const names = { serverName: "bureau.local", machine: "@bureau/fleet/dev/machine/m:bureau.local" };
+  return proxyBootstrap(validated, request, names).services["api"]!;
+}
+
+const upstream = "https://api.test/v1";
+
+Deno.test("a service's credentials become headers, parameters and basic authentication", () => {
+  assert.deepEqual(
+    bind({
+      upstream,
+      inject_headers: { "X-Api-Key": "KEY" },
+      inject_query: { key: "KEY" },
+      basic_auth: { username: "me", password: "PASSWORD" },
+      allow: [{ paths: ["v1/**"] }],
+    }),
+    {
+      upstream,
+      inject_headers: { "X-Api-Key": "k3y", Authorization: "Basic bWU6cMOkc3N3b3Jk" },
+      strip_headers: [],
+      inject_query: { key: "k3y" },
+      secrets: ["pässword"],
+      allow: [{ paths: ["v1/**"] }],
+    },
+  );
+});
+
+Deno.test("no kind of credential goes to a host it was not sealed for", () => {
+  for (
+    const service of [
+      { inject_headers: { a: "ELSEWHERE" } },
+      { inject_query: { a: "ELSEWHERE" } },
+      { basic_auth: { username: "me", password: "ELSEWHERE" } },
+    ]
+  ) assert.throws(() => bind({ upstream, ...service }), /may not go to "api.test:443"/);
+  assert.throws(() => bind({ upstream, inject_query: { a: "NONE" } }), /is not sealed for it/);
+});

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Which requests may go to one service. */
+import { deniesAction, grantsAction } from "../lib/authorization/self.ts";
+import type { RequestRule } from "../lib/schema/events.ts";
+import { ProxyError } from "./errors.ts";
+
+export class RequestRules {
+  readonly #service: string;
+  readonly #allow: readonly RequestRule[] | undefined;
+  readonly #deny: readonly RequestRule[];
+
+  constructor(
+    service: string,
+    allow: readonly RequestRule[] | undefined,
+    deny: readonly RequestRule[] | undefined,
+  ) {
+    this.#service = service;
+    this.#allow = allow;
+    this.#deny = deny ?? [];
+  }
+
+  /**
+   * @param path normalised, with its first slash
+   * @throws {ProxyError} `request-refused`, 403, naming the rule
+   */
+  require(method: string, path: string): void {
+    if (this.#allow === undefined && this.#deny.length === 0) return;
+    const subject = path.slice(1);
+    const spellings = spellingsOf(subject);
+    const denied = this.#deny.findIndex((rule) =>
+      appliesTo(rule, method) &&
+      spellings.some((spelling) => deniesAction(rule.paths, spelling))
+    );
+    if (denied !== -1) throw this.#refused(method, path, `deny[${denied}] of its template`);
+    if (
+      this.#allow === undefined ||
+      this.#allow.some((rule) => appliesTo(rule, method) && grantsAction(rule.paths, subject))
+    ) return;
+    throw this.#refused(method, path, "no allow rule of its template");
+  }
+
+  #refused(method: string, path: string, rule: string): ProxyError {
+    const shown = path.length > 120 ? `${path.slice(0, 120)}…` : path;
+    return new ProxyError(
+      "request-refused",
+      `Cannot ${method} "${shown}" on service "${this.#service}": refused by ${rule}`,
+      {
+        status: 403,
+        hint: `an operator can change proxy_services.${this.#service} in the template`,
+      },
+    );
+  }
+}
+
+/** Other ways of writing the same for a server that decodes more, or ignores a last slash. */
+function spellingsOf(path: string): string[] {
+  const spellings = new Set([path, path.replace(/\/$/, "")]);
+  if (path.includes("%")) {
+    const decoded = path.replace(
+      /%([0-9A-F]{2})/g,
+      (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
+    );
+    spellings.add(decoded).add(decoded.replace(/\/$/, ""));
+  }
+  return [...spellings];
+}
+
+function appliesTo({ methods }: RequestRule, method: string): boolean {
+  return methods === undefined || methods.includes(method) ||
+    (method === "HEAD" && methods.includes("GET"));
+}
