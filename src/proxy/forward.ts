@@ -8,7 +8,9 @@ import { HeaderPolicy } from "./headers.ts";
 import { normalisePath } from "./path.ts";
 import { QueryPolicy } from "./query.ts";
 import { RequestRules } from "./rules.ts";
-import { Upstream, type UpstreamOptions } from "./upstream.ts";
+import { scrubBody, Secrets, secretValues } from "./scrub.ts";
+import type { ResponseHead } from "./http1/head.ts";
+import { type IncomingResponse, Upstream, type UpstreamOptions } from "./upstream.ts";
 
 /** TRACE would send the injected credentials back; CONNECT would open a tunnel past this proxy. */
 const REFUSED_METHODS = new Set(["TRACE", "TRACK", "CONNECT"]);
@@ -21,20 +23,33 @@ export class ServiceForwarder {
   readonly #base: string;
   readonly #headers: HeaderPolicy;
   readonly #query: QueryPolicy;
+  readonly #secrets: Secrets;
   readonly #rules: RequestRules;
 
   /** @throws {ProxyError} when the service's upstream is not one that a credential may go to */
   constructor(name: string, service: BoundService, environment: UpstreamEnvironment) {
     const { destination, base } = parseUpstream(service.upstream, service.ca);
     this.#base = base;
-    const inQuery = service.inject_query ?? {};
-    this.#headers = new HeaderPolicy(service.inject_headers, service.strip_headers, [
-      ...Object.values(inQuery),
-      ...service.secrets ?? [],
-    ]);
-    this.#query = new QueryPolicy(inQuery);
+    const values = secretValues(service);
+    this.#secrets = new Secrets(values);
+    // An answer that is encoded could not be searched for secrets without decoding it.
+    const inject = this.#secrets.isEmpty
+      ? service.inject_headers
+      : { ...service.inject_headers, "Accept-Encoding": "identity" };
+    this.#headers = new HeaderPolicy(inject, service.strip_headers, values);
+    this.#query = new QueryPolicy(service.inject_query ?? {});
     this.#rules = new RequestRules(name, service.allow, service.deny);
     this.upstream = new Upstream({ ...environment, destination });
+  }
+
+  /** @throws {ProxyError} `encoding-refused`, after giving the exchange up */
+  #scrub({ body }: IncomingResponse, encoding: string) {
+    try {
+      return scrubBody(body, encoding, this.#secrets);
+    } catch (thrown) {
+      if (body instanceof ReadableStream) body.cancel().catch(() => {});
+      throw thrown;
+    }
   }
 
   /**
@@ -59,19 +74,32 @@ export class ServiceForwarder {
       body,
       length,
     }, request.signal);
-    const { head } = response;
-    const headers = this.#headers.toCaller(head.headers);
-    const bodiless = head.status === 204 || head.status === 304;
-    if (method === "HEAD" || response.body instanceof ReadableStream) {
-      // The length is the upstream's word, but the caller needs it: for HEAD it is the answer.
-      const said = head.headers.find(([name]) => name === "content-length");
-      if (said !== undefined && !bodiless) headers.push(["content-length", said[1]]);
-    }
-    return new Response(bodiless || method === "HEAD" ? null : response.body, {
-      status: head.status,
-      headers,
-    });
+    return this.#answer(method, response);
   }
+
+  #answer(method: string, response: IncomingResponse): Response {
+    const { head } = response;
+    let headers = this.#headers.toCaller(head.headers);
+    const bodiless = head.status === 204 || head.status === 304;
+    let body: BodyInit | null = bodiless || method === "HEAD" ? null : response.body;
+    let decoded = false;
+    if (body !== null && !this.#secrets.isEmpty) {
+      const encoding = valueOf(head.headers, "content-encoding") ?? "";
+      body = this.#scrub(response, encoding);
+      decoded = body !== response.body && encoding !== "" && encoding !== "identity";
+      if (decoded) headers = headers.filter(([name]) => name !== "content-encoding");
+    }
+    if (!decoded && (method === "HEAD" || body instanceof ReadableStream)) {
+      // The length is the upstream's word, but the caller needs it: for HEAD it is the answer.
+      const said = valueOf(head.headers, "content-length");
+      if (said !== undefined && !bodiless) headers.push(["content-length", said]);
+    }
+    return new Response(body, { status: head.status, headers });
+  }
+}
+
+function valueOf(headers: ResponseHead["headers"], wanted: string): string | undefined {
+  return headers.find(([name]) => name === wanted)?.[1];
 }
 
 /** The caller's body as it is to be sent. @throws {ProxyError} on a body that cannot be forwarded */

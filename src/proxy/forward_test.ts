@@ -17,20 +17,22 @@ function service(port: number, fields: Partial<BoundService> = {}): Record<strin
   };
 }
 
-/** An upstream that tells what reached it. */
+/** An upstream that tells what reached it, in base64: the proxy takes its secrets out of answers. */
 function mirror(tls: { cert?: string; key?: string } = {}) {
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {}, ...tls } as Deno.ServeTcpOptions,
     async (request) =>
-      Response.json({
+      new Response(btoa(JSON.stringify({
         method: request.method,
         url: request.url,
         headers: Object.fromEntries(request.headers),
         body: request.body === null ? null : await request.text(),
-      }),
+      }))),
   );
   return { port: server.addr.port, stop: () => server.shutdown() };
 }
+
+const reached = (text: string) => JSON.parse(atob(text));
 
 Deno.test("forward() overwrites every credential that a caller sends", async () => {
   const upstream = mirror();
@@ -50,7 +52,7 @@ Deno.test("forward() overwrites every credential that a caller sends", async () 
       },
     });
     assert.equal(response.status, 200);
-    const seen = await response.json();
+    const seen = reached(await response.text());
     assert.equal(seen.method, "POST");
     assert.equal(seen.body, "hello");
     assert.equal(seen.url, `http://127.0.0.1:${upstream.port}/base/v1/things?q=%2F1`);
@@ -83,10 +85,50 @@ Deno.test("forward() puts credentials into the query, and never lets them come b
     const { port } = upstream.addr;
     assert.equal(
       await response.text(),
-      `http://127.0.0.1:${port}/base/v1?a=1&key=${SECRET}`,
+      `http://127.0.0.1:${port}/base/v1?a=1&key=${"*".repeat(SECRET.length)}`,
     );
     assert.equal(response.headers.get("location"), null);
     assert.equal(response.headers.get("x-ok"), "1");
+  });
+  await upstream.shutdown();
+});
+
+Deno.test("forward() takes its secrets out of answers, also encoded ones that nobody asked for", async () => {
+  const pieces = async function* () {
+    const text = `begin ${SECRET} ${JSON.stringify({ k: `Bearer ${SECRET}` })} end`;
+    for (const char of text) yield new TextEncoder().encode(char);
+  };
+  const upstream = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    const asked = new URL(request.url).pathname.split("/").at(-1)!;
+    const body = ReadableStream.from(pieces());
+    const headers = { "x-asked": request.headers.get("accept-encoding") ?? "" };
+    if (asked === "plain") return new Response(body, { headers });
+    if (asked === "zstd") {
+      return new Response(body, { headers: { ...headers, "content-encoding": "zstd" } });
+    }
+    const format = (asked === "br" ? "brotli" : asked) as CompressionFormat;
+    return new Response(body.pipeThrough(new CompressionStream(format)), {
+      headers: { ...headers, "content-encoding": asked },
+    });
+  });
+  const hidden = "*".repeat(SECRET.length);
+  await withProxy({ services: service(upstream.addr.port) }, async ({ get }) => {
+    for (const encoding of ["plain", "gzip", "deflate", "br"]) {
+      const response = await get(`/http/up/${encoding}`, {
+        headers: { "accept-encoding": "gzip" },
+      });
+      assert.equal(response.headers.get("x-asked"), "identity");
+      assert.equal(response.headers.get("content-encoding"), null, encoding);
+      assert.equal(
+        await response.text(),
+        // "Bearer" and its value are one secret, as is the value alone.
+        `begin ${hidden} {"k":"*******${hidden}"} end`,
+        encoding,
+      );
+    }
+    const refused = await get("/http/up/zstd");
+    assert.equal(refused.status, 502);
+    assert.match(await refused.text(), /encoding-refused/);
   });
   await upstream.shutdown();
 });
@@ -126,7 +168,7 @@ Deno.test("forward() keeps an injected header when the caller names it in Connec
        Connection: x-api-key, authorization, x-hop
        X-Hop: 1`,
     );
-    const seen = JSON.parse(response.text);
+    const seen = reached(response.text);
     assert.equal(seen.headers["x-api-key"], SECRET);
     assert.equal(seen.headers["x-hop"], undefined);
   });
@@ -139,7 +181,7 @@ Deno.test("forward() never leaves the base path", async () => {
     const at = async (path: string) => {
       const response = await rawRequest(sockets.agent, `GET ${path} HTTP/1.1`);
       return response.status === 200
-        ? new URL(JSON.parse(response.text).url).pathname
+        ? new URL(reached(response.text).url).pathname
         : response.status;
     };
     assert.equal(await at("/http/up"), "/base/");
@@ -223,13 +265,13 @@ Deno.test("forward() checks chain and name of a TLS upstream, and keeps its conn
   const route = (target: string) => target.startsWith("stranger") ? stranger.port : upstream.port;
   await withProxy({ services }, async ({ get, gate }) => {
     for (let turn = 0; turn < 3; turn++) {
-      const seen = await (await get("/http/good/x")).json();
+      const seen = reached(await (await get("/http/good/x")).text());
       assert.equal(seen.headers["x-api-key"], SECRET);
       assert.equal(seen.headers.host, "api.test");
       assert.equal(new URL(seen.url).pathname, "/base/x");
     }
     assert.deepEqual(gate.asked, ["api.test:443"]);
-    assert.equal((await (await get("/http/address/")).json()).headers["x-api-key"], SECRET);
+    assert.equal(reached(await (await get("/http/address/")).text()).headers["x-api-key"], SECRET);
     for (const name of ["name", "chain", "roots", "leaf"]) {
       const response = await get(`/http/${name}/`);
       const { error } = await response.json();

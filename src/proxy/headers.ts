@@ -62,11 +62,11 @@ export class HeaderPolicy {
   readonly #injected: string;
   readonly #secrets: readonly string[];
 
-  /** @param secrets further values that never pass back */
+  /** @param secrets values that never pass back */
   constructor(
     inject: Readonly<Record<string, string>>,
     strip: readonly string[],
-    secrets: readonly string[] = [],
+    secrets: readonly string[],
   ) {
     this.#dropped = new Set([
       ...CALLER_NEVER,
@@ -76,14 +76,9 @@ export class HeaderPolicy {
     this.#injected = Object.entries(inject).map(([name, value]) => `${name}: ${value}\r\n`).join(
       "",
     );
-    this.#secrets = [
-      ...Object.values(inject).flatMap((value) => [
-        value,
-        // `Bearer <token>`: an upstream may echo the token alone.
-        ...value.split(" ").slice(1),
-      ]),
-      ...secrets.flatMap((value) => [value, encodeURIComponent(value)]),
-    ].filter((secret) => secret.length >= 6);
+    this.#secrets = secrets.flatMap((value) => [value, encodeURIComponent(value)]).filter((
+      secret,
+    ) => secret.length >= 6);
   }
 
   /**
