@@ -4,13 +4,13 @@
 import assert from "node:assert/strict";
 import { eventually, withBureau } from "../e2e/harness.ts";
 import { messages, roomId, SCRIBE, stateEvents } from "../e2e/matrix.ts";
-import { withSynapse } from "./synapse.ts";
+import { withHomeserver } from "../homeserver/provider.ts";
 
 Deno.test("up --homeserver URL works with a real Synapse and its registration token", async () => {
-  await withSynapse(async (synapse) => {
+  await withHomeserver(async (synapse) => {
     await withBureau(async (bureau) => {
       const token = `${bureau.repo}-token`;
-      await Deno.writeTextFile(token, synapse.token);
+      await Deno.writeTextFile(token, synapse.registrationToken);
       const start = () =>
         bureau.up(
           "--detach",
@@ -56,5 +56,5 @@ Deno.test("up --homeserver URL works with a real Synapse and its registration to
       );
       assert.equal(reports.length, 1);
     });
-  });
+  }, "synapse");
 });
