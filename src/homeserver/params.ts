@@ -58,6 +58,13 @@ export function queryInteger(
   return Math.min(Number(text), max);
 }
 
+/** Which way to read: `f` or `b`. @throws {MatrixError} M_INVALID_PARAM for another word */
+export function isForwards(query: URLSearchParams, fallback: "f" | "b"): boolean {
+  const text = query.get("dir") ?? fallback;
+  if (text !== "f" && text !== "b") throw invalidParam('Cannot read "dir": it is neither f nor b');
+  return text === "f";
+}
+
 const LOCALPART = /^[a-z0-9._=\-/+]+$/;
 
 /** The user id of a new account. @throws {MatrixError} M_INVALID_USERNAME-class */

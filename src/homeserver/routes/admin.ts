@@ -9,7 +9,7 @@ import { forbidden, invalidParam, notFound } from "../errors.ts";
 import type { AuthedCall, AuthedHandler, Routes } from "../http.ts";
 import { optionalString, queryInteger } from "../params.ts";
 import { contentOf, currentState } from "../store/events.ts";
-import { roomRow } from "../store/members.ts";
+import { existingRoom } from "../store/members.ts";
 
 export function adminRoutes(routes: Routes): void {
   const admin = (method: string, path: string, handler: AuthedHandler) =>
@@ -110,7 +110,7 @@ async function deleteRoom(call: AuthedCall): Promise<unknown> {
   const body = await call.body();
   return await ctx.db.write(() => {
     const { db } = ctx;
-    roomRow(db, roomId);
+    existingRoom(db, roomId);
     const kicked = db.all(
       "SELECT user_id FROM members WHERE room_id = ? AND membership IN ('join', 'invite', 'knock')",
       roomId,

@@ -7,7 +7,7 @@ import { forbidden, invalidParam } from "../errors.ts";
 import type { AuthedCall, Call, Routes } from "../http.ts";
 import { optionalObject, optionalString, queryInteger } from "../params.ts";
 import { asEvents, contentOf, currentState } from "../store/events.ts";
-import { isJoined, membership, requireJoined, roomRow } from "../store/members.ts";
+import { existingRoom, isJoined, membership, requireJoined, roomRow } from "../store/members.ts";
 
 export function discoveryRoutes(routes: Routes): void {
   routes
@@ -30,7 +30,7 @@ export function discoveryRoutes(routes: Routes): void {
       return publicRooms(call.ctx, limit, optionalString(body, "since") ?? null, term);
     })
     .open("GET", "/directory/list/room/:roomId", ({ ctx, params }: Call) => ({
-      visibility: roomRow(ctx.db, params["roomId"]!).published === 1 ? "public" : "private",
+      visibility: existingRoom(ctx.db, params["roomId"]!).published === 1 ? "public" : "private",
     }))
     .on("PUT", "/directory/list/room/:roomId", async (call) => {
       const { ctx, session, params } = call;

@@ -6,7 +6,7 @@ import type { Context, Session } from "../context.ts";
 import { badJson, invalidParam, MatrixError, notFound } from "../errors.ts";
 import { matchesEvent, parseEventFilter } from "../filter.ts";
 import type { AuthedCall, Body, Routes } from "../http.ts";
-import { optionalString, queryInteger } from "../params.ts";
+import { isForwards, optionalString, queryInteger } from "../params.ts";
 import type { Content } from "../power_levels.ts";
 import { withRelations } from "../relations.ts";
 import {
@@ -218,7 +218,7 @@ function messages({ ctx, session, params, query }: AuthedCall): unknown {
   const roomId = params["roomId"]!;
   roomRow(ctx.db, roomId);
   readableUpTo(ctx.db, roomId, session.userId);
-  const backwards = query.get("dir") !== "f";
+  const backwards = !isForwards(query, "f");
   const limit = Math.max(1, queryInteger(query, "limit", 10, 1000));
   const filter = parseEventFilter(query.get("filter"));
   const canSee = visibility(ctx.db, roomId, session.userId);
@@ -300,7 +300,7 @@ function timestampToEvent({ ctx, session, params, query }: AuthedCall): unknown 
   roomRow(ctx.db, roomId);
   readableUpTo(ctx.db, roomId, session.userId);
   const ts = queryInteger(query, "ts", 0, Number.MAX_SAFE_INTEGER);
-  const forwards = query.get("dir") === "f";
+  const forwards = isForwards(query, "f");
   const canSee = visibility(ctx.db, roomId, session.userId);
   const rows = ctx.db.all(
     forwards

@@ -3,7 +3,7 @@
 /** Events that point at another: edits, threads, reactions, references. */
 import { invalidParam } from "../errors.ts";
 import type { AuthedCall, Routes } from "../http.ts";
-import { queryInteger } from "../params.ts";
+import { isForwards, queryInteger } from "../params.ts";
 import { withRelations } from "../relations.ts";
 import { asEvents } from "../store/events.ts";
 import { readableUpTo, roomRow, visibility } from "../store/members.ts";
@@ -61,7 +61,7 @@ function relations(call: AuthedCall): unknown {
     where += " AND type = ?";
     values.push(type);
   }
-  return page(call, where, values, call.query.get("dir") !== "f");
+  return page(call, where, values, !isForwards(call.query, "b"));
 }
 
 function threads(call: AuthedCall): unknown {

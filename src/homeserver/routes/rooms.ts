@@ -11,6 +11,7 @@ import { checkUserId, optionalString, requiredString } from "../params.ts";
 import { profileOf } from "../profiles.ts";
 import { stateAt, toClient } from "../store/events.ts";
 import {
+  existingRoom,
   isJoined,
   membership,
   membershipAt,
@@ -60,7 +61,7 @@ export function roomRoutes(routes: Routes): void {
 
 /** A room id, or the room of an alias. @throws {MatrixError} M_NOT_FOUND, M_INVALID_PARAM */
 export function resolveRoom(ctx: Context, room: string): string {
-  if (room.startsWith("!")) return roomRow(ctx.db, room).room_id;
+  if (room.startsWith("!")) return existingRoom(ctx.db, room).room_id;
   if (!room.startsWith("#")) throw invalidParam(`Cannot find "${room}": not a room id or alias`);
   const row = ctx.db.get("SELECT room_id FROM aliases WHERE alias = ?", room);
   if (row === undefined) throw notFound(`Cannot find room alias "${room}"`);

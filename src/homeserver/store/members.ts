@@ -60,8 +60,15 @@ export interface RoomRow {
   readonly published: number;
 }
 
-/** @throws {MatrixError} M_NOT_FOUND; a stranger can't tell it from a room that they may not see */
+/** @throws {MatrixError} M_FORBIDDEN; a stranger can't tell it from a room that they may not see */
 export function roomRow(db: Database, roomId: string): RoomRow {
+  const row = db.get("SELECT * FROM rooms WHERE room_id = ?", roomId);
+  if (row === undefined) throw forbidden(`Cannot use room "${roomId}": you are not in it`);
+  return row as unknown as RoomRow;
+}
+
+/** For those who may know which rooms there are. @throws {MatrixError} M_NOT_FOUND */
+export function existingRoom(db: Database, roomId: string): RoomRow {
   const row = db.get("SELECT * FROM rooms WHERE room_id = ?", roomId);
   if (row === undefined) throw notFound(`Cannot find room "${roomId}"`);
   return row as unknown as RoomRow;
