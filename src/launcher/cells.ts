@@ -23,10 +23,15 @@ const AUDIT_DIR = "/run/bureau/audit";
 /** Of a proxy or relay: Deno starts in 30 ms; a loaded machine takes seconds. */
 const READY_MS = 15_000;
 
-/** Starts the cell that outlives us: its own session, no pipe to us. */
+/**
+ * Starts the cell that outlives us: its own session, no pipe to us.
+ *
+ * @param args of its bwrap; tests give others, to see a breach that these prevent
+ */
 export function startTmuxCell(
   plan: SandboxPlan,
   dirs: PrincipalDirectories,
+  args: readonly string[] = tmuxCellArguments(plan, dirs),
 ): { failed: Promise<string>; gone: Promise<void> } {
   const log = fs.openSync(`${dirs.cell}/tmux.log`, "w", 0o600);
   const child = cp.spawn(BWRAP, [
@@ -51,7 +56,7 @@ export function startTmuxCell(
     detached: true,
   });
   fs.closeSync(log);
-  sendArguments(child, tmuxCellArguments(plan, dirs));
+  sendArguments(child, args);
   child.unref();
   const lifeline = child.stdio[4] as unknown as NodeJS.ReadableStream;
   const gone = new Promise<void>((resolve) => {

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Many probes as one shell script, so that a sandbox is started once for all of them. */
+import { PERL_PRELUDE, SH_PRELUDE } from "./prelude.ts";
+import type { Probe, ProbeResult, Verdict } from "./probe.ts";
+
+/** No script holds this line. */
+const END = "END-OF-BUREAU-PROBE";
+/** A probe that takes longer has failed; none needs a second. */
+const SECONDS = 20;
+
+/**
+ * @returns a script for `sh` that runs each probe in a process of its own and prints one line of JSON
+ * for each, `{"id":…,"verdict":…,"note":…}`, then the line `done`
+ */
+export function probeScript(probes: readonly Probe[]): string {
+  const header = [
+    "#!/bin/sh",
+    "# Written by Bureau: tries what a sandbox must refuse. Harmless; see src/sandbox/probes.",
+    "umask 077",
+    "BUREAU_PROBE_DRIVER=$$",
+    "export BUREAU_PROBE_DRIVER",
+    "probe() {",
+    "  name=$1",
+    "  shift",
+    '  if ! command -v "$1" >/dev/null; then',
+    `    line='{"verdict":"not-applicable","note":"no '$1' in the sandbox"}'`,
+    "    cat >/dev/null",
+    "  else",
+    // In the foreground: a probe asks its controlling terminal.
+    `    line=$(timeout --foreground --kill-after 1 ${SECONDS} "$@" - 2>&1 | grep '^{"verdict"' | head -n 1)`,
+    "  fi",
+    `  [ -n "$line" ] || line='{"verdict":"failed","note":"it came to no verdict"}'`,
+    `  printf '{"id":"%s",%s\\n' "$name" "\${line#?}"`,
+    "}",
+  ];
+  const bodies = probes.flatMap((probe) => {
+    const program = probe.language === "perl" ? "perl -MPOSIX" : "sh -s";
+    const prelude = probe.language === "perl" ? PERL_PRELUDE : SH_PRELUDE;
+    return [
+      `probe ${probe.id} ${program} <<'${END}'`,
+      prelude.trim(),
+      probe.script.trim(),
+      END,
+    ];
+  });
+  return [...header, ...bodies, "echo done", ""].join("\n");
+}
+
+const VERDICTS: readonly string[] = [
+  "held",
+  "breached",
+  "not-applicable",
+  "failed",
+] satisfies Verdict[];
+
+/**
+ * Reads what `probeScript` printed. The text comes from inside the sandbox: anything that is no result
+ * of one of `probes` is passed over, and a probe without a result is told as such.
+ */
+export function readResults(probes: readonly Probe[], text: string): ProbeResult[] {
+  const found = new Map<string, ProbeResult>();
+  for (const line of text.split("\n")) {
+    const result = readResult(line.trim());
+    if (result !== null && !found.has(result.id)) found.set(result.id, result);
+  }
+  return probes.map(({ id }) => found.get(id) ?? { id, verdict: "failed", note: "it was not run" });
+}
+
+function readResult(line: string): ProbeResult | null {
+  if (!line.startsWith('{"id":')) return null;
+  try {
+    const { id, verdict, note } = JSON.parse(line) as Record<string, unknown>;
+    if (typeof id !== "string" || typeof note !== "string") return null;
+    if (typeof verdict !== "string" || !VERDICTS.includes(verdict)) return null;
+    return { id, verdict: verdict as Verdict, note };
+  } catch {
+    return null;
+  }
+}
