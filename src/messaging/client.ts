@@ -6,7 +6,13 @@
  */
 import { canonicalJson } from "../lib/canonical/mod.ts";
 import { hasErrcode } from "./errors.ts";
-import { createRequester, path, type Requester, type RequesterOptions } from "./request.ts";
+import {
+  connect,
+  path,
+  type RawRequester,
+  type Requester,
+  type RequesterOptions,
+} from "./request.ts";
 import type {
   Content,
   CreateRoomOptions,
@@ -70,6 +76,10 @@ export interface MatrixClient {
   sync(options: SyncOptions, signal?: AbortSignal): Promise<SyncResponse>;
   /** Anything else, e.g. relations; `path` begins `/_matrix/`, its names encoded by the caller. */
   readonly request: Requester;
+  /** Bytes instead of JSON; see `files.ts`. */
+  readonly raw: RawRequester;
+  /** Aborts once when the account is gone, with the `MessagingError` as reason; all requests end. */
+  readonly lost: AbortSignal;
 }
 
 export interface ClientOptions extends RequesterOptions {
@@ -77,7 +87,7 @@ export interface ClientOptions extends RequesterOptions {
 }
 
 export function createMatrixClient(options: ClientOptions): MatrixClient {
-  const request = createRequester(options);
+  const { request, raw, lost } = connect(options);
 
   async function getState(room: string, type: string, key = ""): Promise<Content | null> {
     try {
@@ -104,6 +114,8 @@ export function createMatrixClient(options: ClientOptions): MatrixClient {
   return {
     homeserverUrl: options.homeserverUrl,
     request,
+    raw,
+    lost,
     whoami: (signal) =>
       request("GET", `${V3}/account/whoami`, { what: "check the session", signal }),
     async logout() {

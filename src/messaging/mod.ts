@@ -4,8 +4,16 @@
 export * from "./client.ts";
 export * from "./errors.ts";
 export { path } from "./request.ts";
-export type { Requester, RequesterOptions, RequestOptions } from "./request.ts";
+export type {
+  RawOptions,
+  RawRequester,
+  Requester,
+  RequesterOptions,
+  RequestOptions,
+} from "./request.ts";
+export * from "./retry.ts";
 export * from "./session.ts";
 export * from "./states.ts";
 export * from "./sync.ts";
+export * from "./sync_filter.ts";
 export * from "./types.ts";

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** One request to a homeserver: encoding, errors, 429. Retrying anything else is the caller's choice. */
+/** One request to a homeserver: encoding, errors, 429. Retrying anything else is `retry()`'s. */
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import { MessagingError } from "./errors.ts";
+import { refusal } from "./refusal.ts";
+import { backoffMs } from "./retry.ts";
 
 /** How long an ordinary request may take: 60 s. A long poll says its own. */
 const REQUEST_TIMEOUT_MS = 60_000;
@@ -17,22 +19,53 @@ export interface RequesterOptions {
   readonly accessToken?: string;
   readonly clock?: Clock;
   readonly fetch?: typeof fetch;
+  /** 0 ≤ n < 1; spreads the retries of many clients. */
+  readonly random?: () => number;
+  /** Called once, by whichever request learns first that the account is gone. */
+  readonly onAccountLost?: (error: MessagingError) => void;
 }
 
-export interface RequestOptions {
+type Method = "GET" | "PUT" | "POST" | "DELETE";
+
+interface Common {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  readonly body?: unknown;
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number;
   /** What a person would say was tried, e.g. `join "#a:b"`. */
   readonly what: string;
 }
 
-export type Requester = <T>(
-  method: "GET" | "PUT" | "POST" | "DELETE",
+export interface RequestOptions extends Common {
+  /** Sent as JSON. */
+  readonly body?: unknown;
+}
+
+export interface RawOptions extends Common {
+  readonly body?: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A request in JSON, answered in JSON; a 429 is waited for. */
+export type Requester = <T>(method: Method, path: string, options: RequestOptions) => Promise<T>;
+/**
+ * A request in bytes. The caller reads the body, which the deadline covers too. Never repeated: a
+ * stream can be sent once.
+ */
+export type RawRequester = (
+  method: Method,
   path: string,
-  options: RequestOptions,
-) => Promise<T>;
+  options: RawOptions,
+) => Promise<Response>;
+
+export interface Connection {
+  readonly request: Requester;
+  readonly raw: RawRequester;
+  /**
+   * Aborts when a request learns that the account is gone, with that `MessagingError` as its reason;
+   * whatever is under way ends with it, and nothing is sent any more.
+   */
+  readonly lost: AbortSignal;
+}
 
 /** Builds a path of fixed text and percent-encoded names: a room id or state key never adds a segment. */
 export function path(parts: TemplateStringsArray, ...names: readonly string[]): string {
@@ -41,62 +74,111 @@ export function path(parts: TemplateStringsArray, ...names: readonly string[]): 
 
 /** @throws {MessagingError} `bad-url` when the address is no http(s) URL */
 export function createRequester(options: RequesterOptions): Requester {
+  return connect(options).request;
+}
+
+/** @throws {MessagingError} `bad-url` when the address is no http(s) URL */
+export function connect(options: RequesterOptions): Connection {
   const clock = options.clock ?? systemClock;
+  const random = options.random ?? Math.random;
   const fetchFn = options.fetch ?? fetch;
   const base = checkUrl(options.homeserverUrl);
+  const lost = new AbortController();
 
-  async function once<T>(method: string, path: string, call: RequestOptions): Promise<T> {
+  /** What a failure really was: the caller's abort, the account's end, or the network's. */
+  function failed(thrown: unknown, call: Common): unknown {
+    if (call.signal?.aborted) return call.signal.reason;
+    if (lost.signal.aborted) return lost.signal.reason;
+    if (thrown instanceof MessagingError) {
+      if (thrown.isAccountLost && options.accessToken !== undefined) {
+        options.onAccountLost?.(thrown);
+        lost.abort(thrown);
+      }
+      return thrown;
+    }
+    return new MessagingError(
+      "unreachable",
+      `Cannot ${call.what}: the homeserver at ${base} does not answer (${messageOf(thrown)})`,
+      {
+        status: 502,
+        cause: thrown,
+        hint: `check that it runs: curl ${base}/_matrix/client/versions`,
+      },
+    );
+  }
+
+  /** Sends; an answer that is no success is thrown as what it says. */
+  async function send(method: string, path: string, call: RawOptions): Promise<Response> {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(call.query ?? {})) {
       if (value !== undefined) query.set(name, String(value));
     }
-    const deadline = AbortSignal.timeout(call.timeoutMs ?? REQUEST_TIMEOUT_MS);
-    let response: Response;
-    let text: string;
-    try {
-      response = await fetchFn(`${base}${path}${query.size === 0 ? "" : `?${query}`}`, {
-        method,
-        // A redirect would carry the access token to wherever the answer points.
-        redirect: "error",
-        headers: {
-          ...(options.accessToken === undefined
-            ? {}
-            : { authorization: `Bearer ${options.accessToken}` }),
-          ...(call.body === undefined ? {} : { "content-type": "application/json" }),
-        },
-        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-        signal: call.signal === undefined ? deadline : AbortSignal.any([deadline, call.signal]),
-      });
-      text = await response.text();
-    } catch (thrown) {
-      if (call.signal?.aborted) throw call.signal.reason;
-      throw new MessagingError(
-        "unreachable",
-        `Cannot ${call.what}: the homeserver at ${base} does not answer (${messageOf(thrown)})`,
-        {
-          status: 502,
-          cause: thrown,
-          hint: `check that it runs: curl ${base}/_matrix/client/versions`,
-        },
-      );
-    }
-    const json = parseJson(text);
-    if (response.ok && json !== undefined) return json as T;
-    throw refusal(call.what, base, response.status, json, response.headers.get("retry-after"));
+    const signals = [AbortSignal.timeout(call.timeoutMs ?? REQUEST_TIMEOUT_MS), lost.signal];
+    if (call.signal !== undefined) signals.push(call.signal);
+    const response = await fetchFn(`${base}${path}${query.size === 0 ? "" : `?${query}`}`, {
+      method,
+      // A redirect would carry the access token to wherever the answer points.
+      redirect: "error",
+      headers: {
+        ...(options.accessToken === undefined
+          ? {}
+          : { authorization: `Bearer ${options.accessToken}` }),
+        ...call.headers,
+      },
+      ...(call.body === undefined ? {} : { body: call.body }),
+      signal: AbortSignal.any(signals),
+    });
+    if (response.ok) return response;
+    const json = parseJson(await response.text());
+    const waitFor = response.headers.get("retry-after");
+    throw refusal(call.what, base, response.status, json, waitFor, clock.now());
   }
 
-  return async (method, path, call) => {
-    for (let waits = 0;; waits++) {
-      try {
-        return await once(method, path, call);
-      } catch (thrown) {
-        const limited = thrown instanceof MessagingError && thrown.status === 429;
-        if (!limited || waits >= MAX_RATE_LIMIT_WAITS) throw thrown;
-        const wait = thrown.retryAfterMs ?? 1000 * 2 ** waits;
-        if (wait > MAX_RATE_LIMIT_WAIT_MS) throw thrown;
-        await clock.sleep(wait, call.signal);
-      }
+  async function once<T>(method: string, path: string, call: RequestOptions): Promise<T> {
+    const { body, ...common } = call;
+    if (lost.signal.aborted) throw lost.signal.reason;
+    try {
+      const response = await send(method, path, {
+        ...common,
+        ...(body === undefined ? {} : {
+          body: JSON.stringify(body),
+          headers: { "content-type": "application/json" },
+        }),
+      });
+      const json = parseJson(await response.text());
+      if (json === undefined) throw refusal(call.what, base, response.status, json, null, 0);
+      return json as T;
+    } catch (thrown) {
+      throw failed(thrown, call);
     }
+  }
+
+  return {
+    lost: lost.signal,
+    async raw(method, path, call) {
+      if (lost.signal.aborted) throw lost.signal.reason;
+      try {
+        return await send(method, path, call);
+      } catch (thrown) {
+        throw failed(thrown, call);
+      }
+    },
+    async request(method, path, call) {
+      for (let waits = 0;; waits++) {
+        try {
+          return await once(method, path, call);
+        } catch (thrown) {
+          const limited = thrown instanceof MessagingError && thrown.status === 429;
+          if (!limited || waits >= MAX_RATE_LIMIT_WAITS) throw thrown;
+          const wait = thrown.retryAfterMs ?? backoffMs(waits + 1, random);
+          if (wait > MAX_RATE_LIMIT_WAIT_MS) throw thrown;
+          const ends = call.signal === undefined
+            ? lost.signal
+            : AbortSignal.any([lost.signal, call.signal]);
+          await clock.sleep(wait, ends);
+        }
+      }
+    },
   };
 }
 
@@ -127,47 +209,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-const HINTS: Readonly<Record<string, string>> = {
-  M_UNKNOWN_TOKEN:
-    "the session ended or was revoked: `deno task down`, then `deno task up`, logs in again",
-  M_FORBIDDEN: "the account lacks the membership or power level for this",
-  M_LIMIT_EXCEEDED: "try again later",
-};
-
-function refusal(
-  what: string,
-  base: string,
-  status: number,
-  json: unknown,
-  retryAfter: string | null,
-): MessagingError {
-  const body = (json ?? {}) as Record<string, unknown>;
-  const errcode = typeof body["errcode"] === "string" ? body["errcode"] : undefined;
-  if (errcode === undefined && status !== 429) {
-    return new MessagingError(
-      "bad-answer",
-      `Cannot ${what}: ${base} answered ${status} without a Matrix error`,
-      { status: status >= 400 ? status : 502, hint: `is ${base} a Matrix homeserver?` },
-    );
-  }
-  const name = errcode ?? "M_LIMIT_EXCEEDED";
-  const said = typeof body["error"] === "string" ? body["error"].slice(0, 300) : name;
-  const hint = HINTS[name];
-  const wait = typeof body["retry_after_ms"] === "number"
-    ? body["retry_after_ms"]
-    : retryAfter !== null && /^\d+$/.test(retryAfter)
-    ? Number(retryAfter) * 1000
-    : undefined;
-  return new MessagingError(
-    name.replace(/^M_/, "").toLowerCase().replaceAll("_", "-"),
-    `Cannot ${what}: ${said.replace(/\.$/, "")}`,
-    {
-      status,
-      errcode: name,
-      ...(hint === undefined ? {} : { hint }),
-      ...(wait === undefined ? {} : { retryAfterMs: wait }),
-    },
-  );
 }

@@ -6,6 +6,8 @@ import { type Clock, systemClock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { MatrixClient } from "./client.ts";
 import { MessagingError } from "./errors.ts";
+import { waitMs } from "./retry.ts";
+import { SyncFilter } from "./sync_filter.ts";
 import type { MatrixEvent, SyncResponse } from "./types.ts";
 
 export interface SyncPosition {
@@ -53,7 +55,8 @@ export type SyncHealth =
 export interface SyncLoop {
   readonly client: MatrixClient;
   readonly userId: string;
-  readonly filter: object;
+  /** A `SyncFilter` may change while the loop runs. */
+  readonly filter: object | SyncFilter;
   readonly store: SyncStore;
   /** Awaited before the position moves on, so that a crash repeats a batch rather than loses it. */
   readonly onBatch: (batch: SyncBatch) => void | Promise<void>;
@@ -66,14 +69,8 @@ export interface SyncLoop {
   readonly signal: AbortSignal;
 }
 
-const BACKOFF_FIRST_MS = 1_000;
-const BACKOFF_MAX_MS = 30_000;
-
-/** 1 s doubling to 30 s, of which a random half is taken off at most. */
-export function backoffMs(failures: number, random: () => number): number {
-  const full = Math.min(BACKOFF_FIRST_MS * 2 ** Math.max(0, failures - 1), BACKOFF_MAX_MS);
-  return Math.round(full * (1 - random() / 2));
-}
+/** Filters whose ids are remembered: those of a changing `SyncFilter` come back again and again. */
+const MAX_FILTERS = 16;
 
 /**
  * Syncs until `signal` aborts (then it returns) or the account is gone.
@@ -82,26 +79,32 @@ export function backoffMs(failures: number, random: () => number): number {
 export async function runSync(loop: SyncLoop): Promise<void> {
   const clock = loop.clock ?? systemClock;
   const random = loop.random ?? Math.random;
-  const digest = await sha256Hex(JSON.stringify(loop.filter));
+  const filter = loop.filter instanceof SyncFilter ? loop.filter : new SyncFilter(loop.filter);
+  const filterIds = new Map<string, string>();
   let position = await loop.store.load();
-  if (position.filterDigest !== digest) {
-    position = position.since === undefined ? {} : { since: position.since };
+  if (position.filterDigest !== undefined && position.filterId !== undefined) {
+    filterIds.set(position.filterDigest, position.filterId);
   }
   let failures = 0;
   while (!loop.signal.aborted) {
+    const { value, changed } = filter;
     try {
-      if (position.filterId === undefined) {
-        const filterId = await loop.client.createFilter(loop.userId, loop.filter, loop.signal);
-        position = { ...position, filterDigest: digest, filterId };
-      }
+      const signal = AbortSignal.any([loop.signal, changed]);
+      const filterDigest = await sha256Hex(JSON.stringify(value));
+      const filterId = filterIds.get(filterDigest) ??
+        await loop.client.createFilter(loop.userId, value, signal);
+      if (filterIds.size >= MAX_FILTERS) filterIds.clear();
+      filterIds.set(filterDigest, filterId);
+      const { since } = position;
+      position = { ...(since === undefined ? {} : { since }), filterDigest, filterId };
       const response = await loop.client.sync({
-        ...(position.since === undefined ? {} : { since: position.since }),
-        filter: position.filterId!,
+        ...(since === undefined ? {} : { since }),
+        filter: filterId,
         // The first answer after a failure must not be a long poll: it tells that all is well again.
-        timeoutMs: position.since === undefined || failures > 0 ? 0 : loop.timeoutMs ?? 30_000,
-      }, loop.signal);
-      await loop.onBatch(readBatch(response, loop.userId, position.since === undefined));
-      position = { ...position, since: response.next_batch };
+        timeoutMs: since === undefined || failures > 0 ? 0 : loop.timeoutMs ?? 30_000,
+      }, signal);
+      await loop.onBatch(readBatch(response, loop.userId, since === undefined));
+      position = { since: response.next_batch, filterDigest, filterId };
       await loop.store.save(position);
       failures = 0;
       loop.onHealth?.({ state: "ok", at: clock.now() });
@@ -109,23 +112,31 @@ export async function runSync(loop: SyncLoop): Promise<void> {
       if (loop.signal.aborted) return;
       if (thrown instanceof MessagingError) {
         if (thrown.isAccountLost) throw thrown;
+        if (isRefusedPosition(thrown)) filterIds.clear();
         position = withoutRefused(position, thrown);
-      }
+      } else if (thrown === changed.reason) continue;
       failures++;
       loop.onHealth?.({ state: "failing", at: clock.now(), error: thrown });
-      const asked = thrown instanceof MessagingError ? thrown.retryAfterMs ?? 0 : 0;
       try {
-        await clock.sleep(Math.max(asked, backoffMs(failures, random)), loop.signal);
+        await clock.sleep(
+          waitMs(thrown, failures, random),
+          AbortSignal.any([loop.signal, loop.client.lost]),
+        );
       } catch {
-        return;
+        if (loop.signal.aborted) return;
+        throw loop.client.lost.reason;
       }
     }
   }
 }
 
+function isRefusedPosition(error: MessagingError): boolean {
+  return error.status === 400 || error.status === 404;
+}
+
 /** A homeserver that was set up anew knows neither our filter nor our token: begin again. */
 function withoutRefused(position: SyncPosition, error: MessagingError): SyncPosition {
-  if (error.status !== 400 && error.status !== 404) return position;
+  if (!isRefusedPosition(error)) return position;
   const about = messageOf(error).toLowerCase();
   if (about.includes("filter") || error.status === 404) {
     return position.since === undefined ? {} : { since: position.since };
