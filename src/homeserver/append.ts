@@ -179,7 +179,8 @@ function checkSize(draft: NewEvent, content: string): void {
   }
 }
 
-function relationOf(content: Content): { type: string | null; to: string } | undefined {
+/** What an event points at; `type` null for a plain reply. */
+export function relationOf(content: Content): { type: string | null; to: string } | undefined {
   const relation = content["m.relates_to"];
   if (typeof relation !== "object" || relation === null || Array.isArray(relation)) {
     return undefined;

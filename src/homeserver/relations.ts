@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Bundled aggregations: the newest edit, the thread's summary, references. */
+/** Bundled aggregations: the newest edit, the thread's summary, references; and which relations are refused. */
+import { relationOf } from "./append.ts";
 import type { Context } from "./context.ts";
+import { invalidParam, MatrixError } from "./errors.ts";
+import type { Database } from "./store/database.ts";
 import {
   asEvent,
   asEvents,
@@ -84,4 +87,42 @@ function thread(
     count,
     current_user_participated: root.sender === viewer.userId || took !== undefined,
   };
+}
+
+/**
+ * Refuses a reaction that its sender has given already, and a thread that begins inside another.
+ * @throws {MatrixError} M_DUPLICATE_ANNOTATION, M_INVALID_PARAM
+ */
+export function checkRelation(
+  db: Database,
+  roomId: string,
+  sender: string,
+  type: string,
+  content: Readonly<Record<string, unknown>>,
+): void {
+  const relation = relationOf(content);
+  if (relation?.type === "m.thread") {
+    const root = db.get("SELECT rel_type FROM events WHERE event_id = ?", relation.to);
+    if (root?.["rel_type"] === "m.thread") {
+      throw invalidParam("Cannot begin a thread there: the event is itself part of a thread");
+    }
+  }
+  if (relation?.type === "m.annotation") {
+    const { key } = content["m.relates_to"] as Record<string, unknown>;
+    const given = db.get(
+      "SELECT 1 AS yes FROM events WHERE rel_to = ? AND rel_type = 'm.annotation' AND room_id = ? AND sender = ? AND type = ? AND redacted_by IS NULL AND content ->> '$.\"m.relates_to\".key' = ? LIMIT 1",
+      relation.to,
+      roomId,
+      sender,
+      type,
+      typeof key === "string" ? key : null,
+    );
+    if (given !== undefined) {
+      throw new MatrixError(
+        400,
+        "M_DUPLICATE_ANNOTATION",
+        "Cannot react twice: the same reaction was given already",
+      );
+    }
+  }
 }

@@ -8,7 +8,7 @@ import { matchesEvent, parseEventFilter } from "../filter.ts";
 import type { AuthedCall, Body, Routes } from "../http.ts";
 import { isForwards, optionalString, queryInteger } from "../params.ts";
 import type { Content } from "../power_levels.ts";
-import { withRelations } from "../relations.ts";
+import { checkRelation, withRelations } from "../relations.ts";
 import {
   contentOf,
   eventById,
@@ -153,6 +153,7 @@ async function send(call: AuthedCall): Promise<unknown> {
       // As an event of its own type a redaction must pass the same door.
       const redacts = type === "m.room.redaction" ? optionalString(content, "redacts") : undefined;
       if (redacts !== undefined) checkRedaction(ctx.db, roomId, redacts, session.userId);
+      checkRelation(ctx.db, roomId, session.userId, type, content);
       const event = append(ctx, {
         roomId,
         type,

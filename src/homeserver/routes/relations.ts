@@ -64,19 +64,39 @@ function relations(call: AuthedCall): unknown {
   return page(call, where, values, !isForwards(call.query, "b"));
 }
 
+/** By newest reply first. A position in the list is one in the room: threads that moved on are not missed. */
 function threads(call: AuthedCall): unknown {
   const { ctx, session, params, query } = call;
-  roomRow(ctx.db, params["roomId"]!);
-  readableUpTo(ctx.db, params["roomId"]!, session.userId);
+  const roomId = params["roomId"]!;
+  roomRow(ctx.db, roomId);
+  readableUpTo(ctx.db, roomId, session.userId);
   const include = query.get("include") ?? "all";
   if (include !== "all" && include !== "participated") {
     throw invalidParam('Cannot list threads: "include" is neither all nor participated');
   }
-  const replies = "SELECT 1 FROM events r WHERE r.rel_to = e.event_id AND r.rel_type = 'm.thread'";
-  return include === "all" ? page(call, `EXISTS (${replies})`, [], true) : page(
-    call,
-    `EXISTS (${replies} AND (r.sender = ? OR e.sender = ?))`,
-    [session.userId, session.userId],
-    true,
+  const limit = Math.max(1, queryInteger(query, "limit", 50, 200));
+  const from = query.get("from");
+  const canSee = visibility(ctx.db, roomId, session.userId);
+  const rows = ctx.db.all(
+    `SELECT e.*, max(r.so) AS last FROM events r JOIN events e ON e.event_id = r.rel_to AND e.room_id = r.room_id
+     WHERE r.room_id = ? AND r.rel_type = 'm.thread' AND r.redacted_by IS NULL
+     GROUP BY e.event_id
+     HAVING last <= ? AND (? = 'all' OR e.sender = ? OR sum(r.sender = ?) > 0)
+     ORDER BY last DESC LIMIT ?`,
+    roomId,
+    from === null ? ctx.db.position : parseToken(from),
+    include,
+    session.userId,
+    session.userId,
+    limit + 1,
   );
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  return {
+    chunk: asEvents(shown).filter((event) => canSee(event.so))
+      .map((event) => withRelations(ctx, event, session)),
+    ...(rows.length > limit && last !== undefined
+      ? { next_batch: formatToken(Number(last["last"]) - 1) }
+      : {}),
+  };
 }

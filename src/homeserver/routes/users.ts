@@ -136,7 +136,7 @@ function saveAccountData(call: AuthedCall, type: string, content: Body): Promise
   const { ctx } = call;
   ctx.limits.take("write", userId);
   const roomId = call.params["roomId"] ?? "";
-  const text = encodeContent(content);
+  const text = accountDataText(content);
   return ctx.db.write(() => {
     const so = ctx.db.next();
     ctx.db.run(
@@ -150,6 +150,18 @@ function saveAccountData(call: AuthedCall, type: string, content: Body): Promise
     if (roomId !== "") touchRoom(ctx, roomId, so);
     ctx.db.afterCommit(() => ctx.notifier.wakeUser(userId));
   });
+}
+
+/** Unlike an event's, a fraction is allowed here: a tag's order is one. @throws {MatrixError} M_BAD_JSON */
+function accountDataText(content: Body): string {
+  try {
+    return JSON.stringify(content);
+  } catch (thrown) {
+    if (thrown instanceof RangeError) {
+      throw badJson("Cannot keep account data: it is nested too deeply");
+    }
+    throw thrown;
+  }
 }
 
 /** Marks a room as changed for what is not an event, so that sync looks at it. Inside `db.write`. */

@@ -18,7 +18,7 @@ export const directory: readonly Scenario[] = [
       await bob.put(path, { room_id: other }, "409");
       assert.deepEqual((await alice.get(`rooms/${enc(room)}/aliases`)).aliases, [alias]);
       await bob.get(`rooms/${enc(room)}/aliases`, "403 M_FORBIDDEN");
-      await bob.join(alias);
+      await bob.post(`join/${enc(alias)}`);
       await bob.delete(path, undefined, "403 M_FORBIDDEN");
       await alice.delete(path);
       await alice.get(path, "404 M_NOT_FOUND");
@@ -106,7 +106,7 @@ export const directory: readonly Scenario[] = [
       await alice.put(`${path}/avatar_url`, { avatar_url: "mxc://example.test/abc" });
       assert.equal((await bob.get(`${path}/displayname`)).displayname, "Alice A.");
       assert.equal((await bob.get(path)).avatar_url, "mxc://example.test/abc");
-      await bob.put(`${path}/displayname`, { displayname: "x" }, "403 M_FORBIDDEN");
+      await bob.put(`${path}/displayname`, { displayname: "x" }, "4xx");
       await bob.get(
         `profile/${enc(`@${world.fresh("no")}:${world.serverName}`)}`,
         "404 M_NOT_FOUND",
