@@ -36,6 +36,8 @@ export const LauncherPolicy = z.object({
   bind_roots: z.array(z.object({ path: z.string(), mode: z.enum(["ro", "rw"]) })),
   /** `isolation: none` is refused unless this names the principal. */
   passthrough: z.array(z.string()),
+  /** Devices that templates may ask for: `dri`, `nvidia`, `kvm`, or a node's path. Absent: none. */
+  devices: z.optional(z.array(z.string())),
   /** Ceiling per principal. */
   limits: z.object({ memory_limit_mb: z.number(), pids_limit: z.number() }),
 });

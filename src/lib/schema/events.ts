@@ -132,6 +132,16 @@ export type EgressPolicy = z.infer<typeof EgressPolicy>;
 export const RestartPolicy = z.enum(["always", "on-failure", "never"]);
 export type RestartPolicy = z.infer<typeof RestartPolicy>;
 
+/** Where a sandbox's programs come from: the host's /usr, a directory with a root file system, or a Nix closure. */
+export const Sysroot = z.union([
+  z.literal("host"),
+  /** Host directory below a bind root, with `usr` and what `bin`, `lib` and the like are in it. */
+  z.object({ rootfs: z.string() }),
+  /** A `closureInfo` store path, or a file that lists a closure's store paths, one a line. */
+  z.object({ nix: z.string() }),
+]);
+export type Sysroot = z.infer<typeof Sysroot>;
+
 /** `m.bureau.template`, state key = template name, in a template room. */
 export const Template = z.object({
   description: z.optional(z.string()),
@@ -149,6 +159,14 @@ export const Template = z.object({
     pids_limit: z.optional(z.number()),
   })),
   create_dirs: z.optional(words),
+  /** Absent: `host`. */
+  sysroot: z.optional(Sysroot),
+  /** `dri`, `nvidia`, `kvm` or `/dev/…`; with a `?` at its end it may be missing. The policy must allow each. */
+  devices: z.optional(words),
+  /** More names in each writable bind that stay read-only, relative: `deploy/hooks`. */
+  protected_paths: z.optional(words),
+  /** One label of a host name. Absent: `sandbox`. */
+  hostname: z.optional(z.string()),
   roles: z.optional(z.record(z.string(), words)),
   required_credentials: z.optional(words),
   required_services: z.optional(words),

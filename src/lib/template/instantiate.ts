@@ -6,6 +6,7 @@ import type {
   Mount,
   ProxyService,
   RestartPolicy,
+  Sysroot,
   Template,
 } from "../schema/events.ts";
 import { TemplateError } from "./errors.ts";
@@ -24,6 +25,11 @@ export interface ResolvedSpec {
   readonly filesystem: Mount[];
   readonly resources: NonNullable<Template["resources"]>;
   readonly create_dirs: string[];
+  readonly sysroot: Sysroot;
+  readonly devices: string[];
+  /** In addition to those that hold in every sandbox. */
+  readonly protected_paths: string[];
+  readonly hostname: string | null;
   readonly roles: Record<string, string[]>;
   readonly required_credentials: string[];
   readonly required_services: string[];
@@ -48,8 +54,8 @@ export type Instance = Pick<
 >;
 
 /**
- * Makes an instance of a resolved template. `${NAME}` is expanded in mount source and dest, environment
- * values, create_dirs, egress entries and upstreams; not in the command, which gets the environment.
+ * Makes an instance of a resolved template. `${NAME}` is expanded in mount source and dest, sysroot,
+ * environment values, create_dirs, egress entries and upstreams; not in the command, which gets the environment.
  * @param variables facts of the machine; they win over the assignment's variables of the same name
  * @throws {TemplateError} `no-command`, `unresolved`, `unknown-variable`, `bad-variable`
  */
@@ -101,6 +107,10 @@ export function instantiate(
     ),
     resources: resolved.resources ?? {},
     create_dirs: (resolved.create_dirs ?? []).map((dir, at) => expand(dir, `create_dirs[${at}]`)),
+    sysroot: expandSysroot(resolved.sysroot ?? "host", expand),
+    devices: resolved.devices ?? [],
+    protected_paths: resolved.protected_paths ?? [],
+    hostname: resolved.hostname ?? null,
     roles: resolved.roles ?? {},
     required_credentials: resolved.required_credentials ?? [],
     required_services: resolved.required_services ?? [],
@@ -116,6 +126,16 @@ export function instantiate(
     authorization: resolved.authorization ?? {},
     restart_policy: assignment.restart_policy ?? resolved.restart_policy ?? "always",
   };
+}
+
+function expandSysroot(
+  sysroot: Sysroot,
+  expand: (text: string, where: string) => string,
+): Sysroot {
+  if (sysroot === "host") return sysroot;
+  return "rootfs" in sysroot
+    ? { rootfs: expand(sysroot.rootfs, "sysroot.rootfs") }
+    : { nix: expand(sysroot.nix, "sysroot.nix") };
 }
 
 function mapValues<T, U>(

@@ -7,11 +7,11 @@ import type { AuthorizationPolicy, Mount, Template } from "../schema/events.ts";
  *
  * | fields | rule |
  * |---|---|
- * | description, isolation, command, environment, resources, restart_policy | the child's when it has one, whole |
+ * | description, isolation, command, environment, resources, sysroot, hostname, restart_policy | the child's when it has one, whole |
  * | environment_variables, roles, default_payload, proxy_services | joined by key, the child's wins |
  * | prepend_variables | per key: the child's entries, then the parent's, each once |
  * | filesystem | the parent's whose `dest` the child doesn't name, then the child's |
- * | create_dirs, required_credentials, required_services, egress.allow, authorization | the parent's, then the child's, each once |
+ * | create_dirs, devices, protected_paths, required_credentials, required_services, egress.allow, authorization | the parent's, then the child's, each once |
  *
  * No child can take away a parent's denial. `inherits` is not carried over.
  */
@@ -26,6 +26,10 @@ export function mergeTemplates(parent: Template, child: Template): Template {
     filesystem: mounts(parent.filesystem, child.filesystem),
     resources: child.resources ?? parent.resources,
     create_dirs: appended(parent.create_dirs, child.create_dirs),
+    sysroot: child.sysroot ?? parent.sysroot,
+    devices: appended(parent.devices, child.devices),
+    protected_paths: appended(parent.protected_paths, child.protected_paths),
+    hostname: child.hostname ?? parent.hostname,
     roles: byKey(parent.roles, child.roles),
     required_credentials: appended(parent.required_credentials, child.required_credentials),
     required_services: appended(parent.required_services, child.required_services),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import * as z from "zod/mini";
 import { canonicalJson } from "../canonical/mod.ts";
 import { Template } from "../schema/events.ts";
 import { formatTemplateRef } from "../ref/mod.ts";
@@ -104,6 +105,10 @@ Deno.test("mergeTemplates() follows its table when both sides speak", () => {
     prepend_variables: { PATH: ["/p", "/both"], LIB: ["/l"] },
     filesystem: [{ dest: "/a", source: "/p" }, { dest: "/w/", source: "/p", mode: "rw" }],
     create_dirs: ["/x", "/y"],
+    devices: ["kvm"],
+    protected_paths: ["a"],
+    sysroot: "host",
+    hostname: "one",
     egress: { allow: ["a:1", "b:1"] },
     authorization: { grants: [{ actions: ["a"] }], denials: [{ actions: ["d"] }] },
     restart_policy: "never",
@@ -114,6 +119,9 @@ Deno.test("mergeTemplates() follows its table when both sides speak", () => {
     prepend_variables: { PATH: ["/c", "/both"] },
     filesystem: [{ dest: "/w", source: "/c" }],
     create_dirs: ["/y", "/z"],
+    devices: ["kvm", "dri?"],
+    protected_paths: ["b"],
+    sysroot: { rootfs: "/r" },
     egress: { allow: ["b:1", "c:1"] },
     authorization: { grants: [{ actions: ["a"] }, { actions: ["b"] }] },
     restart_policy: "always",
@@ -125,6 +133,10 @@ Deno.test("mergeTemplates() follows its table when both sides speak", () => {
     prepend_variables: { PATH: ["/c", "/both", "/p"], LIB: ["/l"] },
     filesystem: [{ dest: "/a", source: "/p" }, { dest: "/w", source: "/c" }],
     create_dirs: ["/x", "/y", "/z"],
+    devices: ["kvm", "dri?"],
+    protected_paths: ["a", "b"],
+    sysroot: { rootfs: "/r" },
+    hostname: "one",
     egress: { allow: ["a:1", "b:1", "c:1"] },
     authorization: {
       grants: [{ actions: ["a"] }, { actions: ["b"] }],
@@ -147,6 +159,10 @@ const template: fc.Arbitrary<Template> = fc.record({
     selector: (mount) => mount.dest,
   }),
   create_dirs: words,
+  devices: words,
+  protected_paths: words,
+  sysroot: fc.constantFrom("host" as const, { rootfs: "/r" }, { nix: "/n" }),
+  hostname: fc.constantFrom("a", "b"),
   required_services: words,
   default_payload: fc.dictionary(word, fc.nat()),
   egress: fc.record({ allow: words }),
@@ -201,6 +217,18 @@ Deno.test("templateDigest() changes when anything in the template does", async (
   assert.notEqual(await templateDigest({ command: ["a"], authorization: {} }), digest);
 });
 
+Deno.test("templateDigest() of a template from before the newer fields is what it was", async () => {
+  const old = z.parse(Template, {
+    description: "An isolated process: its own namespaces, no network, an empty /tmp",
+    command: ["/bin/sh"],
+    filesystem: [{ dest: "/tmp", type: "tmpfs", options: "size=67108864" }],
+  });
+  assert.equal(
+    await templateDigest(mergeTemplates({}, old)),
+    "5aa3d94a13b02d1633e2f1f16deb89459007aff26c6f4e253ca374e285559898",
+  );
+});
+
 Deno.test("expandVariables() looks at nothing but its variables when a name is unknown", () => {
   assert.equal(expandVariables("a${X}b${X}$Y", { X: "${X}" }, "t"), "a${X}b${X}$Y");
   assert.throws(() => expandVariables("${HOME}", {}, "t"), codeIs("unknown-variable"));
@@ -245,6 +273,10 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
     ],
     resources: {},
     create_dirs: ["/workspace"],
+    sysroot: "host",
+    devices: [],
+    protected_paths: [],
+    hostname: null,
     roles: {},
     required_credentials: ["TIMESTAMP_API_KEY"],
     required_services: [],
@@ -316,6 +348,13 @@ Deno.test("validateTemplate() finds each fault when a template has one", () => {
     [{ ...good, resources: { pids_limit: -1 } }, "resources.pids_limit"],
     [{ ...good, resources: { cpu_shares: 0.5 } }, "resources.cpu_shares"],
     [{ ...good, create_dirs: ["a"] }, "create_dirs[0]"],
+    [{ ...good, sysroot: { rootfs: "/a/../b" } }, "sysroot"],
+    [{ ...good, sysroot: { nix: "store" } }, "sysroot"],
+    [{ ...good, devices: ["gpu"] }, "devices[0]"],
+    [{ ...good, devices: ["/dev/../etc/shadow"] }, "devices[0]"],
+    [{ ...good, protected_paths: ["/etc"] }, "protected_paths[0]"],
+    [{ ...good, protected_paths: ["a/../.."] }, "protected_paths[0]"],
+    [{ ...good, hostname: "two words" }, "hostname"],
     [{ ...good, prepend_variables: { PATH: ["/a:/b"] } }, "prepend_variables.PATH"],
     [{ ...good, environment_variables: { "A=B": "" } }, "environment_variables.A=B"],
     [{ ...good, environment_variables: { A: "${b}" } }, "environment_variables.A"],

@@ -54,6 +54,7 @@ export function validateTemplate(template: Template): Problem[] {
   for (const [at, dir] of (template.create_dirs ?? []).entries()) {
     if (!isInnerPath(dir)) add(`create_dirs[${at}]`, "must be an absolute path without ..");
   }
+  sandboxProblems(template, add);
   for (const name of Object.keys(template.environment_variables ?? {})) {
     if (!ENVIRONMENT_NAME.test(name)) {
       add(`environment_variables.${name}`, "is not a variable's name");
@@ -81,6 +82,32 @@ export function validateTemplate(template: Template): Problem[] {
     add("", messageOf(error));
   }
   return problems;
+}
+
+/** What a device may be called: a group that the launcher knows, or one node; `?` when it may be missing. */
+export const DEVICE_NAME = /^(dri|nvidia|kvm|\/dev\/[A-Za-z0-9][A-Za-z0-9._\/-]*)\??$/;
+/** One label of RFC 1123. */
+export const HOST_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+function sandboxProblems(template: Template, add: (field: string, message: string) => void): void {
+  const { sysroot } = template;
+  if (sysroot !== undefined && sysroot !== "host") {
+    const path = "rootfs" in sysroot ? sysroot.rootfs : sysroot.nix;
+    if (!isInnerPath(path)) add("sysroot", "must be an absolute path without ..");
+  }
+  for (const [at, name] of (template.devices ?? []).entries()) {
+    if (!DEVICE_NAME.test(name) || name.includes("..")) {
+      add(`devices[${at}]`, "must be dri, nvidia, kvm or a path below /dev");
+    }
+  }
+  for (const [at, name] of (template.protected_paths ?? []).entries()) {
+    if (name === "" || name.split("/").some((part) => ["", ".", ".."].includes(part))) {
+      add(`protected_paths[${at}]`, "must be relative to the workspace, without . or ..");
+    }
+  }
+  if (template.hostname !== undefined && !HOST_LABEL.test(template.hostname)) {
+    add("hostname", "must be one label of a-z 0-9 -");
+  }
 }
 
 function mountProblems(mount: Mount, add: (field: string, message: string) => void): void {
@@ -176,6 +203,12 @@ function* expandable(template: Template): Generator<[string, string]> {
     yield [`environment_variables.${name}`, value];
   }
   for (const [at, dir] of (template.create_dirs ?? []).entries()) yield [`create_dirs[${at}]`, dir];
+  if (template.sysroot !== undefined && template.sysroot !== "host") {
+    yield [
+      "sysroot",
+      "rootfs" in template.sysroot ? template.sysroot.rootfs : template.sysroot.nix,
+    ];
+  }
   for (const [at, entry] of (template.egress?.allow ?? []).entries()) {
     yield [`egress.allow[${at}]`, entry];
   }
