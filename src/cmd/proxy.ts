@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** One principal's proxy: in its cell, without a network, with three Unix sockets and one principal's secrets. */
+/** One principal's proxy: in its cell, without a network, with four Unix sockets and one principal's secrets. */
 import { createLogger } from "../lib/log.ts";
 import { announceReady, failStart, readBootstrap } from "../lib/provision/mod.ts";
 import { parseBootstrap, startProxy } from "../proxy/mod.ts";
@@ -12,6 +12,7 @@ try {
   const proxy = await startProxy(bootstrap, {
     sockets: {
       agent: "/run/bureau/agent/proxy.sock",
+      forward: "/run/bureau/agent/forward.sock",
       admin: "/run/bureau/admin/admin.sock",
       egress: "/run/bureau/egress/egress.sock",
     },

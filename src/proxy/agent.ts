@@ -17,6 +17,7 @@ export interface AgentInterface {
     info: { readonly completed: Promise<void> },
   ) => Promise<Response>;
   readonly upstreams: readonly Upstream[];
+  readonly services: ReadonlyMap<string, ServiceForwarder>;
 }
 
 /** @throws {ProxyError} when an upstream of the bootstrap document cannot be used */
@@ -63,7 +64,7 @@ export function createAgentInterface(
 
   const upstreams = [...services.values()].map((service) => service.upstream);
   if (matrix !== null) upstreams.push(matrix.upstream);
-  return { handle, upstreams };
+  return { handle, upstreams, services };
 }
 
 function forward(

@@ -11,6 +11,8 @@ import { Denial, Grant, ProxyPolicy, RequestRule } from "../lib/schema/events.ts
 
 /** Fixed in-cell paths (architecture rule 2). */
 export const PROXY_SOCKET = "/run/bureau/agent/proxy.sock";
+/** `CONNECT`, `http://…` and WebSocket handshakes: no requests of `proxyAgentApi`. */
+export const FORWARD_SOCKET = "/run/bureau/agent/forward.sock";
 export const ADMIN_SOCKET = "/run/bureau/admin/admin.sock";
 export const EGRESS_SOCKET = "/run/bureau/egress/egress.sock";
 

@@ -8,13 +8,17 @@ export class ProxyError extends BureauError {
 }
 
 /**
- * The response for anything thrown while serving. What is not a `BureauError` was not foreseen: its
- * text stays inside, because it might quote what it failed on (a header, a token).
+ * What a caller is told of anything thrown while serving. What is not a `BureauError` was not foreseen:
+ * its text stays inside, because it might quote what it failed on (a header, a token).
  */
-export function errorResponse(thrown: unknown): Response {
-  const error = thrown instanceof BureauError
+export function shownError(thrown: unknown): BureauError {
+  return thrown instanceof BureauError
     ? thrown
     : new ProxyError("internal", "Cannot serve the request: the proxy met an unforeseen fault");
+}
+
+export function errorResponse(thrown: unknown): Response {
+  const error = shownError(thrown);
   const headers: Record<string, string> = error.status === 429 || error.status === 503
     ? { "retry-after": "1" }
     : {};

@@ -3,6 +3,8 @@
 /** `/http/<service>/…`: the agent's request with the service's credentials, streamed both ways. */
 import type { BoundService } from "./api.ts";
 import { parseUpstream } from "./destination.ts";
+import { concatBytes } from "../lib/bytes.ts";
+import { type Destination, openWire } from "./egress.ts";
 import { badRequest, ProxyError } from "./errors.ts";
 import { HeaderPolicy } from "./headers.ts";
 import { normalisePath } from "./path.ts";
@@ -10,7 +12,9 @@ import { QueryPolicy } from "./query.ts";
 import { RequestRules } from "./rules.ts";
 import { scrubBody, Secrets, secretValues } from "./scrub.ts";
 import type { ResponseHead } from "./http1/head.ts";
-import { type IncomingResponse, Upstream, type UpstreamOptions } from "./upstream.ts";
+import { ResponseReader } from "./http1/reader.ts";
+import { type IncomingResponse, latin1Bytes, Upstream, type UpstreamOptions } from "./upstream.ts";
+import type { Wire } from "./wire.ts";
 
 /** TRACE would send the injected credentials back; CONNECT would open a tunnel past this proxy. */
 const REFUSED_METHODS = new Set(["TRACE", "TRACK", "CONNECT"]);
@@ -18,8 +22,18 @@ const METHOD = /^[A-Z][A-Z_-]{0,31}$/;
 
 export type UpstreamEnvironment = Omit<UpstreamOptions, "destination">;
 
+export interface OpenWebSocket {
+  readonly wire: Wire;
+  /** For the caller: the answer's head, and the first frames when they came with it. */
+  readonly head: Uint8Array;
+  /** For what comes after. */
+  readonly scrubber?: ReturnType<Secrets["stream"]>;
+}
+
 export class ServiceForwarder {
   readonly upstream: Upstream;
+  readonly #egressSocket: string;
+  readonly #destination: Destination;
   readonly #base: string;
   readonly #headers: HeaderPolicy;
   readonly #query: QueryPolicy;
@@ -30,6 +44,8 @@ export class ServiceForwarder {
   constructor(name: string, service: BoundService, environment: UpstreamEnvironment) {
     const { destination, base } = parseUpstream(service.upstream, service.ca);
     this.#base = base;
+    this.#egressSocket = environment.egressSocket;
+    this.#destination = destination;
     const values = secretValues(service);
     this.#secrets = new Secrets(values);
     // An answer that is encoded could not be searched for secrets without decoding it.
@@ -75,6 +91,60 @@ export class ServiceForwarder {
       length,
     }, request.signal);
     return this.#answer(method, response);
+  }
+
+  /**
+   * The WebSocket handshake (RFC 6455 §4) with the service's credentials. The frames pass unread.
+   *
+   * @throws {ProxyError} `upgrade-refused` with the upstream's status when it is an error
+   */
+  async openWebSocket(
+    headers: Headers,
+    path: string,
+    query: string,
+    signal: AbortSignal,
+  ): Promise<OpenWebSocket> {
+    const normal = normalisePath(path);
+    this.#rules.require("GET", normal);
+    // Compressed frames could not be searched for secrets.
+    if (!this.#secrets.isEmpty) headers.delete("sec-websocket-extensions");
+    const lines = this.#headers.toUpstream(headers);
+    const target = this.#base + normal + this.#query.toUpstream(query);
+    const wire = await openWire(this.#egressSocket, this.#destination, signal);
+    try {
+      await wire.write(latin1Bytes(
+        `GET ${target} HTTP/1.1\r\n${this.upstream.hostLine}${lines}` +
+          "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+      ));
+      const reader = new ResponseReader(wire);
+      const head = await reader.readSwitch();
+      if (head.status !== 101) {
+        throw new ProxyError(
+          "upgrade-refused",
+          `Cannot open the WebSocket: the upstream answered ${head.status}`,
+          { status: head.status >= 400 ? head.status : 502 },
+        );
+      }
+      const answer = this.#headers.toCaller(head.headers)
+        .map(([name, value]) => `${name}: ${value}\r\n`).join("");
+      const scrubber = this.#secrets.isEmpty ? undefined : this.#secrets.stream();
+      const rest = reader.takeRest();
+      const early = scrubber === undefined ? rest : scrubber.push(rest);
+      return {
+        wire,
+        head: concatBytes([
+          latin1Bytes(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+              `${answer}\r\n`,
+          ),
+          early,
+        ]),
+        ...(scrubber === undefined ? {} : { scrubber }),
+      };
+    } catch (thrown) {
+      wire.close();
+      throw thrown;
+    }
   }
 
   #answer(method: string, response: IncomingResponse): Response {

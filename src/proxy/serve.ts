@@ -7,6 +7,7 @@ import { createAgentInterface } from "./agent.ts";
 import type { ProxyBootstrap } from "./api.ts";
 import { errorResponse } from "./errors.ts";
 import { ProxyState } from "./state.ts";
+import { ForwardServer } from "./tunnel/server.ts";
 
 /** Without a byte in either direction for 10 minutes, an exchange is given up. Never by total time (W-23). */
 const IDLE_TIMEOUT_MS = 600_000;
@@ -16,6 +17,7 @@ const DRAIN_MS = 3_000;
 
 export interface ProxySockets {
   readonly agent: string;
+  readonly forward: string;
   readonly admin: string;
   readonly egress: string;
 }
@@ -47,19 +49,32 @@ export async function startProxy(
     now: () => clock.now(),
     counters: state.counters,
     idleTimeoutMs: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
-    onOpen: () => {
-      // Not at start: a first timer costs 1.6 MB, which a proxy that was never asked need not have.
-      sweep ??= setInterval(
-        () => agent.upstreams.forEach((upstream) => upstream.sweep()),
-        options.sweepMs ?? SWEEP_MS,
-      );
-    },
+    onOpen: () => startSweep(),
   });
+  // Not at start: a first timer costs 1.6 MB, which a proxy that was never asked need not have.
+  const startSweep = () => {
+    sweep ??= setInterval(() => {
+      for (const upstream of agent.upstreams) upstream.sweep();
+      forward.sweep();
+    }, options.sweepMs ?? SWEEP_MS);
+  };
   const closing = new AbortController();
   const admin = await listen(options.sockets.admin, createAdminHandler(state, closing.signal));
   let agentServer: Deno.HttpServer;
+  let forward: ForwardServer;
   try {
     agentServer = await listen(options.sockets.agent, agent.handle);
+    await removeStale(options.sockets.forward);
+    forward = new ForwardServer({
+      path: options.sockets.forward,
+      egressSocket: options.sockets.egress,
+      state,
+      services: agent.services,
+      now: () => clock.now(),
+      idleTimeoutMs: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+      onOpen: startSweep,
+    });
+    await Deno.chmod(options.sockets.forward, 0o660);
   } catch (thrown) {
     await admin.shutdown();
     throw thrown;
@@ -74,6 +89,7 @@ export async function startProxy(
     enough.abort();
     clearInterval(sweep);
     for (const upstream of agent.upstreams) upstream.close();
+    await forward.close();
     closing.abort();
     await Promise.all([drained, admin.shutdown()]);
   };
@@ -88,13 +104,17 @@ async function listen(
     info: Deno.ServeHandlerInfo<Deno.UnixAddr>,
   ) => Promise<Response>,
 ): Promise<Deno.HttpServer> {
+  await removeStale(path);
+  const server = Deno.serve({ path, onListen() {}, onError: errorResponse }, handler);
+  await Deno.chmod(path, 0o660);
+  return server;
+}
+
+/** Left behind by a killed predecessor: each socket has one owner. */
+async function removeStale(path: string): Promise<void> {
   try {
-    // Left behind by a killed predecessor: each socket has one owner.
     await Deno.remove(path);
   } catch (thrown) {
     if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
   }
-  const server = Deno.serve({ path, onListen() {}, onError: errorResponse }, handler);
-  await Deno.chmod(path, 0o660);
-  return server;
 }

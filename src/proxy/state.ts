@@ -81,6 +81,11 @@ export class ProxyState {
     );
   }
 
+  /** Whether an action is allowed, where its refusal is not the end of the request. */
+  allows(action: string): boolean {
+    return checkSelf(this.policy, action, this.now()).allowed;
+  }
+
   /** Counts how a request failed. */
   note(error: unknown): void {
     if (!(error instanceof ProxyError)) return;

@@ -141,6 +141,10 @@ class TlsWire implements Wire {
     return () => this.#onDead = null;
   }
 
+  closeWrite(): Promise<void> {
+    return new Promise((resolve) => this.#socket!.end(() => resolve()));
+  }
+
   close(): void {
     this.#socket!.destroy();
     this.#tunnel!.stream.destroy();

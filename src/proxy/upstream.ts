@@ -66,13 +66,14 @@ export class Upstream {
   readonly #options: UpstreamOptions;
   readonly #idle: Connection[] = [];
   readonly #active = new Set<Activity>();
-  readonly #hostLine: string;
+  /** The Host header with its line end. */
+  readonly hostLine: string;
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
     const { host, port, tls } = options.destination;
     const shown = port === (tls ? 443 : 80) ? authority({ host, port }).replace(/:\d+$/, "") : null;
-    this.#hostLine = `Host: ${shown ?? authority({ host, port })}\r\n`;
+    this.hostLine = `Host: ${shown ?? authority({ host, port })}\r\n`;
   }
 
   /**
@@ -195,7 +196,7 @@ export class Upstream {
       framing = "Content-Length: 0\r\n";
     }
     const head = latin1Bytes(
-      `${request.method} ${request.target} HTTP/1.1\r\n${this.#hostLine}${request.headers}${framing}\r\n`,
+      `${request.method} ${request.target} HTTP/1.1\r\n${this.hostLine}${request.headers}${framing}\r\n`,
     );
     let complete = false;
     const stop = new AbortController();

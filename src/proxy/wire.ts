@@ -18,6 +18,8 @@ export interface Wire {
    * @returns ends the watch before the connection is used again
    */
   watch(onDead: () => void): () => void;
+  /** Says that nothing more will be written; reading goes on. */
+  closeWrite(): Promise<void>;
   /** Ends both directions at once. Idempotent. */
   close(): void;
 }
@@ -67,6 +69,10 @@ export class PlainWire implements Wire {
     this.#pending = this.#start();
     this.#pending.then(dead, dead);
     return () => watching = false;
+  }
+
+  async closeWrite(): Promise<void> {
+    await this.#connection.closeWrite();
   }
 
   close(): void {

@@ -5,14 +5,10 @@
  * It comes from a proxy that may have been taken over, so everything that has two readings is refused.
  */
 
+import { parseAuthority, type Target } from "../../lib/authority.ts";
+
 /** Largest head: 4 KiB. A CONNECT needs some 100 bytes. */
 export const MAX_HEAD_BYTES = 4096;
-
-export interface Target {
-  /** Lower case, without a trailing dot; an IPv6 literal without its brackets. */
-  readonly host: string;
-  readonly port: number;
-}
 
 export type ConnectHead =
   | { readonly state: "more" }
@@ -70,30 +66,4 @@ function findEnd(bytes: Uint8Array): number {
     }
   }
   return -1;
-}
-
-/** `host:port`, `[v6]:port`; null for anything else. */
-export function parseAuthority(text: string): Target | null {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([1-9]\d{0,4})$/.exec(text);
-  if (match === null) return null;
-  const port = Number(match[3]);
-  if (port > 65_535) return null;
-  if (match[1] !== undefined) {
-    return match[1].includes(":") ? { host: match[1].toLowerCase(), port } : null;
-  }
-  const host = match[2]!.toLowerCase().replace(/\.$/, "");
-  return isHostName(host) ? { host, port } : null;
-}
-
-/** Dot-separated labels. One that ends in a number must be a plain IPv4 address, never `127.1` or `0x7f.1`. */
-export function isHostName(host: string): boolean {
-  if (host.length === 0 || host.length > 253) return false;
-  const labels = host.split(".");
-  if (!labels.every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))) {
-    return false;
-  }
-  const last = labels.at(-1)!;
-  if (!/^(?:\d+|0x[0-9a-f]*)$/.test(last)) return true;
-  return labels.length === 4 &&
-    labels.every((label) => /^(?:0|[1-9]\d{0,2})$/.test(label) && Number(label) <= 255);
 }

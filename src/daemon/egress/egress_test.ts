@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseAddress, specialUse } from "./addresses.ts";
-import { MAX_HEAD_BYTES, parseAuthority, parseConnectHead } from "./connect_line.ts";
+import { parseAuthority } from "../../lib/authority.ts";
+import { MAX_HEAD_BYTES, parseConnectHead } from "./connect_line.ts";
 import { DestinationPolicy } from "./policy.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);

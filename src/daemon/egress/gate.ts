@@ -7,7 +7,8 @@
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { parseAddress } from "./addresses.ts";
-import { type ConnectHead, MAX_HEAD_BYTES, parseConnectHead, type Target } from "./connect_line.ts";
+import type { Target } from "../../lib/authority.ts";
+import { type ConnectHead, MAX_HEAD_BYTES, parseConnectHead } from "./connect_line.ts";
 import { DestinationPolicy } from "./policy.ts";
 import { type Resolve, resolveHost } from "./resolve.ts";
 import { closeQuietly, copyBoth, isDisconnect, type Transferred, writeAll } from "./tunnel.ts";

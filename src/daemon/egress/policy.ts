@@ -2,7 +2,7 @@
 
 /** One principal's list of destinations, read once; a malformed entry matches nothing (rule 8). */
 import { isLoopback, parseAddress, sameAddress, specialUse } from "./addresses.ts";
-import { isHostName, parseAuthority, type Target } from "./connect_line.ts";
+import { isHostName, parseAuthority, type Target } from "../../lib/authority.ts";
 
 interface Exact {
   readonly kind: "host";

@@ -66,6 +66,26 @@ export class ResponseReader {
     throw malformed("it sends interim responses without end");
   }
 
+  /**
+   * The answer to a request that asks for another protocol: 101, or a refusal, whose body is not read.
+   *
+   * @throws {ProxyError} as `readHead`
+   */
+  async readSwitch(): Promise<ResponseHead> {
+    for (let interim = 0; interim < 16; interim++) {
+      const head = parseHead(latin1(await this.#takeHead()));
+      if (head.status === 101 || head.status >= 200) return head;
+    }
+    throw malformed("it sends interim responses without end");
+  }
+
+  /** What came after the head of a 101: it belongs to the other protocol. */
+  takeRest(): Uint8Array {
+    const rest = this.#buffer;
+    this.#buffer = EMPTY;
+    return rest;
+  }
+
   async #takeHead(): Promise<Uint8Array> {
     let searched = 0;
     while (true) {

@@ -13,6 +13,7 @@ function wireOf(pieces: readonly Uint8Array[]): Wire {
     read: () => Promise.resolve(left.shift() ?? null),
     write: () => Promise.resolve(),
     watch: () => () => {},
+    closeWrite: () => Promise.resolve(),
     close: () => {},
   };
 }

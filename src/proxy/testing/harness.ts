@@ -2,12 +2,12 @@
 
 /** A proxy in this process with a gate, on sockets in a directory of its own. */
 import type { ProxyBootstrap } from "../api.ts";
-import { type ProxyOptions, type RunningProxy, startProxy } from "../serve.ts";
+import { type ProxyOptions, type ProxySockets, type RunningProxy, startProxy } from "../serve.ts";
 import { startGate, type TestGate } from "./gate.ts";
 
 export interface Harness {
   readonly dir: string;
-  readonly sockets: { readonly agent: string; readonly admin: string; readonly egress: string };
+  readonly sockets: ProxySockets;
   readonly proxy: RunningProxy;
   readonly gate: TestGate;
   /** `fetch` on the agent's socket. */
@@ -42,6 +42,7 @@ export async function withProxy(
   const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-" });
   const sockets = {
     agent: `${dir}/proxy.sock`,
+    forward: `${dir}/forward.sock`,
     admin: `${dir}/admin.sock`,
     egress: `${dir}/egress.sock`,
   };
