@@ -24,6 +24,7 @@ import type { DaemonBootstrap, DaemonStatus } from "./api.ts";
 import { evaluate, type Evaluation, notYetKnown } from "./desired.ts";
 import { ConfigRoomLost, endEverything, isLost, lossOf } from "./emergency.ts";
 import { DaemonError } from "./errors.ts";
+import { KEPT, POWER_LEVELS, syncFilter } from "./filter.ts";
 import { LauncherLink } from "./launcher_link.ts";
 import { ManagedPrincipal } from "./principal.ts";
 import { StatusPublisher } from "./publisher.ts";
@@ -33,27 +34,6 @@ import { fileSyncStore } from "./store.ts";
 import { isConfigAdmin } from "./trust.ts";
 
 export const DAEMON_VERSION = "0.1.0";
-
-const POWER_LEVELS = "m.room.power_levels";
-/** State that is kept. Everything else is not even asked for, so that a fleet's size costs nothing here. */
-const KEPT = new Set<string>([
-  EventType.assignment,
-  EventType.credentials,
-  EventType.template,
-  EventType.principalStatus,
-  POWER_LEVELS,
-]);
-
-const FILTER = {
-  presence: { not_types: ["*"] },
-  account_data: { not_types: ["*"] },
-  room: {
-    state: { types: [...KEPT, "m.room.member"], lazy_load_members: true },
-    timeline: { types: [...KEPT, "m.room.member"], limit: 50, lazy_load_members: true },
-    ephemeral: { not_types: ["*"] },
-    account_data: { not_types: ["*"] },
-  },
-};
 
 export interface DaemonOptions {
   readonly bootstrap: DaemonBootstrap;
@@ -68,7 +48,7 @@ export class Daemon {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #client: MatrixClient;
-  readonly #states = new RoomStates();
+  readonly #states: RoomStates;
   readonly #rooms: Rooms;
   readonly #launcher: LauncherLink;
   readonly #publisher: StatusPublisher;
@@ -84,6 +64,17 @@ export class Daemon {
     this.#log = log;
     this.#clock = clock;
     this.#startedAt = clock.now();
+    this.#states = new RoomStates({
+      onMalformed: ({ room, type, key, sender, eventId, error }) =>
+        log.warn("event skipped", {
+          room,
+          type,
+          state_key: key.slice(0, 255),
+          sender,
+          event: eventId ?? null,
+          why: error.message,
+        }),
+    });
     const homeserverUrl = bootstrap.homeserver_url;
     this.#client = createMatrixClient({
       homeserverUrl,
@@ -187,7 +178,7 @@ export class Daemon {
     await runSync({
       client: this.#client,
       userId: this.#bootstrap.user_id,
-      filter: FILTER,
+      filter: syncFilter([]),
       store: fileSyncStore(this.#bootstrap.state_dir, this.#log),
       clock: this.#clock,
       signal: this.#stop.signal,

@@ -7,9 +7,10 @@ import { BureauError, messageOf } from "../lib/errors.ts";
 import { roomAlias, stateKey, type TemplateRef } from "../lib/ref/mod.ts";
 import {
   type Assignment,
+  type ContentOf,
   type Credentials,
   EventType,
-  parseEvent,
+  type KnownEventType,
   type Template,
 } from "../lib/schema/mod.ts";
 import {
@@ -21,7 +22,7 @@ import {
 import type { RoomStates } from "../messaging/mod.ts";
 import { DaemonError } from "./errors.ts";
 import type { Desired, Problem } from "./reconcile.ts";
-import { isConfigAdmin, isTemplateAuthor } from "./trust.ts";
+import { verdictOn } from "./trust.ts";
 
 export interface DesiredContext {
   readonly states: RoomStates;
@@ -81,12 +82,10 @@ const absent: Evaluation = {
 export async function evaluate(userId: string, context: DesiredContext): Promise<Evaluation> {
   const { states, configRoom } = context;
   const key = stateKey(userId);
-  const event = states.get(configRoom, EventType.assignment, key);
-  if (event === undefined) return absent;
+  if (states.get(configRoom, EventType.assignment, key) === undefined) return absent;
   let assignment: Assignment | null;
   try {
-    requireAdmin(context, event.sender, "assignment");
-    assignment = parseEvent(EventType.assignment, event.content);
+    assignment = readTrusted(context, configRoom, EventType.assignment, key, userId);
     if (assignment === null) return absent;
     requireSubject(assignment, userId, context.machine);
   } catch (thrown) {
@@ -198,8 +197,7 @@ async function fetchTemplate(
   const alias = roomAlias(ref.room, ref.server ?? context.serverName);
   const room = await context.openRoom(alias);
   rooms.add(room);
-  const event = context.states.get(room, EventType.template, ref.name);
-  if (event === undefined || !context.states.has(room)) {
+  if (context.states.get(room, EventType.template, ref.name) === undefined) {
     throw new DaemonError(
       "template-missing",
       `Cannot find the template "${ref.name}" in "${alias}": there is no such template`,
@@ -208,20 +206,13 @@ async function fetchTemplate(
       },
     );
   }
-  if (!isTemplateAuthor(context.states, room, event.sender)) {
-    throw new DaemonError(
-      "template-untrusted",
-      `Cannot use the template "${ref.name}" in "${alias}": ${event.sender} has not power level 100 there`,
-    );
-  }
-  return parseEvent(EventType.template, event.content)!;
+  return readTrusted(context, room, EventType.template, ref.name, null)!;
 }
 
 function readCredentials(userId: string, context: DesiredContext): Credentials | null {
-  const event = context.states.get(context.configRoom, EventType.credentials, stateKey(userId));
-  if (event === undefined) return null;
-  requireAdmin(context, event.sender, "credentials");
-  const credentials = parseEvent(EventType.credentials, event.content);
+  const { configRoom } = context;
+  const key = stateKey(userId);
+  const credentials = readTrusted(context, configRoom, EventType.credentials, key, userId);
   if (credentials !== null && credentials.principal !== userId) {
     throw new DaemonError(
       "wrong-subject",
@@ -231,13 +222,34 @@ function readCredentials(userId: string, context: DesiredContext): Credentials |
   return credentials;
 }
 
-function requireAdmin(context: DesiredContext, sender: string, what: string): void {
-  if (isConfigAdmin(context.states, context.configRoom, sender, context.admins)) return;
-  throw new DaemonError(
-    "untrusted-sender",
-    `Cannot use the ${what}: its sender ${sender} is no admin of this machine`,
-    { hint: "an admin has power level 100 in the config room and is on the machine's list" },
-  );
+const HINTS: Readonly<Record<string, string>> = {
+  [EventType.template]: "a template counts from somebody with power level 100 in its room",
+};
+
+/**
+ * State from someone who may speak for its subject.
+ * @returns null when there is none, or it was cleared
+ * @throws {DaemonError} `untrusted-sender`; `SchemaError`
+ */
+function readTrusted<T extends KnownEventType>(
+  context: DesiredContext,
+  room: string,
+  type: T,
+  key: string,
+  subject: string | null,
+): ContentOf<T> | null {
+  const entry = context.states.get(room, type, key);
+  if (entry === undefined) return null;
+  const verdict = verdictOn(context, room, type, entry.sender, subject);
+  if (!verdict.allowed) {
+    throw new DaemonError("untrusted-sender", `Cannot use ${type} "${key}": ${verdict.why}`, {
+      hint: HINTS[type] ??
+        "an admin has power level 100 in the config room and is on the machine's list",
+    });
+  }
+  const state = context.states.read(room, type, key)!;
+  if (!state.ok) throw state.error;
+  return state.value;
 }
 
 /** W-4: an event speaks for the principal of its state key and for this machine, or for nobody. */

@@ -14,6 +14,7 @@ import {
   backoffMs,
   type Content,
   type MatrixClient,
+  maySpeakFor,
   MessagingError,
   type RoomStates,
   sameContent,
@@ -56,7 +57,14 @@ export class StatusPublisher {
     const written = this.#written.get(userId);
     if (written !== undefined) return written;
     const entry = this.#options.states.get(room, EventType.principalStatus, stateKey(userId));
-    return entry !== undefined && entry.sender === this.#options.machine ? entry.content : null;
+    if (entry === undefined) return null;
+    const { allowed } = maySpeakFor(entry.sender, userId, {
+      type: EventType.principalStatus,
+      levels: undefined,
+      admins: [],
+      machine: this.#options.machine,
+    });
+    return allowed ? entry.content : null;
   }
 
   /** Publishes soon; a later report about the same principal takes the place of one that waits. */

@@ -1,30 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-import { powerLevel, type RoomStates } from "../messaging/mod.ts";
 
-const ADMIN_LEVEL = 100;
+/** `maySpeakFor` with what this machine knows. */
+import { isAdmin, maySpeakFor, type RoomStates, type SpeakVerdict } from "../messaging/mod.ts";
 
-/**
- * Whose word counts in the config room. Power level 100 alone is not enough: whoever takes the machine's
- * alias before the operator does is 100 in a room of their own. A name on the list alone is not enough
- * either: taking somebody's level away must take effect here. So: level 100 now, and either on the
- * machine's list or given that level by someone on it.
- */
+const POWER_LEVELS = "m.room.power_levels";
+
+export interface TrustContext {
+  readonly states: RoomStates;
+  /** `@…/machine/…:server` */
+  readonly machine: string;
+  readonly admins: readonly string[];
+}
+
+/** Whose word counts in the config room; see `isAdmin`. */
 export function isConfigAdmin(
   states: RoomStates,
   room: string,
   sender: string,
   admins: readonly string[],
 ): boolean {
-  if (powerLevel(states, room, sender) < ADMIN_LEVEL) return false;
-  if (admins.includes(sender)) return true;
-  const levels = states.get(room, "m.room.power_levels");
-  return levels !== undefined && admins.includes(levels.sender);
+  return isAdmin(sender, { levels: states.get(room, POWER_LEVELS), admins });
 }
 
-/**
- * Whose templates count: level 100 in the template's own room, which another fleet may own. What it says
- * is pinned besides, by the digest that the operator signed.
- */
-export function isTemplateAuthor(states: RoomStates, room: string, sender: string): boolean {
-  return powerLevel(states, room, sender) >= ADMIN_LEVEL;
+/** @param subject user id of whom state of this type in this room is about, or null */
+export function verdictOn(
+  { states, machine, admins }: TrustContext,
+  room: string,
+  type: string,
+  sender: string,
+  subject: string | null,
+): SpeakVerdict {
+  const levels = states.get(room, POWER_LEVELS);
+  return maySpeakFor(sender, subject, { type, levels, admins, machine });
 }

@@ -125,10 +125,10 @@ Deno.test("MatrixClient does what Bureau asks of a homeserver", async (t) => {
       assert.equal(batches[0]!.initial, true);
       await operator.putState(room, "m.bureau.x", "k", { n: 1 });
       await until(() => states.get(room, "m.bureau.x", "k") !== undefined);
-      assert.deepEqual(states.get(room, "m.bureau.x", "k"), {
-        content: { n: 1 },
-        sender: operator.id,
-      });
+      const entry = states.get(room, "m.bureau.x", "k");
+      assert.deepEqual(entry?.content, { n: 1 });
+      assert.equal(entry.sender, operator.id);
+      assert.match(entry.eventId ?? "", /^\$/);
       const other = await operator.createRoom({ invite: [machine.id] });
       await until(() => batches.some((batch) => batch.invited.some((one) => one.room === other)));
       const invitation = batches.flatMap((batch) => batch.invited).find((one) =>

@@ -13,6 +13,7 @@ export type {
 } from "./request.ts";
 export * from "./retry.ts";
 export * from "./session.ts";
+export * from "./speaker.ts";
 export * from "./states.ts";
 export * from "./sync.ts";
 export * from "./sync_filter.ts";

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What the machine's one sync loop asks the homeserver for. */
+import { EventType } from "../lib/schema/mod.ts";
+
+export const POWER_LEVELS = "m.room.power_levels";
+
+/** State that the daemon keeps. Nothing else is asked for, so that a fleet's size costs nothing here. */
+export const KEPT: ReadonlySet<string> = new Set<string>([
+  EventType.assignment,
+  EventType.credentials,
+  EventType.template,
+  EventType.principalStatus,
+  POWER_LEVELS,
+]);
+
+/** @param types further ones, that somebody follows just now; `*` stands for any text in them */
+export function syncFilter(types: readonly string[]): object {
+  const wanted = [...new Set([...KEPT, "m.room.member", ...types])].sort();
+  return {
+    presence: { not_types: ["*"] },
+    account_data: { not_types: ["*"] },
+    room: {
+      state: { types: wanted, lazy_load_members: true },
+      timeline: { types: wanted, limit: 50, lazy_load_members: true },
+      ephemeral: { not_types: ["*"] },
+      account_data: { not_types: ["*"] },
+    },
+  };
+}
