@@ -129,6 +129,8 @@ export function synapseConfiguration(dir: string, port: number): Record<string, 
     form_secret: "form-of-a-test",
     // Synapse publishes nothing by default; Bureau's and its users' rooms may be published.
     room_list_publication_rules: [{ action: "allow" }],
+    // A scenario asks for everything several times, and wants what is so now.
+    caches: { sync_response_cache_duration: 0 },
     rc_message: fast,
     rc_registration: fast,
     rc_registration_token_validity: fast,

