@@ -7,8 +7,9 @@ export const probe = defineProbe({
   defence: "only the proxy's agent socket is bound",
   language: "sh",
   script: String.raw`
-found=$(timeout 10 find /run /tmp /opt -type s ! -path /run/bureau/agent/proxy.sock 2>/dev/null |
-  grep -E '/(admin|egress|tmux|relay|launcher|daemon|up)\.sock$' | head -n 1)
+# Not by -type: a bound socket stands on a file, and that is what a directory's list says.
+found=$(timeout 10 find /run /tmp /opt \( -name admin.sock -o -name egress.sock -o -name tmux.sock -o \
+  -name relay.sock -o -name launcher.sock -o -name daemon.sock -o -name up.sock \) 2>/dev/null | head -n 1)
 [ -z "$found" ] || breached "$found is there"
 held "none but its proxy's"
 `,

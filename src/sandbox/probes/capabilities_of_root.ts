@@ -11,5 +11,5 @@ open(my $status, "<", "/proc/self/status") or absent("no /proc/self/status");
 foreach (<$status>) { breached("CapEff is $1") if /^CapEff:\s+(\w*[1-9a-f]\w*)/ }
 held("CapEff is empty");
 `,
-  control: { without: ["kept-capabilities"], needs: "root" },
+  control: { without: ["not-root", "kept-capabilities"], needs: "root" },
 });

@@ -12,5 +12,5 @@ my ($result, $errno) = kernel("setns", fileno($own), 0);
 breached("setns worked") if $errno == 0;
 held("setns: $!");
 `,
-  control: { without: ["no-capabilities", "seccomp"] },
+  control: { without: ["no-capabilities", "not-root", "no-nesting", "seccomp"] },
 });

@@ -11,7 +11,8 @@ for file in /dev/mem /dev/kmem /dev/port; do
   [ ! -e "$file" ] || breached "$file is there"
 done
 if (: </proc/kcore) 2>/dev/null; then breached "/proc/kcore opens"; fi
+[ -e /proc/kcore ] || absent "this kernel has none"
 held "none is there"
 `,
-  control: { without: ["own-dev"] },
+  control: { without: "all", needs: "root" },
 });

@@ -94,7 +94,6 @@ import { probe as shmFill } from "./shm_fill.ts";
 import { probe as socketCrypto } from "./socket_crypto.ts";
 import { probe as socketExotic } from "./socket_exotic.ts";
 import { probe as socketVsock } from "./socket_vsock.ts";
-import { probe as sparedFromMemoryShortage } from "./spared_from_memory_shortage.ts";
 import { probe as sshAgent } from "./ssh_agent.ts";
 import { probe as swap } from "./swap.ts";
 import { probe as sysctl } from "./sysctl.ts";
@@ -149,7 +148,6 @@ export const probes: readonly Probe[] = [
   readOthersMemory,
   priority,
   realtime,
-  sparedFromMemoryShortage,
   keyringRead,
   keyringAdd,
   keyringRequest,

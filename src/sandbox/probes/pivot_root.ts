@@ -11,5 +11,5 @@ my @said;
 push @said, refused("pivot_root", 1, 1);
 held(join ", ", @said);
 `,
-  control: { without: ["no-capabilities", "seccomp"] },
+  control: { without: ["no-capabilities", "not-root", "no-nesting", "seccomp"] },
 });

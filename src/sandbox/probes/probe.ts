@@ -38,13 +38,10 @@ export type Defence =
   | "nothing-beneath"
   | "sized-tmpfs"
   | "limits"
-  /** Of descriptors alone: raised as far as the caller may. */
-  | "raised-descriptors"
   | "arguments-by-descriptor"
   | "clean-descriptors"
   | "bwrap-not-writable"
   | "bwrap-not-setuid"
-  | "nosuid"
   | "unbound";
 
 /** How the tests make a probe observe the breach: the positive control. */

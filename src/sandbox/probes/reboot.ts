@@ -11,5 +11,5 @@ my @said;
 push @said, refused("reboot", 0, 0, 0, 0);
 held(join ", ", @said);
 `,
-  control: { without: ["no-capabilities", "seccomp"] },
+  control: { without: ["no-capabilities", "not-root", "no-nesting", "seccomp"] },
 });

@@ -18,27 +18,31 @@ export function probeScript(probes: readonly Probe[]): string {
     "#!/bin/sh",
     "# Written by Bureau: tries what a sandbox must refuse. Harmless; see src/sandbox/probes.",
     "umask 077",
+    // What it was given, before it opens anything itself: numbers of descriptors.
+    "BUREAU_PROBE_DESCRIPTORS=",
+    "for path in /proc/$$/fd/*; do",
+    '  if [ -L "$path" ]; then BUREAU_PROBE_DESCRIPTORS="$BUREAU_PROBE_DESCRIPTORS ${path##*/}"; fi',
+    "done",
     "BUREAU_PROBE_DRIVER=$$",
-    "export BUREAU_PROBE_DRIVER",
+    "export BUREAU_PROBE_DRIVER BUREAU_PROBE_DESCRIPTORS",
     "probe() {",
     "  name=$1",
     "  shift",
     '  if ! command -v "$1" >/dev/null; then',
     `    line='{"verdict":"not-applicable","note":"no '$1' in the sandbox"}'`,
-    "    cat >/dev/null",
     "  else",
     // In the foreground: a probe asks its controlling terminal.
-    `    line=$(timeout --foreground --kill-after 1 ${SECONDS} "$@" - 2>&1 | grep '^{"verdict"' | head -n 1)`,
+    `    line=$(timeout --foreground --kill-after 1 ${SECONDS} "$@" /dev/fd/3 2>&1 | grep '^{"verdict"' | head -n 1)`,
     "  fi",
     `  [ -n "$line" ] || line='{"verdict":"failed","note":"it came to no verdict"}'`,
     `  printf '{"id":"%s",%s\\n' "$name" "\${line#?}"`,
     "}",
   ];
   const bodies = probes.flatMap((probe) => {
-    const program = probe.language === "perl" ? "perl -MPOSIX" : "sh -s";
+    const program = probe.language === "perl" ? "perl -MPOSIX" : "sh";
     const prelude = probe.language === "perl" ? PERL_PRELUDE : SH_PRELUDE;
     return [
-      `probe ${probe.id} ${program} <<'${END}'`,
+      `probe ${probe.id} ${program} 3<<'${END}'`,
       prelude.trim(),
       probe.script.trim(),
       END,

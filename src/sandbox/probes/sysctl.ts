@@ -14,7 +14,7 @@ for file in /proc/sys/kernel/hostname /proc/sys/kernel/randomize_va_space /proc/
   # Opened and closed: nothing is written.
   if (: >>"$file") 2>/dev/null; then breached "$file opens for writing"; fi
 done
-[ "$seen" -gt 0 ] || held "none is there"
+[ "$seen" -gt 0 ] || absent "none is there"
 held "$seen files, none opens for writing"
 `,
   control: { without: "all", needs: "root" },

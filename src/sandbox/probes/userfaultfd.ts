@@ -8,7 +8,7 @@ export const probe = defineProbe({
   language: "perl",
   script: String.raw`
 my @said;
-push @said, refused("userfaultfd", 0x7ffffff0);
+push @said, refused("userfaultfd", 1);
 held(join ", ", @said);
 `,
   control: { without: ["seccomp"] },

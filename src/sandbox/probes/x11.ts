@@ -10,5 +10,5 @@ export const probe = defineProbe({
 [ -z "$XAUTHORITY" ] || breached "XAUTHORITY is set"
 nothing_at /tmp/.X11-unix/* /root/.Xauthority /home/*/.Xauthority
 `,
-  control: { without: ["unbound"], expose: [{ path: "/run/x11/X0", kind: "socket" }] },
+  control: { without: ["unbound"], expose: [{ path: "/tmp/.X11-unix/X0", kind: "socket" }] },
 });
