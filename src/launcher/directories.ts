@@ -68,21 +68,18 @@ export interface CellContents {
   readonly pidsLimit: number;
 }
 
-/** Everything the tmux cell and the nested sandbox read at their start. */
-export async function writeCellFiles(
-  runDir: string,
-  hash: string,
-  { plan, spec: { payload }, pidsLimit }: CellContents,
-): Promise<void> {
-  const { cell } = directoriesOf(runDir, hash);
-  await removeIfThere(cell, true);
-  for (const path of [cell, `${cell}/contract`, `${cell}/etc`]) {
-    await Deno.mkdir(path, { mode: 0o700 });
-  }
-  for (const name of ["ssl", "ca-certificates", "alternatives"]) {
-    await Deno.mkdir(`${cell}/etc/${name}`);
-  }
-  const files: [string, string | Uint8Array][] = [
+/** Directories of `cellFiles`, parents first. */
+export const CELL_DIRECTORIES = [
+  "contract",
+  "etc",
+  ...["ssl", "ca-certificates", "alternatives"].map((name) => `etc/${name}`),
+] as const;
+
+/** What is in `/cell` for every sandbox: its contract, its /etc, the arguments of its bwrap. */
+export function cellFiles(
+  { plan, spec: { payload } }: Omit<CellContents, "pidsLimit">,
+): [name: string, data: string | Uint8Array][] {
+  return [
     ["contract/payload.json", JSON.stringify(payload)],
     [
       "etc/passwd",
@@ -93,7 +90,23 @@ export async function writeCellFiles(
     ["etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"],
     ["etc/resolv.conf", "# There is no network here; see /run/bureau/proxy.sock.\n"],
     ["nested.args", encodeArguments(agentArguments(plan))],
-    ["start.sh", startScript(plan.command, DIED, pidsLimit)],
+  ];
+}
+
+/** Everything the tmux cell and the nested sandbox read at their start. */
+export async function writeCellFiles(
+  runDir: string,
+  hash: string,
+  contents: CellContents,
+): Promise<void> {
+  const { cell } = directoriesOf(runDir, hash);
+  await removeIfThere(cell, true);
+  for (const path of [cell, ...CELL_DIRECTORIES.map((name) => `${cell}/${name}`)]) {
+    await Deno.mkdir(path, { mode: 0o700 });
+  }
+  const files: [string, string | Uint8Array][] = [
+    ...cellFiles(contents),
+    ["start.sh", startScript(contents.plan.command, DIED, contents.pidsLimit)],
     ["stop.sh", STOP_SCRIPT],
     ["resize.sh", RESIZE_SCRIPT],
     ["tmux.conf", serverConfig(["/bin/sh", "/cell/start.sh"], "sh /cell/resize.sh #{pane_pid}")],

@@ -246,20 +246,38 @@ export function quoteWord(word: string): string {
 export const EXIT_FILE = "exit";
 
 /**
- * What the pane runs: limits by prlimit, the sandbox, and `script` for a terminal and exit status of its
- * own. It tells of the end itself: tmux 3.3a sometimes sleeps through a SIGCHLD until its next event.
+ * The line of a shell that makes the agent's sandbox in its cell: limits by prlimit, then bwrap.
+ *
+ * @param terminal with `script`, for a terminal and exit status of its own; else the caller's pipes
  */
-export function startScript(command: readonly string[], died: string, pids: number): string {
+export function sandboxLine(
+  command: readonly string[],
+  pids: number,
+  terminal: "terminal" | "pipes" = "terminal",
+): string {
   // bwrap's --chdir sets PWD, which the template didn't name.
   const inner = quoteWord(`unset PWD OLDPWD; exec ${command.map(quoteWord).join(" ")}`);
-  const tmux = "/run/bureau/tmux";
   // Since Linux 5.14 counted within the cell's user namespace: a fork bomb in one agent takes nothing from
   // another, though both are the same user. Less than a shell needs would only make a start that fails.
   const nproc = Math.max(16, Math.floor(pids));
+  const program = terminal === "terminal"
+    ? `/usr/bin/script --quiet --return --command ${inner} /dev/null`
+    : `/bin/sh -c ${inner}`;
+  return [
+    `/usr/bin/prlimit --core=0 --nofile=4096:4096 --nproc=${nproc} -- /usr/bin/bwrap --args 3 -- \\`,
+    `  ${program} 3<${CELL_DIR}/nested.args`,
+  ].join("\n");
+}
+
+/**
+ * What the pane runs: the sandbox, and then how it ended. It tells of the end itself: tmux 3.3a sometimes
+ * sleeps through a SIGCHLD until its next event.
+ */
+export function startScript(command: readonly string[], died: string, pids: number): string {
+  const tmux = "/run/bureau/tmux";
   return [
     "#!/bin/sh",
-    `/usr/bin/prlimit --core=0 --nofile=4096:4096 --nproc=${nproc} -- /usr/bin/bwrap --args 3 -- \\`,
-    `  /usr/bin/script --quiet --return --command ${inner} /dev/null 3<${CELL_DIR}/nested.args`,
+    sandboxLine(command, pids),
     `echo $? >${tmux}/${EXIT_FILE}.new`,
     `mv ${tmux}/${EXIT_FILE}.new ${tmux}/${EXIT_FILE}`,
     `exec /usr/bin/tmux -N -S ${tmux}/tmux.sock wait-for -S ${died}`,
