@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { ProxyPolicy } from "../lib/schema/mod.ts";
+import type { ResolvedEgress } from "../lib/template/mod.ts";
 import type { Principal } from "../launcher/api.ts";
 import { EgressGate } from "./egress/gate.ts";
 import { ProxyLink } from "./proxy_link.ts";
@@ -35,11 +36,11 @@ export class Attachment {
     return this.#gate.counters;
   }
 
-  setRights(policy: ProxyPolicy, egress: readonly string[]): void {
+  setRights(policy: ProxyPolicy, egress: ResolvedEgress): void {
     const key = JSON.stringify([policy, egress]);
     if (this.#rights?.key === key) return;
     this.#rights = { policy, key };
-    this.#gate.setPolicy(egress);
+    this.#gate.setPolicy(egress.allow, egress.deny);
     this.#proxy?.setPolicy(policy);
   }
 

@@ -15,7 +15,9 @@ import {
 } from "../lib/schema/mod.ts";
 import {
   expandVariables,
-  mergeEgress,
+  noEgress,
+  type ResolvedEgress,
+  resolveEgress,
   resolveTemplate,
   templateDigest,
 } from "../lib/template/mod.ts";
@@ -43,7 +45,7 @@ export interface Evaluation {
   /** Base64 age ciphertext. */
   readonly credentials: string | null;
   readonly policy: EffectivePolicy;
-  readonly egress: readonly string[];
+  readonly egress: ResolvedEgress;
   /** Rooms whose templates it was made from: a change there asks for another evaluation. */
   readonly rooms: ReadonlySet<string>;
 }
@@ -68,7 +70,7 @@ function held(problem: Problem, issuedAt = 0): Evaluation {
     template: null,
     credentials: null,
     policy: noPolicy,
-    egress: [],
+    egress: noEgress,
     rooms: new Set(),
   };
 }
@@ -153,8 +155,11 @@ async function running(
   }
   const ciphertext = credentials?.ciphertext ?? null;
   const variables = assignment.variables ?? {};
-  const egress = (mergeEgress(template.egress, assignment.egress)?.allow ?? [])
-    .map((entry, at) => expandVariables(entry, variables, `egress.allow[${at}]`));
+  const egress = resolveEgress(
+    template.egress,
+    assignment.egress,
+    (entry, field) => expandVariables(entry, variables, field),
+  );
   const assignmentDigest = await sha256Hex(canonicalJson(assignment));
   const digests = ciphertext === null ? null : await digestsOf(ciphertext);
   return {

@@ -29,7 +29,7 @@ const evaluation: Evaluation = {
   template: {} as Template,
   credentials: null,
   policy: noPolicy,
-  egress: [],
+  egress: { allow: [], deny: [] },
   rooms: new Set(),
 };
 

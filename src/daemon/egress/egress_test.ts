@@ -203,3 +203,21 @@ Deno.test("DestinationPolicy refuses a private address unless the address itself
   assert.equal(refusal("localhost", "127.0.0.1"), null);
   assert.equal(refusal("localhost", "10.0.0.6"), "private");
 });
+
+Deno.test("DestinationPolicy refuses what is denied, whatever is allowed", () => {
+  const policy = new DestinationPolicy(
+    ["*.example.test:443", "10.0.0.5:443", "rebound.test:443"],
+    ["evil.example.test:443", "10.0.0.5:443"],
+  );
+  const denied = (text: string) => policy.denied(parseAuthority(text)!)?.text ?? null;
+  assert.equal(denied("evil.example.test:443"), "evil.example.test:443");
+  assert.equal(denied("EVIL.example.test.:443"), "evil.example.test:443");
+  assert.equal(denied("good.example.test:443"), null);
+  assert.equal(denied("10.0.0.5:443"), "10.0.0.5:443");
+  // A name that leads to what is denied.
+  const target = parseAuthority("rebound.test:443")!;
+  assert.equal(policy.refusal(target, Uint8Array.of(10, 0, 0, 5)), "denied");
+  // An entry that can't be read must not let pass what it was meant to refuse.
+  const slip = new DestinationPolicy(["*.example.test:443"], ["evil.example.test"]);
+  assert.equal(slip.denied(parseAuthority("good.example.test:443")!)?.text, "evil.example.test");
+});

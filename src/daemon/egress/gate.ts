@@ -72,15 +72,20 @@ export class EgressGate {
   }
 
   /** From now on; tunnels to what is no longer allowed are cut. */
-  setPolicy(allow: readonly string[]): void {
-    this.#policy = new DestinationPolicy(allow);
+  setPolicy(allow: readonly string[], deny: readonly string[] = []): void {
+    this.#policy = new DestinationPolicy(allow, deny);
     for (const text of this.#policy.malformed) {
-      this.#options.log.warn("egress entry matches nothing: not host:port", { entry: text });
+      this.#options.log.warn(
+        "egress entry is not host:port: allowing it allows nothing, denying it denies everything",
+        {
+          entry: text,
+        },
+      );
     }
     for (const { target, address, upstream } of this.#running.keys()) {
-      if (this.#policy.match(target) !== null && this.#policy.refusal(target, address) === null) {
-        continue;
-      }
+      const allowed = this.#policy.denied(target) === null && this.#policy.match(target) !== null &&
+        this.#policy.refusal(target, address) === null;
+      if (allowed) continue;
       this.#options.log.info("egress cut: no longer allowed", { target: show(target) });
       closeQuietly(upstream);
     }
@@ -175,6 +180,16 @@ export class EgressGate {
 
   async #open(target: Target): Promise<Tunnel | Refusal> {
     const where = show(target);
+    const denied = this.#policy.denied(target);
+    if (denied !== null) {
+      return {
+        status: 403,
+        code: "egress-denied",
+        message:
+          `Cannot connect to "${where}": the principal's egress policy denies "${denied.text}"`,
+        hint: "take the entry out of egress.deny of the template or the assignment",
+      };
+    }
     if (this.#policy.match(target) === null) {
       return {
         status: 403,

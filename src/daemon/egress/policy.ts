@@ -32,33 +32,36 @@ export interface Rule {
 
 export class DestinationPolicy {
   readonly #entries: readonly Entry[];
+  readonly #denied: readonly Entry[];
   /** Entries that could not be read. */
   readonly malformed: readonly string[];
+  readonly #malformedDenial: string | undefined;
 
-  constructor(allow: readonly string[]) {
+  constructor(allow: readonly string[], deny: readonly string[] = []) {
     const malformed: string[] = [];
-    this.#entries = allow.flatMap((text) => {
-      const entry = parseEntry(text);
-      if (entry === null) malformed.push(text);
-      return entry === null ? [] : [entry];
-    });
+    const read = (list: readonly string[]) =>
+      list.flatMap((text) => {
+        const entry = parseEntry(text);
+        if (entry === null) malformed.push(text);
+        return entry === null ? [] : [entry];
+      });
+    this.#denied = read(deny);
+    this.#malformedDenial = malformed[0];
+    this.#entries = read(allow);
     this.malformed = malformed;
   }
 
   /** The rule that lets this destination be asked for, or null. */
   match(target: Target): Rule | null {
     const address = parseAddress(target.host);
-    return this.#entries.find((entry) => {
-      if (entry.port !== target.port) return false;
-      switch (entry.kind) {
-        case "address":
-          return address !== null && sameAddress(entry.address, address);
-        case "host":
-          return address === null && entry.host === target.host;
-        case "suffix":
-          return address === null && target.host.endsWith(entry.suffix);
-      }
-    }) ?? null;
+    return this.#entries.find((entry) => matches(entry, target, address)) ?? null;
+  }
+
+  /** The rule that refuses this destination before any other is looked at, or null. */
+  denied(target: Target): Rule | null {
+    if (this.#malformedDenial !== undefined) return { text: this.#malformedDenial };
+    const address = parseAddress(target.host);
+    return this.#denied.find((entry) => matches(entry, target, address)) ?? null;
   }
 
   /**
@@ -67,6 +70,11 @@ export class DestinationPolicy {
    * must be named itself; `localhost`, which nobody answers for, names loopback.
    */
   refusal(target: Target, address: Uint8Array): string | null {
+    const denied = this.#denied.find((entry) =>
+      entry.port === target.port && entry.kind === "address" && sameAddress(entry.address, address)
+    );
+    // A name that leads to a denied address is that address.
+    if (denied !== undefined) return "denied";
     const special = specialUse(address);
     if (special === null) return null;
     const named = this.#entries.some((entry) =>
@@ -74,6 +82,18 @@ export class DestinationPolicy {
     );
     if (named || (isLocalhost(target.host) && isLoopback(address))) return null;
     return special;
+  }
+}
+
+function matches(entry: Entry, target: Target, address: Uint8Array | null): boolean {
+  if (entry.port !== target.port) return false;
+  switch (entry.kind) {
+    case "address":
+      return address !== null && sameAddress(entry.address, address);
+    case "host":
+      return address === null && entry.host === target.host;
+    case "suffix":
+      return address === null && target.host.endsWith(entry.suffix);
   }
 }
 

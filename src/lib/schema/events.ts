@@ -124,8 +124,13 @@ export type ProxyService = z.infer<typeof ProxyService>;
 
 /** Destinations the egress gate lets a principal's proxy reach. Absent: none. */
 export const EgressPolicy = z.object({
-  /** `host:port`, `*.suffix:port`, or an IP literal with port; a private address only when named so. */
+  /**
+   * `host:port`, `*.suffix:port`, an IP literal with port (a private address only when named so), or
+   * `preset:<name>` of `lib/template/presets.ts`.
+   */
   allow: words,
+  /** Of the same forms; wins over `allow`. A malformed entry refuses everything. */
+  deny: z.optional(words),
 });
 export type EgressPolicy = z.infer<typeof EgressPolicy>;
 

@@ -2,15 +2,15 @@
 import type {
   Assignment,
   AuthorizationPolicy,
-  EgressPolicy,
   Mount,
   ProxyService,
   RestartPolicy,
   Sysroot,
   Template,
 } from "../schema/events.ts";
+import { type ResolvedEgress, resolveEgress } from "./egress.ts";
 import { TemplateError } from "./errors.ts";
-import { compact, mergeEgress } from "./merge.ts";
+import { compact } from "./merge.ts";
 import { expandVariables, type Variables } from "./variables.ts";
 
 /** What one principal's cell is made of: every field present, every variable expanded. */
@@ -36,7 +36,7 @@ export interface ResolvedSpec {
   /** What the agent reads as `payload.json`. */
   readonly payload: Record<string, unknown>;
   readonly proxy_services: Record<string, ProxyService>;
-  readonly egress: EgressPolicy;
+  readonly egress: ResolvedEgress;
   /** The template's block alone; `effectiveGrants` adds the assignment's. */
   readonly authorization: AuthorizationPolicy;
   readonly restart_policy: RestartPolicy;
@@ -119,10 +119,7 @@ export function instantiate(
       ...service,
       upstream: expand(service.upstream, `proxy_services.${name}.upstream`),
     })),
-    egress: {
-      allow: (mergeEgress(resolved.egress, assignment.egress)?.allow ?? [])
-        .map((entry, at) => expand(entry, `egress.allow[${at}]`)),
-    },
+    egress: resolveEgress(resolved.egress, assignment.egress, expand),
     authorization: resolved.authorization ?? {},
     restart_policy: assignment.restart_policy ?? resolved.restart_policy ?? "always",
   };

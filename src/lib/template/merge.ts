@@ -11,7 +11,7 @@ import type { AuthorizationPolicy, Mount, Template } from "../schema/events.ts";
  * | environment_variables, roles, default_payload, proxy_services | joined by key, the child's wins |
  * | prepend_variables | per key: the child's entries, then the parent's, each once |
  * | filesystem | the parent's whose `dest` the child doesn't name, then the child's |
- * | create_dirs, devices, protected_paths, required_credentials, required_services, egress.allow, authorization | the parent's, then the child's, each once |
+ * | create_dirs, devices, protected_paths, required_credentials, required_services, egress, authorization | the parent's, then the child's, each once |
  *
  * No child can take away a parent's denial. `inherits` is not carried over.
  */
@@ -47,7 +47,9 @@ export function mergeEgress(
   child: Template["egress"],
 ): Template["egress"] {
   const allow = appended(parent?.allow, child?.allow);
-  return allow === undefined ? undefined : { allow };
+  const deny = appended(parent?.deny, child?.deny);
+  if (allow === undefined && deny === undefined) return undefined;
+  return { allow: allow ?? [], ...(deny === undefined ? {} : { deny }) };
 }
 
 function mergeAuthorization(

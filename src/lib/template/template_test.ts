@@ -7,10 +7,12 @@ import { Template } from "../schema/events.ts";
 import { formatTemplateRef } from "../ref/mod.ts";
 import {
   builtinTemplates,
+  EGRESS_PRESETS,
   expandVariables,
   type FetchTemplate,
   instantiate,
   mergeTemplates,
+  resolveEgress,
   resolveTemplate,
   templateDigest,
   TemplateError,
@@ -287,7 +289,7 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
         inject_headers: { "X-Api-Key": "TIMESTAMP_API_KEY" },
       },
     },
-    egress: { allow: ["127.0.0.1:6167", "127.0.0.1:8443", "extra.example:443"] },
+    egress: { allow: ["127.0.0.1:6167", "127.0.0.1:8443", "extra.example:443"], deny: [] },
     authorization: {
       grants: [
         { actions: ["matrix/read", "matrix/send/m.room.message"] },
@@ -378,4 +380,35 @@ Deno.test("validateTemplate() finds each fault when a template has one", () => {
     const fields = validateTemplate(faulty).map((problem) => problem.field);
     assert.ok(fields.includes(field), `${field}: ${JSON.stringify(fields)}`);
   }
+});
+
+Deno.test("resolveEgress() replaces presets and keeps what it does not know, which allows nothing", () => {
+  const same = (entry: string) => entry;
+  assert.deepEqual(
+    resolveEgress(
+      { allow: ["preset:npm", "a.test:443"], deny: ["preset:github"] },
+      { allow: ["a.test:443", "preset:nope"] },
+      same,
+    ),
+    {
+      allow: ["registry.npmjs.org:443", "a.test:443", "preset:nope"],
+      deny: [...EGRESS_PRESETS["github"]!],
+    },
+  );
+  assert.deepEqual(resolveEgress(undefined, undefined, same), { allow: [], deny: [] });
+});
+
+const valid: Template = { description: "d", command: ["/bin/true"] };
+
+Deno.test("every egress preset is a list of hosts that a template may write itself", () => {
+  for (const [name, hosts] of Object.entries(EGRESS_PRESETS)) {
+    assert.ok(hosts.length > 0, name);
+    assert.deepEqual(validateTemplate({ ...valid, egress: { allow: [...hosts] } }), [], name);
+    assert.deepEqual(validateTemplate({ ...valid, egress: { allow: [`preset:${name}`] } }), []);
+  }
+  assert.match(
+    validateTemplate({ ...valid, egress: { allow: ["preset:nope"], deny: ["x"] } })
+      .map(({ field, message }) => `${field}: ${message}`).join("\n"),
+    /egress\.allow\[0\]: there is no such preset; there are npm.*\negress\.deny\[0\]: must be/,
+  );
 });

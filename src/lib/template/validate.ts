@@ -6,6 +6,7 @@ import { isGlob } from "../glob/mod.ts";
 import { isSegment, parseTemplateRef } from "../ref/mod.ts";
 import type { Mount, ProxyService, Template } from "../schema/events.ts";
 import { mountPoint } from "./merge.ts";
+import { EGRESS_PRESETS, presetOf } from "./presets.ts";
 import { VARIABLE_NAME, variablesOf } from "./variables.ts";
 
 /** One thing wrong with a template. */
@@ -140,12 +141,15 @@ function serviceProblems(template: Template, add: (field: string, message: strin
       if (!HEADER_NAME.test(header)) add(`${field}.strip_headers`, `${header} is no header name`);
     }
   }
-  for (const [at, entry] of (template.egress?.allow ?? []).entries()) {
-    if (
-      !/^\$\{[^}]*\}$/.test(entry) &&
-      !/^[^\s/@:]+:(\d+|\$\{[^}]*\})$|^\[[0-9a-fA-F:.]+\]:\d+$/.test(entry)
-    ) {
-      add(`egress.allow[${at}]`, "must be host:port");
+  for (const name of ["allow", "deny"] as const) {
+    for (const [at, entry] of (template.egress?.[name] ?? []).entries()) {
+      const preset = presetOf(entry);
+      if (preset === null) {
+        const known = Object.keys(EGRESS_PRESETS).join(", ");
+        add(`egress.${name}[${at}]`, `there is no such preset; there are ${known}`);
+      } else if (preset === undefined && !isDestination(entry)) {
+        add(`egress.${name}[${at}]`, "must be host:port, *.host:port or preset:<name>");
+      }
     }
   }
 }
@@ -189,6 +193,11 @@ function serviceRuleProblems(
   }
 }
 
+function isDestination(entry: string): boolean {
+  return /^\$\{[^}]*\}$/.test(entry) ||
+    /^[^\s/@:]+:(\d+|\$\{[^}]*\})$|^\[[0-9a-fA-F:.]+\]:\d+$/.test(entry);
+}
+
 /** Absolute, or beginning with a variable that will be; never with a `..` that leads out again. */
 function isInnerPath(path: string): boolean {
   return /^(\/|\$\{)/.test(path) && !path.includes("\0") && !path.split("/").includes("..");
@@ -209,8 +218,10 @@ function* expandable(template: Template): Generator<[string, string]> {
       "rootfs" in template.sysroot ? template.sysroot.rootfs : template.sysroot.nix,
     ];
   }
-  for (const [at, entry] of (template.egress?.allow ?? []).entries()) {
-    yield [`egress.allow[${at}]`, entry];
+  for (const name of ["allow", "deny"] as const) {
+    for (const [at, entry] of (template.egress?.[name] ?? []).entries()) {
+      yield [`egress.${name}[${at}]`, entry];
+    }
   }
   for (const [name, service] of Object.entries(template.proxy_services ?? {})) {
     yield [`proxy_services.${name}.upstream`, service.upstream];
