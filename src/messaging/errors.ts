@@ -30,6 +30,7 @@ export class MessagingError extends BureauError {
 
   /** True when the same request may succeed later without anybody doing anything. */
   get isPassing(): boolean {
+    if (this.isAccountLost) return false;
     return this.code === "unreachable" || this.code === "bad-answer" || this.status === 429 ||
       this.status >= 500;
   }

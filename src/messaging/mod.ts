@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Matrix as Bureau uses it: requests (`client`), accounts (`session`), the long poll (`sync`), state with senders (`states`). */
+/** Matrix as Bureau uses it; README.md says which file is for what. */
 export * from "./client.ts";
 export * from "./errors.ts";
+export * from "./outbox.ts";
 export { path } from "./request.ts";
 export type {
   RawOptions,
