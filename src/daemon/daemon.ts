@@ -26,6 +26,7 @@ import { ConfigRoomLost, endEverything, isLost, lossOf } from "./emergency.ts";
 import { DaemonError } from "./errors.ts";
 import { KEPT, POWER_LEVELS, syncFilter } from "./filter.ts";
 import { LauncherLink } from "./launcher_link.ts";
+import { Notices } from "./notices.ts";
 import { ManagedPrincipal } from "./principal.ts";
 import { StatusPublisher } from "./publisher.ts";
 import { Rooms } from "./rooms.ts";
@@ -56,6 +57,8 @@ export class Daemon {
   readonly #stop = new AbortController();
   readonly #startedAt: number;
   #configRoom: string | null = null;
+  /** There before the first sync, hence before anything is published. */
+  #notices: Notices | null = null;
   #synced = false;
   #sync: DaemonStatus["sync"] = { state: "starting", last_ok: null, message: null };
 
@@ -96,6 +99,7 @@ export class Daemon {
       client: this.#client,
       states: this.#states,
       room: () => this.#synced ? this.#configRoom : null,
+      say: (room, body, txn) => this.#notices!.say(room, body, txn),
       machine: bootstrap.user_id,
       clock,
       log,
@@ -137,6 +141,7 @@ export class Daemon {
       signal.removeEventListener("abort", stop);
       this.#stop.abort();
       this.#forEach((principal) => principal.close());
+      await this.#notices?.[Symbol.asyncDispose]();
       await link;
     }
     return outcome;
@@ -175,6 +180,13 @@ export class Daemon {
   }
 
   async #follow(): Promise<void> {
+    this.#notices = await Notices.open({
+      client: this.#client,
+      stateDir: this.#bootstrap.state_dir,
+      clock: this.#clock,
+      log: this.#log,
+      signal: this.#stop.signal,
+    });
     await runSync({
       client: this.#client,
       userId: this.#bootstrap.user_id,

@@ -32,6 +32,8 @@ export interface PublisherOptions {
   readonly client: MatrixClient;
   readonly states: RoomStates;
   readonly room: () => string | null;
+  /** Takes a sentence for people over; the same transaction is said once. */
+  readonly say: (room: string, body: string, txn: string) => Promise<void>;
   /** User id that the status events are sent by. */
   readonly machine: string;
   readonly clock: Clock;
@@ -117,17 +119,17 @@ export class StatusPublisher {
 
   /**
    * The notice first: should the daemon end in between, its successor finds the old state, writes both
-   * again, and the homeserver knows the transaction already.
+   * again, and the outbox knows the transaction already.
    */
   async #write(room: string, { userId, status, notice }: Report): Promise<void> {
-    const { client, signal } = this.#options;
+    const { client, signal, say } = this.#options;
     const content = status as unknown as Content;
     const present = this.published(userId);
     if (present !== null && sameContent(present, content)) return;
     if (notice !== null) {
       const subject = [userId, status.issued_at ?? 0, status.phase, status.since].join("\n");
       const txn = `bureau-${(await sha256Hex(subject)).slice(0, 32)}`;
-      await client.send(room, "m.room.message", { msgtype: "m.notice", body: notice }, txn, signal);
+      await say(room, notice, txn);
     }
     await client.putState(
       room,
