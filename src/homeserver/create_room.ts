@@ -127,7 +127,10 @@ export function createRoom(ctx: Context, creator: string, request: RoomRequest):
   if (request.alias !== undefined) fallback("m.room.canonical_alias", { alias: request.alias });
   fallback("m.room.join_rules", { join_rule: preset.join });
   fallback("m.room.history_visibility", { history_visibility: preset.history });
-  fallback("m.room.guest_access", { guest_access: preset.guests });
+  // Without the event guests are forbidden.
+  if (preset.guests !== "forbidden") {
+    fallback("m.room.guest_access", { guest_access: preset.guests });
+  }
   for (const event of request.initialState) state(event.type, event.content, event.state_key);
   if (request.name !== undefined) state("m.room.name", { name: request.name });
   if (request.topic !== undefined) state("m.room.topic", { topic: request.topic });
@@ -166,7 +169,8 @@ function initialLevels(request: RoomRequest, creator: string): Content {
     ban: 50,
     kick: 50,
     redact: 50,
-    invite: request.preset === "public_chat" ? 0 : 50,
+    // Members of a private room bring others in, as Synapse has it; into a public one everybody comes anyway.
+    invite: request.preset === "public_chat" ? 50 : 0,
     historical: 100,
     ...request.levels,
   };

@@ -32,7 +32,19 @@ const MADE_UP: ReadonlySet<string> = new Set([
 ]);
 
 /** Words for people differ, errcodes don't. */
-const DROPPED: ReadonlySet<string> = new Set(["error", "age_ts"]);
+const DROPPED: ReadonlySet<string> = new Set(["error", "age_ts", "unstable_features"]);
+
+/** Copies outside of `unsigned` that Synapse gives clients of 2015. */
+const LEGACY: ReadonlySet<string> = new Set([
+  "age",
+  "invite_room_state",
+  "prev_content",
+  "redacted_because",
+  "replaces_state",
+  "user_id",
+]);
+
+const STRIPPED: ReadonlySet<string> = new Set(["content", "sender", "state_key", "type"]);
 
 /** Lists whose order the specification leaves open, by key. */
 const UNORDERED: ReadonlySet<string> = new Set([
@@ -128,23 +140,32 @@ interface Place {
   readonly key: string;
   /** Whether lists here have no order. */
   readonly unordered: boolean;
+  /** Whether events here are stripped ones. */
+  readonly stripped?: boolean;
   /** Whether empty is the same as absent here. */
   readonly sparse: boolean;
 }
 
 function value(json: Json, place: Place): Json {
-  if (typeof json === "string") {
-    return MADE_UP.has(place.key) ? "<made up>" : place.names.text(json);
-  }
-  if (typeof json === "number") return MADE_UP.has(place.key) ? "<made up>" : json;
+  if (MADE_UP.has(place.key) && typeof json !== "object") return "<made up>";
+  if (MADE_UP.has(place.key) && json === null) return "<made up>";
+  if (typeof json === "string") return place.names.text(json);
   if (json === null || typeof json !== "object") return json;
   if (Array.isArray(json)) return list(json, place);
   const out: Record<string, Json> = {};
+  const stripped = place.stripped === true && "sender" in json;
   for (const [key, inner] of byMasked(Object.entries(json), ([key]) => place.names.masked(key))) {
-    if (DROPPED.has(key)) continue;
+    if (DROPPED.has(key) || (LEGACY.has(key) && "sender" in json)) continue;
+    // One's own membership may come whole there, where a stripped event would do.
+    if (stripped && !STRIPPED.has(key)) continue;
     const unordered = UNORDERED.has(key) || (place.unordered && key !== "timeline");
     const name = place.names.text(key);
-    const made = value(inner, { ...place, key, unordered });
+    const made = value(inner, {
+      ...place,
+      key,
+      unordered,
+      stripped: place.stripped === true || /^(invite|knock)_state$/.test(key),
+    });
     if (!place.sparse || !isEmpty(made)) out[name] = made;
   }
   return out;
