@@ -3,7 +3,13 @@
 /** `<run>/p/<hash>/…` of one principal (docs/design/contracts.md). */
 import {
   agentArguments,
+  BOUND_FILE,
+  boundScript,
   encodeArguments,
+  ETC_DIRECTORIES,
+  etcFiles,
+  GUARD_FILE,
+  guardScript,
   type PrincipalDirectories,
   RESIZE_SCRIPT,
   type SandboxPlan,
@@ -72,7 +78,7 @@ export interface CellContents {
 export const CELL_DIRECTORIES = [
   "contract",
   "etc",
-  ...["ssl", "ca-certificates", "alternatives"].map((name) => `etc/${name}`),
+  ...ETC_DIRECTORIES.map((name) => `etc/${name}`),
 ] as const;
 
 /** What is in `/cell` for every sandbox: its contract, its /etc, the arguments of its bwrap. */
@@ -81,14 +87,9 @@ export function cellFiles(
 ): [name: string, data: string | Uint8Array][] {
   return [
     ["contract/payload.json", JSON.stringify(payload)],
-    [
-      "etc/passwd",
-      "agent:x:1000:1000:agent:/workspace:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
-    ],
-    ["etc/group", "agent:x:1000:\nnogroup:x:65534:\n"],
-    ["etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n"],
-    ["etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"],
-    ["etc/resolv.conf", "# There is no network here; see /run/bureau/proxy.sock.\n"],
+    ...etcFiles(plan).map(([name, text]): [string, string] => [`etc/${name}`, text]),
+    ...[[BOUND_FILE, boundScript(plan)], [`contract/${GUARD_FILE}`, guardScript(plan)]]
+      .filter((file): file is [string, string] => file[1] !== null),
     ["nested.args", encodeArguments(agentArguments(plan))],
   ];
 }

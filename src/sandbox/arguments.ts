@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Plans as bwrap argument vectors. They travel by descriptor (`--args`), never in argv. */
-import type { SandboxPlan } from "./plan.ts";
+import { BOUND_FILE, GUARD_FILE } from "./guard.ts";
+import {
+  deviceArguments,
+  environmentArguments,
+  etcArguments,
+  mountArguments,
+  sourceArguments,
+  startDirectory,
+  sysrootArguments,
+  tmpfs,
+} from "./mounts.ts";
+import { hostTreeArguments, passthroughArguments } from "./passthrough.ts";
+import type { SandboxPlan } from "./plan_parts.ts";
 
 /** Fixed in-cell places (docs/design/contracts.md). */
 export const CELL_DIR = "/cell";
 export const RUNTIME_DIR = "/opt/bureau";
 /** Inside a cell everybody is this user; outside it is whoever the launcher runs as. */
 const UID = "1000";
-/** Shared memory of a sandbox, and a directory that a template creates: 64 MiB each. */
+/** Shared memory of a sandbox: 64 MiB. */
 const SHM_BYTES = 64 * 1024 * 1024;
-const DIRECTORY_BYTES = 64 * 1024 * 1024;
 
 /** Host directories of one principal. */
 export interface PrincipalDirectories {
@@ -37,38 +48,40 @@ function isolation(nested: "may-nest" | "no-nesting"): string[] {
 }
 
 /** The host's programs, read-only. A link such as /bin → usr/bin is bound as what it leads to. */
-function system(): string[] {
+function programs(): string[] {
   return [
     "--ro-bind",
     "/usr",
     "/usr",
     ...["/bin", "/sbin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]),
+  ];
+}
+
+/** The kernel's own trees. @param devices words that bind more into /dev */
+function kernel(devices: readonly string[] = []): string[] {
+  return [
     "--proc",
     "/proc",
     "--dev",
     "/dev",
     // bwrap's /dev is a tmpfs of its own without a limit: a sandbox could fill the machine's memory there.
     ...tmpfs("/dev/shm", SHM_BYTES),
+    ...devices,
     "--remount-ro",
     "/dev",
   ];
 }
 
-function tmpfs(dest: string, size: number): string[] {
-  return ["--size", String(size), "--perms", "1777", "--tmpfs", dest];
-}
-
-/** Where the n-th bind source of a plan appears in the tmux cell. */
-function sourceAt(index: number): string {
-  return `/source/${index}`;
+function system(): string[] {
+  return [...programs(), ...kernel()];
 }
 
 /** The cell of a principal's tmux server: everything the nested sandbox binds, at constant paths. */
 export function tmuxCellArguments(plan: SandboxPlan, dirs: PrincipalDirectories): string[] {
+  const passthrough = plan.isolation === "none";
   return [
     // bwrap for the agent is started in here, so user namespaces stay possible; it holds no secret.
-    ...isolation("may-nest"),
-    ...system(),
+    ...(passthrough ? hostTreeArguments(plan) : [...isolation("may-nest"), ...system()]),
     "--setenv",
     "PATH",
     "/usr/bin:/bin",
@@ -78,7 +91,7 @@ export function tmuxCellArguments(plan: SandboxPlan, dirs: PrincipalDirectories)
     "--setenv",
     "LANG",
     "C.UTF-8",
-    ...tmpfs("/tmp", 1024 * 1024),
+    ...(passthrough ? [] : tmpfs("/tmp", 1024 * 1024)),
     "--bind",
     dirs.tmux,
     "/run/bureau/tmux",
@@ -88,72 +101,50 @@ export function tmuxCellArguments(plan: SandboxPlan, dirs: PrincipalDirectories)
     "--ro-bind",
     dirs.cell,
     CELL_DIR,
-    ...["ssl", "ca-certificates", "alternatives"].flatMap((name) => [
-      "--ro-bind-try",
-      `/etc/${name}`,
-      `/source/etc/${name}`,
-    ]),
-    ...plan.mounts.flatMap((mount, index) =>
-      mount.kind === "bind"
-        ? [mount.mode === "rw" ? "--bind" : "--ro-bind", mount.source, sourceAt(index)]
-        : []
-    ),
-    "--hostname",
-    "bureau",
+    ...(passthrough ? [] : [...sourceArguments(plan), "--hostname", "bureau"]),
     "--chdir",
     "/",
   ];
 }
 
+/** What every agent finds in /run/bureau. */
+const CONTRACT: readonly string[] = [
+  "--dir",
+  "/run/bureau",
+  "--ro-bind",
+  "/run/bureau/agent",
+  "/run/bureau/agent",
+  "--ro-bind",
+  `${CELL_DIR}/contract`,
+  "/run/bureau/contract",
+  "--symlink",
+  "agent/proxy.sock",
+  "/run/bureau/proxy.sock",
+  "--symlink",
+  "contract/payload.json",
+  "/run/bureau/payload.json",
+];
+
 /** The agent's own sandbox, nested in its tmux cell. */
 export function agentArguments(plan: SandboxPlan): string[] {
+  if (plan.isolation === "none") return passthroughArguments(plan, CONTRACT);
   return [
     ...isolation("no-nesting"),
     // No controlling terminal of the pane: TIOCSTI and the pane's signals stay outside; `script` makes a new one.
     "--new-session",
     "--die-with-parent",
-    ...system(),
-    "--ro-bind",
-    `${CELL_DIR}/etc`,
-    "/etc",
-    ...["ssl", "ca-certificates", "alternatives"].flatMap((name) => [
-      "--ro-bind-try",
-      `/source/etc/${name}`,
-      `/etc/${name}`,
-    ]),
-    "--dir",
-    "/run/bureau",
-    "--ro-bind",
-    "/run/bureau/agent",
-    "/run/bureau/agent",
-    "--ro-bind",
-    `${CELL_DIR}/contract`,
-    "/run/bureau/contract",
-    "--symlink",
-    "agent/proxy.sock",
-    "/run/bureau/proxy.sock",
-    "--symlink",
-    "contract/payload.json",
-    "/run/bureau/payload.json",
-    ...plan.mounts.flatMap((mount, index) => {
-      switch (mount.kind) {
-        case "tmpfs":
-          return tmpfs(mount.dest, mount.size);
-        case "dir":
-          // The sandbox's root is read-only; a directory that a template asks for is to be written in.
-          return tmpfs(mount.dest, DIRECTORY_BYTES);
-        case "bind":
-          return [mount.mode === "rw" ? "--bind" : "--ro-bind", sourceAt(index), mount.dest];
-      }
-    }),
+    ...(plan.sysroot.kind === "host" ? programs() : sysrootArguments(plan)),
+    ...kernel(deviceArguments(plan)),
+    ...etcArguments(plan, `${CELL_DIR}/etc`),
+    ...CONTRACT,
+    ...mountArguments(plan),
     "--remount-ro",
     "/",
     "--hostname",
-    "sandbox",
+    plan.hostname,
     "--chdir",
-    plan.mounts.some((mount) => mount.dest === "/workspace") ? "/workspace" : "/",
-    ...Object.entries(plan.environment).toSorted(([a], [b]) => a < b ? -1 : 1)
-      .flatMap(([name, value]) => ["--setenv", name, value]),
+    startDirectory(plan),
+    ...environmentArguments(plan),
   ];
 }
 
@@ -245,6 +236,11 @@ export function quoteWord(word: string): string {
 /** Written by the pane when the sandbox has ended: its status, in the directory of the tmux socket. */
 export const EXIT_FILE = "exit";
 
+/** Reads a check of `guard.ts`, where there is one. */
+function sourced(file: string, then: ";" | "&&" = ";"): string {
+  return then === ";" ? `[ ! -e ${file} ] || . ${file}; ` : `{ [ ! -e ${file} ] || . ${file}; } &&`;
+}
+
 /**
  * The line of a shell that makes the agent's sandbox in its cell: limits by prlimit, then bwrap.
  *
@@ -256,7 +252,11 @@ export function sandboxLine(
   terminal: "terminal" | "pipes" = "terminal",
 ): string {
   // bwrap's --chdir sets PWD, which the template didn't name.
-  const inner = quoteWord(`unset PWD OLDPWD; exec ${command.map(quoteWord).join(" ")}`);
+  const inner = quoteWord(
+    `unset PWD OLDPWD; ${sourced(`/run/bureau/contract/${GUARD_FILE}`)}exec ${
+      command.map(quoteWord).join(" ")
+    }`,
+  );
   // Since Linux 5.14 counted within the cell's user namespace: a fork bomb in one agent takes nothing from
   // another, though both are the same user. Less than a shell needs would only make a start that fails.
   const nproc = Math.max(16, Math.floor(pids));
@@ -264,6 +264,7 @@ export function sandboxLine(
     ? `/usr/bin/script --quiet --return --command ${inner} /dev/null`
     : `/bin/sh -c ${inner}`;
   return [
+    `${sourced(`${CELL_DIR}/${BOUND_FILE}`, "&&")} \\`,
     `/usr/bin/prlimit --core=0 --nofile=4096:4096 --nproc=${nproc} -- /usr/bin/bwrap --args 3 -- \\`,
     `  ${program} 3<${CELL_DIR}/nested.args`,
   ].join("\n");

@@ -2,5 +2,11 @@
 
 /** The sandbox primitive: what may be in it (`plan`), and how bwrap is told (`arguments`). */
 export * from "./arguments.ts";
+export * from "./devices.ts";
 export * from "./errors.ts";
+export * from "./etc.ts";
+export * from "./guard.ts";
 export * from "./plan.ts";
+export * from "./plan_parts.ts";
+export * from "./plan_sources.ts";
+export * from "./protected.ts";

@@ -1,60 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * From a resolved template to an ordered, checked list of mounts. Pure but for the `lstat` it is given:
- * what may be bound is decided here, and nothing later adds to it.
+ * From a resolved template to an ordered, checked list of mounts. Pure but for what it is given to look at
+ * the machine with: what may be bound is decided here, and nothing later adds to it.
  */
-import type { ResolvedSpec } from "../lib/template/mod.ts";
+import { HOST_LABEL, type ResolvedSpec } from "../lib/template/mod.ts";
+import { type DeviceNode, devicePatterns, planDevices } from "./devices.ts";
 import { SandboxError } from "./errors.ts";
+import type { PlannedMount, SandboxPlan } from "./plan_parts.ts";
+import {
+  checkCommand,
+  checkDestination,
+  checkPath,
+  checkVariable,
+  checkWord,
+} from "./plan_paths.ts";
+import { type BindRoot, identityOf, type Lstat, pinSource, remembered } from "./plan_sources.ts";
+import { planProtection, protectedNames } from "./protected.ts";
+import { planSysroot, type ReadText } from "./sysroot.ts";
 
-export interface BindRoot {
-  readonly path: string;
-  readonly mode: "ro" | "rw";
-}
-
-export type PlannedMount =
-  | {
-    readonly kind: "bind";
-    readonly source: string;
-    readonly dest: string;
-    readonly mode: "ro" | "rw";
-  }
-  | { readonly kind: "tmpfs"; readonly dest: string; readonly size: number }
-  | { readonly kind: "dir"; readonly dest: string };
-
-export interface SandboxPlan {
-  /** Parents before children. */
-  readonly mounts: readonly PlannedMount[];
-  readonly environment: Readonly<Record<string, string>>;
-  readonly command: readonly string[];
-}
-
-/** What the planner needs to know of a path; null when nothing is there. Never follows a link. */
-export type Lstat = (path: string) => Promise<
-  { readonly isDirectory: boolean; readonly isFile: boolean; readonly isSymlink: boolean } | null
->;
-
-/** Destinations that the sandbox makes itself; a template can neither replace nor look below them. */
-const RESERVED = [
-  "/proc",
-  "/dev",
-  "/sys",
-  "/usr",
-  "/bin",
-  "/sbin",
-  "/lib",
-  "/lib64",
-  "/etc",
-  "/run",
-  "/cell",
-];
-const MAX_PATH = 4096;
-const MAX_WORD = 128 * 1024;
 const DEFAULT_TMPFS = 64 * 1024 * 1024;
 const MAX_TMPFS = 4 * 1024 * 1024 * 1024;
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
-/** They would change what the in-sandbox loader or shell runs before the agent does. */
-const REFUSED_VARIABLE = /^(LD_|BASH_ENV$|ENV$|GCONV_PATH$)/;
+/** bwrap reads at most 9,000 words; a mount is five at most, a variable three. */
+const MAX_MOUNTS = 1_000;
+const MAX_VARIABLES = 500;
+const MAX_ENVIRONMENT = 1024 * 1024;
+/** Made by every sandbox: they must have a place in a passthrough's /run too. */
+const CONTRACT = ["/run/bureau/agent", "/cell/etc", "/source/0"];
+
+/** What else is known of the machine. A planner that isn't given one refuses what needs it. */
+export interface MachineFacts {
+  /** The policy's `devices`. */
+  readonly allowedDevices?: readonly string[];
+  /** The nodes that match these patterns. */
+  readonly findDevices?: (patterns: readonly string[]) => Promise<readonly DeviceNode[]>;
+  readonly readText?: ReadText;
+  /** Whether the operator wrote down the exception for this principal. */
+  readonly passthrough?: boolean;
+  /** Entries of a host directory, empty when there is none. */
+  readonly list?: (dir: string) => Promise<readonly string[]>;
+}
 
 /**
  * @param roots host directories below which the machine's policy allows binds
@@ -64,10 +49,70 @@ export async function planSandbox(
   spec: ResolvedSpec,
   roots: readonly BindRoot[],
   lstat: Lstat,
+  facts: MachineFacts = {},
 ): Promise<SandboxPlan> {
-  if (spec.isolation !== "standard") {
-    throw new SandboxError("passthrough-refused", `Cannot plan isolation "${spec.isolation}"`);
+  const passthrough = spec.isolation === "none";
+  if (passthrough && facts.passthrough !== true) {
+    throw new SandboxError(
+      "passthrough-refused",
+      'Cannot plan isolation "none": this machine\'s policy makes no exception for the principal',
+      {
+        hint:
+          "the operator names it in the launcher's policy file (passthrough), or gives isolation standard",
+        status: 403,
+      },
+    );
   }
+  const look = remembered(lstat);
+  const asked = await planAsked(spec, roots, look);
+  const names = protectedNames(spec.protected_paths);
+  const protections = await Promise.all(
+    // Where nothing is confined, nothing is protected either: the same files are in reach by their own names.
+    passthrough
+      ? []
+      : asked.flatMap((mount) =>
+        mount.kind === "bind" && mount.mode === "rw" ? [planProtection(mount, names, look)] : []
+      ),
+  );
+  const mounts = orderMounts([...asked, ...protections.flatMap(({ mounts }) => mounts)]);
+  const sysroot = await planSysroot(spec.sysroot, roots, look, async (path) => {
+    return await facts.readText?.(path) ?? null;
+  });
+  const patterns = devicePatterns(spec.devices);
+  const devices = planDevices(
+    spec.devices,
+    facts.allowedDevices ?? [],
+    patterns.length === 0 ? [] : await facts.findDevices?.(patterns) ?? [],
+  );
+  if (mounts.length + sysroot.mounts.length + devices.length > MAX_MOUNTS) {
+    throw new SandboxError("too-many-mounts", `Cannot make more than ${MAX_MOUNTS} mounts`);
+  }
+  if (passthrough && (sysroot.kind !== "host" || devices.length > 0)) {
+    throw new SandboxError(
+      "passthrough-refused",
+      'Cannot plan isolation "none" with a sysroot or devices: it has all of the host\'s',
+      { hint: "take sysroot and devices out of the template" },
+    );
+  }
+  return {
+    isolation: passthrough ? "none" : "standard",
+    mounts,
+    sysroot,
+    devices,
+    watched: protections.flatMap(({ watched }) => watched),
+    opened: passthrough ? await openDirectories(mounts, facts.list) : [],
+    hostname: planHostname(spec),
+    environment: planEnvironment(spec),
+    command: checkCommand(spec.command),
+  };
+}
+
+/** What the template itself asks for. */
+async function planAsked(
+  spec: ResolvedSpec,
+  roots: readonly BindRoot[],
+  lstat: Lstat,
+): Promise<PlannedMount[]> {
   const mounts: PlannedMount[] = [];
   for (const mount of spec.filesystem) {
     const dest = checkDestination(mount.dest);
@@ -77,53 +122,24 @@ export async function planSandbox(
     }
     const mode = mount.mode ?? "ro";
     const source = checkPath(mount.source ?? "", `the source of ${dest}`);
-    if (!await isPinned(source, mode, roots, lstat, mount.optional === true)) continue;
-    mounts.push({ kind: "bind", source, dest, mode });
+    const info = await pinSource(source, mode, roots, lstat, mount.optional === true);
+    if (info === null) continue;
+    const identity = identityOf(info);
+    mounts.push({
+      kind: "bind",
+      source,
+      dest,
+      mode,
+      ...(identity === undefined ? {} : { identity }),
+    });
   }
+  const taken = new Set(mounts.map((mount) => mount.dest));
   for (const dir of spec.create_dirs) {
     const dest = checkDestination(dir);
-    if (!mounts.some((mount) => mount.dest === dest)) mounts.push({ kind: "dir", dest });
+    if (!taken.has(dest)) mounts.push({ kind: "dir", dest });
+    taken.add(dest);
   }
-  return {
-    mounts: orderMounts(mounts),
-    environment: planEnvironment(spec),
-    command: spec.command.map((word) => checkWord(word, "the command")),
-  };
-}
-
-function checkPath(path: string, what: string): string {
-  const bad = path.length > MAX_PATH
-    ? "it is longer than 4096 bytes"
-    // deno-lint-ignore no-control-regex -- control characters are what is refused
-    : /[\x00-\x1f\x7f]/.test(path) || !path.isWellFormed()
-    ? "it holds control characters"
-    : !path.startsWith("/")
-    ? "it is not absolute"
-    : path.split("/").some((part) => part === ".." || part === ".")
-    ? "it holds . or .."
-    : null;
-  if (bad !== null) throw new SandboxError("bad-path", `Cannot use ${what}: ${bad}`);
-  return path.replace(/\/+/g, "/").replace(/(?<=.)\/$/, "");
-}
-
-function checkDestination(dest: string): string {
-  const path = checkPath(dest, `the destination ${JSON.stringify(dest.slice(0, 80))}`);
-  const taken = RESERVED.find((name) => path === name || path.startsWith(`${name}/`));
-  if (path === "/" || taken !== undefined) {
-    throw new SandboxError(
-      "reserved-destination",
-      `Cannot mount "${path}": ${taken ?? "/"} belongs to the sandbox`,
-      { hint: "choose a destination such as /workspace, /opt/… or /data" },
-    );
-  }
-  return path;
-}
-
-function checkWord(word: string, what: string): string {
-  if (word.includes("\0") || word.length > MAX_WORD || !word.isWellFormed()) {
-    throw new SandboxError("bad-word", `Cannot use ${what}: a word holds a NUL or is too long`);
-  }
-  return word;
+  return mounts;
 }
 
 function tmpfsSize(options: string | undefined, dest: string): number {
@@ -138,98 +154,101 @@ function tmpfsSize(options: string | undefined, dest: string): number {
   return size;
 }
 
-/**
- * Whether `source` lies below an allowed root and is, from the root down, what its name says: a link
- * that somebody planted on the way would bind another place.
- *
- * @returns false for a missing source that is optional
- */
-async function isPinned(
-  source: string,
-  mode: "ro" | "rw",
-  roots: readonly BindRoot[],
-  lstat: Lstat,
-  optional: boolean,
-): Promise<boolean> {
-  const root = roots.find((root) =>
-    (source === root.path || source.startsWith(`${root.path}/`)) &&
-    (mode === "ro" || root.mode === "rw")
-  );
-  if (root === undefined) {
-    throw new SandboxError(
-      "outside-bind-roots",
-      `Cannot bind "${source}" ${mode}: it is in none of this machine's bind roots`,
-      { hint: "the operator lists them in the launcher's policy file (bind_roots)", status: 403 },
-    );
-  }
-  let at = root.path;
-  const rest = source.slice(root.path.length).split("/").filter(Boolean);
-  for (const part of ["", ...rest]) {
-    if (part !== "") at = `${at}/${part}`;
-    const info = await lstat(at);
-    if (info === null) {
-      if (optional) return false;
-      throw new SandboxError("missing-source", `Cannot bind "${source}": "${at}" does not exist`);
-    }
-    const last = at === source;
-    if (info.isSymlink || !(info.isDirectory || (last && info.isFile))) {
-      throw new SandboxError(
-        "bad-source",
-        `Cannot bind "${source}": "${at}" is ${
-          info.isSymlink ? "a symbolic link" : "no directory or file"
-        }`,
-      );
-    }
-  }
-  return true;
-}
-
 /** One canonical order whatever the template's: by depth, then by name. */
 function orderMounts(mounts: readonly PlannedMount[]): PlannedMount[] {
-  const depth = (dest: string) => dest.split("/").length;
+  const depth = new Map(mounts.map(({ dest }) => [dest, dest.split("/").length]));
   const ordered = mounts.toSorted((a, b) =>
-    depth(a.dest) - depth(b.dest) || (a.dest < b.dest ? -1 : a.dest > b.dest ? 1 : 0)
+    depth.get(a.dest)! - depth.get(b.dest)! || (a.dest < b.dest ? -1 : a.dest > b.dest ? 1 : 0)
   );
-  for (const [index, mount] of ordered.entries()) {
-    const above = ordered.slice(0, index).find((other) =>
-      mount.dest.startsWith(`${other.dest}/`) || mount.dest === other.dest
-    );
-    if (above === undefined) continue;
-    if (above.dest === mount.dest) {
+  const placed = new Map<string, PlannedMount>();
+  for (const mount of ordered) {
+    if (placed.has(mount.dest)) {
       throw new SandboxError("duplicate-destination", `Cannot mount "${mount.dest}" twice`);
     }
-    // bwrap before 0.12 follows a link that the agent planted there (CVE-2026-87766).
-    if (above.kind === "bind" && (above.mode === "rw" || mount.kind !== "bind")) {
-      throw new SandboxError(
-        "beneath-bind",
-        `Cannot mount "${mount.dest}": it lies beneath "${above.dest}", which is bound from the host`,
-        { hint: "mount it beside, not beneath" },
-      );
+    placed.set(mount.dest, mount);
+    // Ours, with every ancestor pinned; the start script sees that they came where they belong.
+    if (isOurs(mount)) continue;
+    for (const dest of ancestors(mount.dest)) {
+      const above = placed.get(dest);
+      // bwrap before 0.12 follows a link that the agent planted there (CVE-2026-87766).
+      if (above?.kind === "bind" && (above.mode === "rw" || mount.kind !== "bind")) {
+        throw new SandboxError(
+          "beneath-bind",
+          `Cannot mount "${mount.dest}": it lies beneath "${above.dest}", which is bound from the host`,
+          { hint: "mount it beside, not beneath" },
+        );
+      }
     }
   }
   return ordered;
 }
 
+function isOurs(mount: PlannedMount): boolean {
+  return mount.kind === "bind" && mount.why !== undefined;
+}
+
+/** `/a/b/c` lies in `/a/b` and `/a`. */
+function ancestors(path: string): string[] {
+  const found: string[] = [];
+  for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) {
+    found.push(path.slice(0, end));
+  }
+  return found;
+}
+
+/** Directories of the host in which a passthrough's mounts get a place: nobody could make one there. */
+async function openDirectories(
+  mounts: readonly PlannedMount[],
+  list: MachineFacts["list"],
+): Promise<SandboxPlan["opened"]> {
+  const bound = new Set(mounts.filter(({ kind }) => kind === "bind").map(({ dest }) => dest));
+  const dirs = new Set(["/"]);
+  for (const dest of [...CONTRACT, ...mounts.map(({ dest }) => dest)]) {
+    for (const dir of ancestors(dest)) if (!bound.has(dir)) dirs.add(dir);
+  }
+  const opened = await Promise.all(
+    [...dirs].toSorted().map(async (dir) => ({
+      dir,
+      names: (await list?.(dir) ?? []).filter((name) => {
+        const path = dir === "/" ? `/${name}` : `${dir}/${name}`;
+        return !dirs.has(path) && path !== "/proc" && !mounts.some(({ dest }) => dest === path);
+      }).toSorted(),
+    })),
+  );
+  for (const { dir, names } of opened) {
+    for (const name of names) checkPath(`${dir}/${name}`, `an entry of ${dir}`);
+  }
+  return opened;
+}
+
+function planHostname(spec: ResolvedSpec): string {
+  const hostname = spec.hostname ?? "sandbox";
+  if (HOST_LABEL.test(hostname)) return hostname;
+  throw new SandboxError(
+    "bad-hostname",
+    `Cannot use the host name ${
+      JSON.stringify(hostname.slice(0, 80))
+    }: it is not one label of a-z 0-9 -`,
+  );
+}
+
 function planEnvironment(spec: ResolvedSpec): Record<string, string> {
-  const environment: Record<string, string> = {};
+  const environment = new Map<string, string>();
   for (const [name, value] of Object.entries(spec.environment_variables)) {
-    if (!VARIABLE.test(name) || REFUSED_VARIABLE.test(name)) {
-      throw new SandboxError(
-        "bad-variable",
-        `Cannot set "${name.slice(0, 80)}": not an allowed variable name`,
-      );
-    }
-    environment[name] = checkWord(value, `the value of ${name}`);
+    environment.set(checkVariable(name), checkWord(value, `the value of ${name}`));
   }
   for (const [name, segments] of Object.entries(spec.prepend_variables)) {
-    if (!VARIABLE.test(name) || REFUSED_VARIABLE.test(name)) {
-      throw new SandboxError(
-        "bad-variable",
-        `Cannot set "${name.slice(0, 80)}": not an allowed variable name`,
-      );
-    }
-    environment[name] = [...segments, environment[name] ?? ""].filter(Boolean).join(":");
+    const after = environment.get(checkVariable(name)) ?? "";
+    const value = [...segments, after].filter(Boolean).join(":");
+    environment.set(name, checkWord(value, `the value of ${name}`));
   }
-  environment["TERM"] ??= "xterm-256color";
-  return environment;
+  if (!environment.has("TERM")) environment.set("TERM", "xterm-256color");
+  const size = [...environment.values()].reduce((sum, value) => sum + value.length, 0);
+  if (environment.size > MAX_VARIABLES || size > MAX_ENVIRONMENT) {
+    throw new SandboxError(
+      "bad-variable",
+      `Cannot set more than ${MAX_VARIABLES} variables or ${MAX_ENVIRONMENT} characters of them`,
+    );
+  }
+  return Object.fromEntries(environment);
 }

@@ -185,8 +185,11 @@ const STEPS: Readonly<Record<Defence, (w: Weakening) => void>> = {
   "readonly-usr": (w) => w.writable("/usr", "/usr"),
   "readonly-contract": (w) => w.writable("/cell", "/run/bureau/contract"),
   "readonly-proxy": (w) => w.writable("/run/bureau/agent", "/run/bureau/agent"),
-  "protected-paths": (w) =>
-    w.agent = w.agent.filter((option) => !target(option)?.startsWith("/workspace/")),
+  "protected-paths": (w) => {
+    w.agent = w.agent.filter((option) => !target(option)?.startsWith("/workspace/"));
+    // It would refuse to start.
+    w.rewrite(/\. \/run\/bureau\/contract\/guard\.sh/, "true");
+  },
   "nothing-beneath": (w) => w.mount(["--tmpfs", "/workspace/beneath"]),
   "sized-tmpfs": (w) => w.drop("--size"),
   "limits": (w) => w.rewrite(/\/usr\/bin\/prlimit (?:--\w+=\S+ )*-- /, ""),
