@@ -11,9 +11,10 @@ import { unsealBundle } from "../lib/sealed/mod.ts";
 import { verifyContent } from "../lib/signature/mod.ts";
 import { instantiate, type ResolvedSpec, templateDigest } from "../lib/template/mod.ts";
 import type { BoundService, ProxyBootstrap } from "../proxy/api.ts";
-import { type BindRoot, planSandbox, type SandboxPlan } from "../sandbox/mod.ts";
+import { planSandbox, type SandboxPlan } from "../sandbox/mod.ts";
 import type { CreateRequest, LauncherPolicy } from "./api.ts";
 import { LauncherError } from "./errors.ts";
+import { Look, machineFacts } from "./look.ts";
 
 export interface Validated {
   readonly localpart: string;
@@ -96,8 +97,13 @@ export async function validateRequest(
   }
   const spec = instantiate(template, assignment, {});
   checkLimits(spec, policy, who);
-  const roots: BindRoot[] = policy.bind_roots;
-  const plan = await planSandbox(spec, roots, lstat);
+  const look = new Look(policy);
+  const plan = await planSandbox(
+    spec,
+    policy.bind_roots,
+    look.lstat,
+    machineFacts(look, policy, name),
+  );
   const bundle = request.credentials === null
     ? null
     : await unsealBundle(request.credentials, identity);
@@ -148,17 +154,6 @@ function checkLimits(spec: ResolvedSpec, policy: LauncherPolicy, who: string): v
         }`,
       );
     }
-  }
-}
-
-async function lstat(path: string) {
-  try {
-    return await Deno.lstat(path);
-  } catch (thrown) {
-    if (thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory) {
-      return null;
-    }
-    throw thrown;
   }
 }
 

@@ -180,6 +180,35 @@ export function tmuxClientArguments(tmuxDir: string): string[] {
   ];
 }
 
+/**
+ * A throw-away cell in which the launcher looks at what its own permissions don't reach.
+ *
+ * @param sources host paths; they appear below /host, read-only
+ */
+export function lookCellArguments(sources: readonly string[]): string[] {
+  return [
+    ...isolation("no-nesting"),
+    "--new-session",
+    "--die-with-parent",
+    ...system(),
+    ...[...new Set(sources)].toSorted().flatMap((path) => [
+      "--ro-bind-try",
+      path,
+      `/host${path === "/" ? "" : path}`,
+    ]),
+    "--remount-ro",
+    "/",
+    "--chdir",
+    "/",
+    "--setenv",
+    "PATH",
+    "/usr/bin:/bin",
+    "--setenv",
+    "LC_ALL",
+    "C.UTF-8",
+  ];
+}
+
 /** A cell for one of Bureau's own processes: no network, the runtime, and the named directories. */
 export function serviceCellArguments(
   runtimeDir: string,

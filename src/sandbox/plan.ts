@@ -17,7 +17,7 @@ import {
 } from "./plan_paths.ts";
 import { type BindRoot, identityOf, type Lstat, pinSource, remembered } from "./plan_sources.ts";
 import { planProtection, protectedNames } from "./protected.ts";
-import { planSysroot, type ReadText } from "./sysroot.ts";
+import { type ClosureReader, planSysroot } from "./sysroot.ts";
 
 const DEFAULT_TMPFS = 64 * 1024 * 1024;
 const MAX_TMPFS = 4 * 1024 * 1024 * 1024;
@@ -34,7 +34,9 @@ export interface MachineFacts {
   readonly allowedDevices?: readonly string[];
   /** The nodes that match these patterns. */
   readonly findDevices?: (patterns: readonly string[]) => Promise<readonly DeviceNode[]>;
-  readonly readText?: ReadText;
+  readonly readText?: ClosureReader["readText"];
+  /** Told what `lstat` will be asked for, so that it can look at all of it at once. */
+  readonly prefetch?: (paths: readonly string[]) => Promise<void>;
   /** Whether the operator wrote down the exception for this principal. */
   readonly passthrough?: boolean;
   /** Entries of a host directory, empty when there is none. */
@@ -64,8 +66,9 @@ export async function planSandbox(
     );
   }
   const look = remembered(lstat);
-  const asked = await planAsked(spec, roots, look);
   const names = protectedNames(spec.protected_paths);
+  await facts.prefetch?.(pathsOf(spec, names));
+  const asked = await planAsked(spec, roots, look);
   const protections = await Promise.all(
     // Where nothing is confined, nothing is protected either: the same files are in reach by their own names.
     passthrough
@@ -75,8 +78,9 @@ export async function planSandbox(
       ),
   );
   const mounts = orderMounts([...asked, ...protections.flatMap(({ mounts }) => mounts)]);
-  const sysroot = await planSysroot(spec.sysroot, roots, look, async (path) => {
-    return await facts.readText?.(path) ?? null;
+  const sysroot = await planSysroot(spec.sysroot, roots, look, {
+    readText: async (path) => await facts.readText?.(path) ?? null,
+    prefetch: async (paths) => await facts.prefetch?.(paths),
   });
   const patterns = devicePatterns(spec.devices);
   const devices = planDevices(
@@ -105,6 +109,26 @@ export async function planSandbox(
     environment: planEnvironment(spec),
     command: checkCommand(spec.command),
   };
+}
+
+/** All that will be looked at, where that can be told before. */
+function pathsOf(spec: ResolvedSpec, names: readonly (readonly string[])[]): string[] {
+  const sources = spec.filesystem.map(({ source, mode }) => ({ source: source ?? "", mode }));
+  if (spec.sysroot !== "host") {
+    sources.push({
+      source: "rootfs" in spec.sysroot ? spec.sysroot.rootfs : spec.sysroot.nix,
+      mode: "ro",
+    });
+  }
+  const paths = new Set<string>();
+  const add = (path: string) => [path, ...ancestors(path)].forEach((each) => paths.add(each));
+  for (const { source, mode } of sources) {
+    if (!source.startsWith("/")) continue;
+    const path = checkPath(source, "a source");
+    add(path);
+    if (mode === "rw") { for (const parts of names) add(`${path}/${parts.join("/")}`); }
+  }
+  return [...paths];
 }
 
 /** What the template itself asks for. */

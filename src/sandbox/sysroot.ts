@@ -15,27 +15,36 @@ const MAX_STORE_PATHS = 1_000;
 /** What the sandbox itself runs before the agent. */
 const PROGRAMS = ["sh", "script"] as const;
 
-/** Reads a small file of the host, or null. */
-export type ReadText = (path: string) => Promise<string | null>;
+export interface ClosureReader {
+  /** A small file of the host, or null. */
+  readonly readText: (path: string) => Promise<string | null>;
+  /** See `MachineFacts`. */
+  readonly prefetch: (paths: readonly string[]) => Promise<void>;
+}
 
 /** @throws {SandboxError} `bad-sysroot` and those of `pinSource` */
 export async function planSysroot(
   sysroot: Sysroot,
   roots: readonly BindRoot[],
   lstat: Lstat,
-  readText: ReadText,
+  reader: ClosureReader,
 ): Promise<PlannedSysroot> {
   if (sysroot === "host") return { kind: "host", mounts: [], links: [] };
   return "rootfs" in sysroot
-    ? await planRootfs(checkPath(sysroot.rootfs, "the sysroot"), roots, lstat)
-    : await planClosure(checkPath(sysroot.nix, "the sysroot"), roots, lstat, readText);
+    ? await planRootfs(checkPath(sysroot.rootfs, "the sysroot"), roots, lstat, reader)
+    : await planClosure(checkPath(sysroot.nix, "the sysroot"), roots, lstat, reader);
 }
 
 async function planRootfs(
   source: string,
   roots: readonly BindRoot[],
   lstat: Lstat,
+  reader: ClosureReader,
 ): Promise<PlannedSysroot> {
+  await reader.prefetch(
+    ["usr", "usr/bin", ...PROGRAMS.map((name) => `usr/bin/${name}`), ...BESIDE_USR]
+      .map((name) => `${source}/${name}`),
+  );
   await pinSource(source, "ro", roots, lstat, false);
   const bind = async (name: string): Promise<PlannedBind> => {
     const info = await pinSource(`${source}/${name}`, "ro", roots, lstat, false);
@@ -65,11 +74,11 @@ async function planClosure(
   source: string,
   roots: readonly BindRoot[],
   lstat: Lstat,
-  readText: ReadText,
+  reader: ClosureReader,
 ): Promise<PlannedSysroot> {
   const list = STORE_PATH.test(source) ? `${source}/store-paths` : source;
   await pinSource(list, "ro", roots, lstat, false);
-  const text = await readText(list);
+  const text = await reader.readText(list);
   const paths = [...new Set((text ?? "").split("\n").filter((line) => line !== ""))].toSorted();
   const wrong = paths.find((path) => !STORE_PATH.test(path));
   if (paths.length === 0 || paths.length > MAX_STORE_PATHS || wrong !== undefined) {
@@ -83,6 +92,9 @@ async function planClosure(
       { hint: "make it with `nix-store --query --requisites PATH >FILE`, or with closureInfo" },
     );
   }
+  await reader.prefetch(
+    paths.flatMap((path) => [path, ...PROGRAMS.map((name) => `${path}/bin/${name}`)]),
+  );
   const mounts: PlannedBind[] = [];
   for (const path of paths) {
     const info = await pinSource(path, "ro", roots, lstat, false);

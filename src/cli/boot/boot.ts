@@ -208,6 +208,7 @@ async function writePolicy(dir: string, request: BootRequest, key: SigningKey): 
     if (!roots.some((one) => one.path === root.path)) roots.push(root);
   }
   const policy: LauncherPolicy = {
+    ...known,
     version: 1,
     operator_keys: [...new Set([...(known?.operator_keys ?? []), key.publicKey])],
     bind_roots: roots,

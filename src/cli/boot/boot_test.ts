@@ -220,6 +220,7 @@ Deno.test("boot mends what was changed, and keeps what a person added to the pol
   const policy = await place.json("policy.json");
   policy.bind_roots.push({ path: "/srv/data", mode: "ro" });
   policy.passthrough.push(SCRIBE);
+  policy.devices = ["kvm"];
   await Deno.writeTextFile(`${place.operatorDir}/policy.json`, JSON.stringify(policy));
   // The machine's session was revoked.
   const machine = await place.json("machine-session.json");
@@ -238,6 +239,7 @@ Deno.test("boot mends what was changed, and keeps what a person added to the pol
   const after = await place.json("policy.json");
   assert.equal(after.bind_roots.length, 2);
   assert.deepEqual(after.passthrough, [SCRIBE]);
+  assert.deepEqual(after.devices, ["kvm"]);
   const { access_token } = await place.json("machine-session.json");
   await createMatrixClient({ homeserverUrl: place.server.url, accessToken: access_token }).whoami();
 });
