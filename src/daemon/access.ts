@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Who a caller of the daemon's socket is, and what they may do. */
-import { check, checkTarget, type EffectivePolicy } from "../lib/authorization/mod.ts";
+import { check, checkSelf, checkTarget, type EffectivePolicy } from "../lib/authorization/mod.ts";
 import { sha256Hex } from "../lib/canonical/mod.ts";
 import type { Clock } from "../lib/clock.ts";
 import { createMatrixClient, MessagingError } from "../messaging/mod.ts";
@@ -91,4 +91,13 @@ export function mayDo(
   return viewer.policy === null
     ? checkTarget(question, target.policy).allowed
     : check(question, { actor: viewer.policy, target: target.policy }, now).allowed;
+}
+
+/**
+ * Whether a viewer may read Matrix through this machine's sync: what it may read there is then a matter
+ * of its rooms. A principal needs the grant that its proxy asks of it too.
+ */
+export function mayFollow(viewer: Viewer, now: number): boolean {
+  if (viewer.isAdmin) return true;
+  return viewer.policy !== null && checkSelf(viewer.policy, "matrix/read", now).allowed;
 }

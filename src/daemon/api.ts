@@ -70,6 +70,20 @@ export const DaemonStatus = z.object({
 });
 export type DaemonStatus = z.infer<typeof DaemonStatus>;
 
+/** State of a room as the homeserver has it; the events themselves. */
+export const RoomStateAnswer = z.object({
+  /** Of the event stream, taken before the state: what the stream brings after it is newer or the same. */
+  position: z.string(),
+  room: z.string(),
+  state: z.array(z.looseObject({
+    type: z.string(),
+    state_key: z.string(),
+    sender: z.string(),
+    content: z.record(z.string(), z.unknown()),
+  })),
+});
+export type RoomStateAnswer = z.infer<typeof RoomStateAnswer>;
+
 export const daemonApi = defineApi({
   title: "Bureau daemon",
   version: "1",
@@ -109,6 +123,24 @@ export const daemonApi = defineApi({
         rows: "rows",
       },
       kind: "websocket",
+    },
+    followEvents: {
+      method: "GET",
+      path: "/v1/matrix/events",
+      summary:
+        "The machine's Matrix sync, for operators and for principals with the grant `matrix/read`: rooms that the caller is in. Server-sent events with `id` = position, resumed by `Last-Event-ID`: `open`, `event` {room,event}, `gap` {room} (events are missing, read its state), `reset` {reason} (read all state), `position`, `cut` {reason} (resume)",
+      query: {
+        rooms: "room ids, separated by commas; absent: every room that the caller is in",
+        types: "event types, separated by commas; a `*` at the end stands for any text",
+      },
+      kind: "sse",
+    },
+    roomState: {
+      method: "GET",
+      path: "/v1/matrix/state",
+      summary: "Whole state of a room that the caller is in; rights as for the events",
+      query: { room: "room id" },
+      response: RoomStateAnswer,
     },
   },
 });

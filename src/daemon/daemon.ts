@@ -18,13 +18,15 @@ import {
   RoomStates,
   runSync,
   type SyncBatch,
+  SyncFilter,
 } from "../messaging/mod.ts";
 import { TokenVerifier } from "./access.ts";
 import type { DaemonBootstrap, DaemonStatus } from "./api.ts";
 import { evaluate, type Evaluation, notYetKnown } from "./desired.ts";
 import { ConfigRoomLost, endEverything, isLost, lossOf } from "./emergency.ts";
 import { DaemonError } from "./errors.ts";
-import { KEPT, POWER_LEVELS, syncFilter } from "./filter.ts";
+import { Fanout } from "./fanout.ts";
+import { KEPT, keptStates, POWER_LEVELS, syncFilter } from "./filter.ts";
 import { LauncherLink } from "./launcher_link.ts";
 import { Notices } from "./notices.ts";
 import { ManagedPrincipal } from "./principal.ts";
@@ -53,6 +55,8 @@ export class Daemon {
   readonly #rooms: Rooms;
   readonly #launcher: LauncherLink;
   readonly #publisher: StatusPublisher;
+  readonly #fanout: Fanout;
+  readonly #filter = new SyncFilter(syncFilter([]));
   readonly #principals = new Map<string, ManagedPrincipal>();
   readonly #stop = new AbortController();
   readonly #startedAt: number;
@@ -67,17 +71,7 @@ export class Daemon {
     this.#log = log;
     this.#clock = clock;
     this.#startedAt = clock.now();
-    this.#states = new RoomStates({
-      onMalformed: ({ room, type, key, sender, eventId, error }) =>
-        log.warn("event skipped", {
-          room,
-          type,
-          state_key: key.slice(0, 255),
-          sender,
-          event: eventId ?? null,
-          why: error.message,
-        }),
-    });
+    this.#states = keptStates(log);
     const homeserverUrl = bootstrap.homeserver_url;
     this.#client = createMatrixClient({
       homeserverUrl,
@@ -105,6 +99,12 @@ export class Daemon {
       log,
       signal: this.#stop.signal,
     });
+    this.#fanout = new Fanout({
+      members: (room) => this.#client.members(room),
+      onTypes: (types) => this.#filter.set(syncFilter(types)),
+      clock,
+      log,
+    });
     this.handler = createDaemonHandler({
       verifier: new TokenVerifier(homeserverUrl, clock),
       fleet: bootstrap.fleet,
@@ -114,6 +114,8 @@ export class Daemon {
       isAdmin: (user) => this.#isAdmin(user),
       status: () => this.#status(),
       openRelay: (principal) => this.#openRelay(principal),
+      fanout: this.#fanout,
+      roomState: (room) => this.#client.roomState(room),
       now: () => clock.now(),
       log,
     });
@@ -140,6 +142,7 @@ export class Daemon {
     } finally {
       signal.removeEventListener("abort", stop);
       this.#stop.abort();
+      this.#fanout[Symbol.dispose]();
       this.#forEach((principal) => principal.close());
       await this.#notices?.[Symbol.asyncDispose]();
       await link;
@@ -190,7 +193,7 @@ export class Daemon {
     await runSync({
       client: this.#client,
       userId: this.#bootstrap.user_id,
-      filter: syncFilter([]),
+      filter: this.#filter,
       store: fileSyncStore(this.#bootstrap.state_dir, this.#log),
       clock: this.#clock,
       signal: this.#stop.signal,
@@ -240,6 +243,7 @@ export class Daemon {
       return;
     }
     this.#synced = true;
+    this.#fanout.take(batch);
     this.#accept(batch);
     if (everyone) {
       for (const key of this.#states.all(configRoom, EventType.assignment).keys()) touched.add(key);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What the machine's one sync loop asks the homeserver for. */
+import type { Logger } from "../lib/log.ts";
 import { EventType } from "../lib/schema/mod.ts";
+import { RoomStates } from "../messaging/mod.ts";
 
 export const POWER_LEVELS = "m.room.power_levels";
 
@@ -13,6 +15,21 @@ export const KEPT: ReadonlySet<string> = new Set<string>([
   EventType.principalStatus,
   POWER_LEVELS,
 ]);
+
+/** The state that is kept; what can't be read is told of once and left out. */
+export function keptStates(log: Logger): RoomStates {
+  return new RoomStates({
+    onMalformed: ({ room, type, key, sender, eventId, error }) =>
+      log.warn("event skipped", {
+        room,
+        type,
+        state_key: key.slice(0, 255),
+        sender,
+        event: eventId ?? null,
+        why: error.message,
+      }),
+  });
+}
 
 /** @param types further ones, that somebody follows just now; `*` stands for any text in them */
 export function syncFilter(types: readonly string[]): object {

@@ -3,9 +3,12 @@
 /** The daemon's socket: every request is somebody's, and shows what that somebody may see. */
 import { createHandler } from "../lib/http/mod.ts";
 import { resolvePrincipal } from "../lib/ref/mod.ts";
+import type { StateEvent } from "../messaging/mod.ts";
 import { mayDo, type TokenVerifier, type Viewer } from "./access.ts";
 import { daemonApi, type DaemonStatus } from "./api.ts";
 import { DaemonError } from "./errors.ts";
+import type { Fanout } from "./fanout.ts";
+import { createMatrixHandlers } from "./fanout_serve.ts";
 import { joinRelay } from "./observe.ts";
 import type { ManagedPrincipal } from "./principal.ts";
 
@@ -19,16 +22,20 @@ export interface Served {
   readonly status: () => Omit<DaemonStatus, "principals">;
   /** Asks the launcher for a relay. @returns its socket on the host */
   readonly openRelay: (principal: ManagedPrincipal) => Promise<string>;
+  readonly fanout: Fanout;
+  readonly roomState: (room: string) => Promise<readonly StateEvent[]>;
   readonly now: () => number;
   readonly log: import("../lib/log.ts").Logger;
 }
 
 export function createDaemonHandler(served: Served): (request: Request) => Promise<Response> {
-  async function viewerOf(request: Request): Promise<Viewer> {
-    const userId = await served.verifier.userOf(request);
+  /** What a user may do now; no more than that is ever remembered of them. */
+  function viewerNow(userId: string): Viewer {
     const own = [...served.principals()].find((principal) => principal.userId === userId);
     return { userId, isAdmin: served.isAdmin(userId), policy: own?.evaluation.policy ?? null };
   }
+
+  const viewerOf = async (request: Request) => viewerNow(await served.verifier.userOf(request));
 
   const may = (viewer: Viewer, action: string, principal: ManagedPrincipal) =>
     principal.userId === viewer.userId ||
@@ -59,6 +66,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
   }
 
   return createHandler(daemonApi, {
+    ...createMatrixHandlers(served, viewerNow),
     health: () => ({ status: "ok" }),
     status: async ({ request }) => {
       const viewer = await viewerOf(request);

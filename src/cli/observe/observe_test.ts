@@ -66,6 +66,8 @@ class FakeDaemon implements AsyncDisposable {
       status: none,
       list: () => ({ principals: [VIEW] }),
       show: ({ params }) => params["principal"] === SCRIBE ? VIEW : none(),
+      followEvents: none,
+      roomState: none,
       observe: ({ request, query }) => {
         const { socket, response } = Deno.upgradeWebSocket(request, { protocol: OBSERVE_PROTOCOL });
         this.sockets.push(socket);
