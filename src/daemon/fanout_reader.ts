@@ -134,7 +134,7 @@ export class Reader {
       if (!this.subscription.mayFollow()) return this.cut("forbidden");
       if (this.#epoch !== this.#ring.epoch) {
         this.#epoch = this.#ring.epoch;
-        this.#cursor = this.#told = this.#ring.last;
+        this.#cursor = this.#told = this.#ring.first - 1;
         return this.#controller.enqueue(this.#reset("the stream began anew"));
       }
       if (this.#cursor + 1 < this.#ring.first) return this.cut("too-slow");

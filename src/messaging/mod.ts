@@ -3,6 +3,7 @@
 /** Matrix as Bureau uses it; README.md says which file is for what. */
 export * from "./client.ts";
 export * from "./errors.ts";
+export * from "./follow.ts";
 export * from "./outbox.ts";
 export { path } from "./request.ts";
 export type {
