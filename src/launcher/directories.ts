@@ -19,6 +19,7 @@ import {
 import { DIED, serverConfig } from "../lib/tmux/mod.ts";
 import { LauncherError } from "./errors.ts";
 import { readIfThere, removeIfThere, writeAtomic } from "./files.ts";
+import { WATCHED_FILE } from "./watched.ts";
 
 export function directoriesOf(
   runDir: string,
@@ -90,6 +91,7 @@ export function cellFiles(
     ...etcFiles(plan).map(([name, text]): [string, string] => [`etc/${name}`, text]),
     ...[[BOUND_FILE, boundScript(plan)], [`contract/${GUARD_FILE}`, guardScript(plan)]]
       .filter((file): file is [string, string] => file[1] !== null),
+    [WATCHED_FILE, JSON.stringify(plan.watched)],
     ["nested.args", encodeArguments(agentArguments(plan))],
   ];
 }

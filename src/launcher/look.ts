@@ -80,6 +80,18 @@ export class Look {
   };
 }
 
+/** Which of these are there, links among them. */
+export async function existing(paths: readonly string[]): Promise<string[]> {
+  const own = paths.filter(mayRead);
+  const others = paths.filter((path) => !own.includes(path));
+  const there = await Promise.all(
+    own.map((path) => Deno.lstat(path).then(() => [path], () => [])),
+  );
+  if (others.length === 0) return there.flat();
+  const dirs = others.map((path) => path.slice(0, path.lastIndexOf("/")) || "/");
+  return [...there.flat(), ...(await statInCell(dirs, others)).map(({ path }) => path)];
+}
+
 /** @param principal its full localpart, as the policy's exceptions name it */
 export function machineFacts(
   look: Look,

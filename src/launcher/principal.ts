@@ -19,6 +19,7 @@ import {
 import { LauncherError } from "./errors.ts";
 import { readIfThere, removeIfThere } from "./files.ts";
 import type { Validated } from "./validate.ts";
+import { tellAppeared } from "./watched.ts";
 
 const OUTPUT_LINES = 500;
 const START_MS = 10_000;
@@ -108,6 +109,7 @@ export class Principal {
       await makeDirectories(runDir, this.hash, this.localpart);
       // The daemon opens this principal's egress gate when it hears of the directory.
       this.#set({ phase: "starting" });
+      await this.#tellAppeared();
       await writeCellFiles(runDir, this.hash, validated);
       await this.#startProxy(bootstrap);
       await this.#startSandbox(validated);
@@ -172,6 +174,7 @@ export class Principal {
     (async () => {
       const exit = await this.#awaitExit();
       if (exit === null) return;
+      await this.#tellAppeared();
       // On disk before anybody hears of it: whoever hears of it may start the next one at once, and its
       // journal entry must not be written over.
       await this.#context.exited(this, exit);
@@ -207,6 +210,11 @@ export class Principal {
       await died;
       if (this.#stop.signal.aborted) return null;
     }
+  }
+
+  async #tellAppeared(): Promise<void> {
+    const { cell } = directoriesOf(this.#context.runDir, this.hash);
+    await tellAppeared(cell, this.localpart, this.#context.log);
   }
 
   /** What the pane wrote when the sandbox ended. */
@@ -351,6 +359,7 @@ export class Principal {
         status: 410,
       }),
     );
+    await this.#tellAppeared();
     await removeDirectories(this.#context.runDir, this.hash);
   }
 }
