@@ -7,7 +7,7 @@ import type { Started, Unavailable } from "./provider.ts";
 
 /** The release that the tests run against. */
 export const SYNAPSE_VERSION = "1.163.2";
-const SECRET = "registration-shared-secret-of-a-test";
+export const SECRET = "registration-shared-secret-of-a-test";
 
 /** Where the virtual environment is kept between runs; per user, so that nobody runs another's code. */
 function cacheDir(): string {
