@@ -20,6 +20,9 @@ export function hostTreeArguments(plan: SandboxPlan): string[] {
         return ["--dev-bind-try", path, path];
       })
     ),
+    // bwrap itself needs one to start the agent's, whatever the template puts there.
+    "--dir",
+    "/tmp",
     "--proc",
     "/proc",
     ...(boundSources(plan).length === 0 ? [] : sourceArguments(plan)),
