@@ -92,7 +92,7 @@ async function openContained(): Promise<Started | Unavailable> {
       return { reason };
     }
     await runSynapse(engine);
-    way = forward(`${engine.dir}/shared/synapse.sock`);
+    way = await forward(`${engine.dir}/shared/synapse.sock`);
     const { url } = way;
     await eventually("Synapse answers", async () => {
       if (await answers(url).catch(() => false)) return true;
