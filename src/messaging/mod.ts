@@ -2,7 +2,11 @@
 
 /** Matrix as Bureau uses it; README.md says which file is for what. */
 export * from "./client.ts";
+export * from "./command.ts";
+export * from "./command_caller.ts";
+export * from "./command_server.ts";
 export * from "./errors.ts";
+export * from "./files.ts";
 export * from "./follow.ts";
 export * from "./outbox.ts";
 export { path } from "./request.ts";
@@ -13,7 +17,9 @@ export type {
   RequesterOptions,
   RequestOptions,
 } from "./request.ts";
+export * from "./relations.ts";
 export * from "./retry.ts";
+export * from "./rooms.ts";
 export * from "./session.ts";
 export * from "./speaker.ts";
 export * from "./states.ts";
