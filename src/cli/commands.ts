@@ -6,6 +6,7 @@ import type { Group } from "./framework/app.ts";
 
 export const groups: readonly Group[] = [
   { name: "agent", brief: "Agents on this machine" },
+  { name: "sandbox", brief: "What an agent's sandbox is made of" },
   { name: "matrix", brief: "Rooms and messages, as the operator" },
 ];
 
@@ -111,6 +112,25 @@ export const commands: readonly CommandSpec[] = [
     flags: { yes: { kind: "switch", brief: "do not ask" } },
     examples: ["sh tasks/bureau agent destroy agent/scribe --yes"],
     load: async () => (await import("./agent/destroy.ts")).destroy,
+  }),
+  defineCommand({
+    path: ["sandbox", "explain"],
+    brief: "Say in words what an agent, or a template, sees, may write, and can't do",
+    docs:
+      "Makes the same plan as the launcher, without starting anything. A template's variables that aren't given are shown as ${NAME}.",
+    args: [{ name: "SUBJECT", brief: "an agent's name, or a template ROOM:NAME" }],
+    flags: {
+      var: {
+        kind: "texts",
+        brief: "a template variable, NAME=VALUE; may be repeated",
+        placeholder: "NAME=VALUE",
+      },
+    },
+    examples: [
+      "sh tasks/bureau sandbox explain agent/scribe",
+      "sh tasks/bureau sandbox explain bureau/template:agent --json",
+    ],
+    load: async () => (await import("./sandbox/explain.ts")).explain,
   }),
   defineCommand({
     path: ["matrix", "send"],

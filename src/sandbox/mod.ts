@@ -5,6 +5,7 @@ export * from "./arguments.ts";
 export * from "./devices.ts";
 export * from "./errors.ts";
 export * from "./etc.ts";
+export * from "./explain.ts";
 export * from "./guard.ts";
 export * from "./plan.ts";
 export * from "./plan_parts.ts";
