@@ -89,22 +89,34 @@ export const CORS_HEADERS: Readonly<Record<string, string>> = {
 /** @returns what `Deno.serve` calls */
 export function createRequestHandler(ctx: Context, routes: Routes): Deno.ServeHandler {
   return async (request, info) => {
-    const url = new URL(request.url);
+    const { path, query } = splitTarget(request.url);
     try {
       if (request.method === "OPTIONS") return json({});
-      const path = url.pathname.length > 1 ? url.pathname : "/";
       const match = find(routes.router, request.method, path);
       if (match === undefined) throw unrecognized(404, request.method, path);
       if (match === "wrong-method") throw unrecognized(405, request.method, path);
-      const call = newCall(ctx, request, info, url, match);
+      const call = newCall(ctx, request, info, query, match);
       const entry = match.handler;
       if (entry.open) return respond(await entry.handler(call));
-      const session = authenticate(ctx, request, url.searchParams);
+      const session = authenticate(ctx, request, query);
       return respond(await entry.handler({ ...call, session }));
     } catch (thrown) {
-      return failure(ctx, request, url, thrown);
+      return failure(ctx, request, path, thrown);
     }
   };
+}
+
+/**
+ * Path and query as they were sent. `URL` would take `.` and `..` out of the path, even encoded, and
+ * turn `\\` into `/`: a state key `..` would name another resource.
+ */
+function splitTarget(url: string): { path: string; query: URLSearchParams } {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const [target = ""] = (start < 0 ? "/" : url.slice(start)).split("#", 1);
+  const mark = target.indexOf("?");
+  return mark < 0
+    ? { path: target, query: new URLSearchParams() }
+    : { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) };
 }
 
 const respond = (result: unknown) => result instanceof Response ? result : json(result);
@@ -120,14 +132,14 @@ function newCall(
   ctx: Context,
   request: Request,
   info: Deno.ServeHandlerInfo,
-  url: URL,
+  query: URLSearchParams,
   match: Match<Entry>,
 ): Call {
   return {
     ctx,
     request,
     params: match.params,
-    query: url.searchParams,
+    query,
     address: "hostname" in info.remoteAddr ? info.remoteAddr.hostname : "",
     gone() {
       const controller = new AbortController();
@@ -201,10 +213,10 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Uin
   return concatBytes(chunks, length);
 }
 
-function failure(ctx: Context, request: Request, url: URL, thrown: unknown): Response {
+function failure(ctx: Context, request: Request, path: string, thrown: unknown): Response {
   if (thrown instanceof MatrixError) {
     if (thrown.status >= 500) {
-      ctx.log.error("cannot write", { path: url.pathname, error: messageOf(thrown.cause) });
+      ctx.log.error("cannot write", { path, error: messageOf(thrown.cause) });
     }
     const response = json(thrown.toMatrix(), thrown.status);
     const retry = thrown.extra["retry_after_ms"];
@@ -218,7 +230,7 @@ function failure(ctx: Context, request: Request, url: URL, thrown: unknown): Res
   ctx.log.error("request failed", {
     id,
     method: request.method,
-    path: url.pathname,
+    path,
     error: thrown instanceof BureauError ? thrown.message : messageOf(thrown),
     stack: thrown instanceof Error ? thrown.stack : undefined,
   });

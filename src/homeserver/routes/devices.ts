@@ -8,7 +8,7 @@ import { badJson, notFound } from "../errors.ts";
 import { type AuthedCall, type Body, MAX_BULK_BYTES, type Routes } from "../http.ts";
 import { isObject, optionalObject, optionalString, requiredString, stringList } from "../params.ts";
 import { requirePassword } from "../uia.ts";
-import { once } from "./events.ts";
+import { once, transactionPath } from "./events.ts";
 
 export function deviceRoutes(routes: Routes): void {
   routes
@@ -110,7 +110,7 @@ async function sendToDevice(call: AuthedCall): Promise<unknown> {
     }
   }
   await ctx.db.write(() =>
-    once(ctx, session, `sendToDevice/${type}/${txnId}`, () => {
+    once(ctx, session, transactionPath("sendToDevice", type, txnId), () => {
       for (const [user, device, content] of deliveries) {
         const targets = ctx.db.all(
           "SELECT device_id FROM devices WHERE user_id = ? AND (device_id = ? OR ? = '*')",

@@ -143,13 +143,17 @@ export function once<T extends Body>(
   return response;
 }
 
+/** Encoded, as a type or an id may hold the slash that parts them from the next. */
+export const transactionPath = (...parts: string[]): string =>
+  parts.map((part) => encodeURIComponent(part.toWellFormed())).join("/");
+
 async function send(call: AuthedCall): Promise<unknown> {
   const { ctx, session, params } = call;
   ctx.limits.take("write", session.userId);
   const content = await call.body();
   const { roomId, type, txnId } = params as { roomId: string; type: string; txnId: string };
   return await ctx.db.write(() =>
-    once(ctx, session, `send/${roomId}/${type}/${txnId}`, () => {
+    once(ctx, session, transactionPath("send", roomId, type, txnId), () => {
       // As an event of its own type a redaction must pass the same door.
       const redacts = type === "m.room.redaction" ? optionalString(content, "redacts") : undefined;
       if (redacts !== undefined) checkRedaction(ctx.db, roomId, redacts, session.userId);
@@ -191,7 +195,9 @@ async function redact(call: AuthedCall): Promise<unknown> {
     return { event_id: event.event_id };
   };
   return await ctx.db.write(() =>
-    txnId === undefined ? work() : once(ctx, session, `redact/${roomId}/${eventId}/${txnId}`, work)
+    txnId === undefined
+      ? work()
+      : once(ctx, session, transactionPath("redact", roomId, eventId, txnId), work)
   );
 }
 

@@ -11,7 +11,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { messageOf } from "../../lib/errors.ts";
-import { MatrixError, storageFull } from "../errors.ts";
+import { invalidParam, MatrixError, storageFull } from "../errors.ts";
 import { migrate } from "./schema.ts";
 
 export type Row = Record<string, string | number | null>;
@@ -71,16 +71,16 @@ export class Database {
   }
 
   get(sql: string, ...values: Value[]): Row | undefined {
-    return this.#prepare(sql).get(...values) as Row | undefined;
+    return this.#prepare(sql).get(...storable(values)) as Row | undefined;
   }
 
   all(sql: string, ...values: Value[]): Row[] {
-    return this.#prepare(sql).all(...values) as Row[];
+    return this.#prepare(sql).all(...storable(values)) as Row[];
   }
 
   /** @returns how many rows changed */
   run(sql: string, ...values: Value[]): number {
-    return Number(this.#prepare(sql).run(...values).changes);
+    return Number(this.#prepare(sql).run(...storable(values)).changes);
   }
 
   /**
@@ -184,6 +184,19 @@ export class Database {
     }
     return statement;
   }
+}
+
+/**
+ * A text is read back up to its first NUL only: a type `m.room.member\0x` would come back as one
+ * that its sender may not send.
+ */
+function storable(values: Value[]): Value[] {
+  for (const value of values) {
+    if (typeof value === "string" && value.includes("\0")) {
+      throw invalidParam("Cannot use a text: it holds a NUL character");
+    }
+  }
+  return values;
 }
 
 /** node:sqlite gives no result code here, only SQLite's message. */
