@@ -2,7 +2,7 @@
 
 /** Everything that can be wrong before or around a start: an error that says what to do, and nothing left. */
 import assert from "node:assert/strict";
-import { eventually, freePort, ROOT, run, withBureau } from "./harness.ts";
+import { EMBEDDED, eventually, freePort, ROOT, run, withBureau } from "./harness.ts";
 import { matrix, SCRIBE } from "./matrix.ts";
 
 Deno.test("up refuses what it cannot understand with a usage error", async () => {
@@ -36,11 +36,13 @@ Deno.test("up refuses a run directory whose sockets would not fit", async () => 
 
 Deno.test("up names the program's port when it is taken, and leaves nothing running", async () => {
   await withBureau(async (bureau) => {
-    using _taken = Deno.listen({ hostname: "127.0.0.1", port: bureau.ports.homeserver });
+    // With another homeserver the authority is the first that listens.
+    const port = EMBEDDED ? bureau.ports.homeserver : bureau.ports.authority;
+    using _taken = Deno.listen({ hostname: "127.0.0.1", port });
     const done = await bureau.up("--detach");
     assert.equal(done.code, 1, done.stdout);
-    assert.match(done.stderr, new RegExp(`error: .*${bureau.ports.homeserver}`));
-    assert.match(done.stderr, /hint: .*--listen/);
+    assert.match(done.stderr, new RegExp(`error: .*${port}`));
+    assert.match(done.stderr, EMBEDDED ? /hint: .*--listen/ : /hint: .*--authority/);
   });
 });
 
@@ -126,7 +128,10 @@ Deno.test("a malformed or unknown assignment is reported where a person looks, a
         `rooms/${encodeURIComponent(room_id)}/state/m.bureau.assignment/${encodeURIComponent(key)}`,
         { method: "PUT", body: content },
       );
-    await put("bureau/fleet/dev/agent/broken:bureau.local", { version: 1, principal: 7 });
+    await put(`bureau/fleet/dev/agent/broken:${bureau.homeserver.serverName}`, {
+      version: 1,
+      principal: 7,
+    });
     const failing = await eventually("the malformed one is shown as failed", async () => {
       const { principals } = await bureau.json<{ principals: View[] }>("agent", "list");
       return principals.find((view) =>

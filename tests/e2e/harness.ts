@@ -20,6 +20,9 @@ export interface Bureau {
   readonly runDir: string;
   readonly repo: string;
   readonly ports: { readonly homeserver: number; readonly authority: number };
+  readonly homeserver: { readonly url: string; readonly serverName: string };
+  /** A new account at its homeserver, of somebody who is no part of it. */
+  stranger(name: string): Promise<{ readonly id: string; readonly token: string }>;
   /** `sh tasks/up …` with this Bureau's directories and ports. */
   up(...args: string[]): Promise<Finished>;
   /** The same without waiting: foreground mode. */
@@ -148,8 +151,49 @@ export async function agentPid(bureau: Bureau): Promise<number> {
   });
 }
 
-/** Runs `use` with a Bureau that is not started yet, and checks afterwards that nothing is left. */
+/**
+ * Whether the Bureaus of this run have the homeserver that comes with them. `BUREAU_TEST_HOMESERVER` gives each of them
+ * another one: tests/homeserver/provider.ts.
+ */
+export const EMBEDDED = ["", "embedded"].includes(Deno.env.get("BUREAU_TEST_HOMESERVER") ?? "");
+
+/** Not through console: the test runner keeps that to itself. */
+export function say(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
+}
+
+/** For `Deno.test({ignore})` of what is about the embedded homeserver itself. */
+export function embeddedOnly(name: string): { name: string; ignore: boolean } {
+  if (!EMBEDDED) say(`skipped: ${name}: it is about the embedded homeserver`);
+  return { name, ignore: !EMBEDDED };
+}
+
+/**
+ * Runs `use` with a Bureau that is not started yet, and checks afterwards that nothing is left. Without the homeserver
+ * that was asked for it says why and runs nothing.
+ */
 export async function withBureau(use: (bureau: Bureau) => Promise<void>): Promise<void> {
+  if (EMBEDDED) return await runBureau(use, null);
+  const { openHomeserver } = await import("../homeserver/provider.ts");
+  const homeserver = await openHomeserver();
+  if ("reason" in homeserver) return say(`skipped: ${homeserver.reason}`);
+  try {
+    await runBureau(use, homeserver);
+  } finally {
+    await homeserver.close();
+  }
+}
+
+interface OtherHomeserver {
+  readonly url: string;
+  readonly serverName: string;
+  readonly registrationToken: string;
+}
+
+async function runBureau(
+  use: (bureau: Bureau) => Promise<void>,
+  other: OtherHomeserver | null,
+): Promise<void> {
   const base = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-" });
   // Root's processes run under users of their own, which must be able to pass.
   await Deno.chmod(base, 0o711);
@@ -159,6 +203,12 @@ export async function withBureau(use: (bureau: Bureau) => Promise<void>): Promis
   await makeRepository(repo);
   const ports = { homeserver: freePort(), authority: freePort() };
   const directories = ["--state-dir", stateDir, "--run-dir", runDir];
+  const tokenFile = `${base}/registration-token`;
+  if (other !== null) await Deno.writeTextFile(tokenFile, other.registrationToken);
+  const elsewhere = (args: string[]) =>
+    other === null || args.includes("--homeserver")
+      ? []
+      : ["--homeserver", other.url, "--registration-token-file", tokenFile];
   const upArguments = (args: string[]) => [
     "tasks/up",
     "--repo",
@@ -168,6 +218,7 @@ export async function withBureau(use: (bureau: Bureau) => Promise<void>): Promis
     "--authority",
     `127.0.0.1:${ports.authority}`,
     ...directories,
+    ...elsewhere(args),
     ...args,
   ];
   const bureau: Bureau = {
@@ -175,6 +226,18 @@ export async function withBureau(use: (bureau: Bureau) => Promise<void>): Promis
     runDir,
     repo,
     ports,
+    homeserver: other ?? {
+      url: `http://127.0.0.1:${ports.homeserver}`,
+      serverName: "bureau.local",
+    },
+    stranger: async (name) => {
+      const { registerWithSecret, registerWithToken } = await import(
+        "../homeserver/registration.ts"
+      );
+      if (other !== null) return await registerWithToken(other.url, name, other.registrationToken);
+      const secret = await Deno.readTextFile(`${stateDir}/operator/homeserver-secret`);
+      return await registerWithSecret(bureau.homeserver.url, name, secret.trim(), false);
+    },
     up: (...args) => run("sh", upArguments(args)),
     spawnUp: (...args) =>
       new Deno.Command("sh", {
@@ -226,10 +289,7 @@ async function showLogs(bureau: Bureau): Promise<void> {
   for (const name of ["up", "homeserver", "launcher", "daemon", "authority"]) {
     const text = await Deno.readTextFile(`${bureau.stateDir}/logs/${name}.log`).catch(() => "");
     const lines = text.trim().split("\n").slice(-25).join("\n");
-    // Not through console: the test runner keeps that to itself.
-    if (lines !== "") {
-      Deno.stderr.writeSync(new TextEncoder().encode(`--- ${name}.log\n${lines}\n`));
-    }
+    if (lines !== "") say(`--- ${name}.log\n${lines}`);
   }
 }
 

@@ -9,6 +9,7 @@ import { unsealBundle } from "../../src/lib/sealed/mod.ts";
 import {
   agentPid,
   type Bureau,
+  EMBEDDED,
   eventually,
   findProcess,
   processesOf,
@@ -42,7 +43,10 @@ async function agentSecrets(bureau: Bureau): Promise<string[]> {
     bureau,
     `directory/room/${
       encodeURIComponent(
-        `#bureau/fleet/dev/machine/${await machineOf(bureau, machine)}:bureau.local`,
+        `#bureau/fleet/dev/machine/${await machineOf(
+          bureau,
+          machine,
+        )}:${bureau.homeserver.serverName}`,
       )
     }`,
   );
@@ -225,7 +229,8 @@ Deno.test("an assigned agent reports through its proxy and never holds a key", a
       assert.equal(shown.phase, "running");
       const status = await bureau.cli("status");
       assert.match(status.stdout, /agent\/scribe.*running/);
-      for (const name of ["homeserver", "launcher", "daemon", "authority"]) {
+      const processes = ["launcher", "daemon", "authority"];
+      for (const name of EMBEDDED ? ["homeserver", ...processes] : processes) {
         assert.match(status.stdout, new RegExp(name));
       }
     });

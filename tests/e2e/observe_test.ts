@@ -4,7 +4,6 @@
 import assert from "node:assert/strict";
 import { daemonApi } from "../../src/daemon/api.ts";
 import { createClient, UNIX_HOST } from "../../src/lib/http/mod.ts";
-import { registerWithSharedSecret } from "../../src/messaging/mod.ts";
 import { bureauTemplate, signAssignment } from "../bench/assignments.ts";
 import { agentPid, type Bureau, eventually, findProcess, ROOT, withBureau } from "./harness.ts";
 import { SCRIBE } from "./matrix.ts";
@@ -184,12 +183,7 @@ async function again(bureau: Bureau, terminal: PersonTerminal, agent: number): P
 }
 
 async function checkRefusals(bureau: Bureau): Promise<void> {
-  const secret = await Deno.readTextFile(`${bureau.stateDir}/operator/homeserver-secret`);
-  const session = await registerWithSharedSecret(
-    { homeserverUrl: `http://127.0.0.1:${bureau.ports.homeserver}` },
-    { user: "mallory", password: "a password of mallory's" },
-    secret.trim(),
-  );
+  const stranger = await bureau.stranger("mallory");
   const operator = JSON.parse(
     await Deno.readTextFile(`${bureau.stateDir}/operator/session.json`),
   ) as { access_token: string };
@@ -205,10 +199,10 @@ async function checkRefusals(bureau: Bureau): Promise<void> {
   try {
     const of = (name: string) => `/v1/principals/${encodeURIComponent(name)}`;
     for (const path of [of(SCRIBE), `${of(SCRIBE)}/observe?mode=readonly`]) {
-      const refused = await ask(path, session.access_token);
+      const refused = await ask(path, stranger.token);
       assert.equal(refused.status, 404, path);
       // The same words as for what is not there at all.
-      const absent = await ask(path.replace("scribe", "nobody"), session.access_token);
+      const absent = await ask(path.replace("scribe", "nobody"), stranger.token);
       assert.equal(absent.status, 404);
       assert.equal(refused.text.replaceAll("scribe", "nobody"), absent.text);
       assert.equal((await ask(path)).status, 401, path);
@@ -239,9 +233,9 @@ async function checkRefusals(bureau: Bureau): Promise<void> {
       client.close();
     }
   };
-  assert.equal(await opens(session.access_token), false);
+  assert.equal(await opens(stranger.token), false);
   assert.equal(await opens(operator.access_token), true);
-  const listed = createClient(daemonApi, { socket, token: session.access_token });
+  const listed = createClient(daemonApi, { socket, token: stranger.token });
   try {
     assert.deepEqual(await listed.call("list"), { principals: [] });
   } finally {

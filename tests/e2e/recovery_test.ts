@@ -6,6 +6,7 @@ import {
   agentPid,
   type Bureau,
   commandLine,
+  EMBEDDED,
   eventually,
   findProcess,
   step,
@@ -66,6 +67,7 @@ Deno.test("each process may be killed while Bureau runs, and nothing is lost or 
       ["authority", (line) => line.includes(`${bureau.stateDir}/runtime/authority.js`), true],
     ];
     for (const [name, test, survives] of victims) {
+      if (name === "homeserver" && !EMBEDDED) continue;
       await step(t, bureau, `SIGKILL of the ${name}`, async () => {
         const before = await agentPid(bureau);
         const victim = await pidNamed((line) => test(line) && !line.startsWith("/usr/bin/setpriv"));

@@ -3,7 +3,7 @@
 /** The whole system under attack: by an agent, by a stranger on the homeserver, by another local user. */
 import assert from "node:assert/strict";
 import { bureauTemplate, signAssignment } from "../bench/assignments.ts";
-import { type Bureau, eventually, withBureau } from "./harness.ts";
+import { type Bureau, embeddedOnly, eventually, withBureau } from "./harness.ts";
 import { roomId, SCRIBE } from "./matrix.ts";
 
 interface View {
@@ -156,36 +156,39 @@ Deno.test("another local user reads no secret and reaches no socket", async () =
   });
 });
 
-Deno.test("a lost homeserver database or session is told, and the next start mends it", async () => {
-  await withBureau(async (bureau) => {
-    await started(bureau);
-    const machine = await session(bureau, "machine-session");
-    const operator = await session(bureau, "session");
-    for (const { access_token } of [machine, operator]) {
-      assert.equal((await call(bureau, access_token, "POST", "logout", {})).status, 200);
-    }
-    const note = await eventually("the reason is shown", async () => {
-      const { stdout } = await bureau.cli("status");
-      return /daemon +restarting.*$/m.exec(stdout)?.[0];
+Deno.test(
+  embeddedOnly("a lost homeserver database or session is told, and the next start mends it"),
+  async () => {
+    await withBureau(async (bureau) => {
+      await started(bureau);
+      const machine = await session(bureau, "machine-session");
+      const operator = await session(bureau, "session");
+      for (const { access_token } of [machine, operator]) {
+        assert.equal((await call(bureau, access_token, "POST", "logout", {})).status, 200);
+      }
+      const note = await eventually("the reason is shown", async () => {
+        const { stdout } = await bureau.cli("status");
+        return /daemon +restarting.*$/m.exec(stdout)?.[0];
+      });
+      assert.match(note, /token/);
+      assert.match(note, /deno task up/);
+      // Nobody could stop the agent any more, so it was.
+      await eventually("the agent is ended", async () => {
+        for await (const _ of Deno.readDir(`${bureau.runDir}/p`)) return false;
+        return true;
+      });
+      assert.equal((await bureau.down()).code, 0);
+      await started(bureau);
+      await eventually("it runs", async () => (await view(bureau, "scribe"))?.phase === "running");
+      assert.equal((await bureau.down()).code, 0);
+      for await (const { name } of Deno.readDir(`${bureau.stateDir}/homeserver`)) {
+        await Deno.remove(`${bureau.stateDir}/homeserver/${name}`);
+      }
+      await started(bureau);
+      await eventually("it runs", async () => (await view(bureau, "scribe"))?.phase === "running");
     });
-    assert.match(note, /token/);
-    assert.match(note, /deno task up/);
-    // Nobody could stop the agent any more, so it was.
-    await eventually("the agent is ended", async () => {
-      for await (const _ of Deno.readDir(`${bureau.runDir}/p`)) return false;
-      return true;
-    });
-    assert.equal((await bureau.down()).code, 0);
-    await started(bureau);
-    await eventually("it runs", async () => (await view(bureau, "scribe"))?.phase === "running");
-    assert.equal((await bureau.down()).code, 0);
-    for await (const { name } of Deno.readDir(`${bureau.stateDir}/homeserver`)) {
-      await Deno.remove(`${bureau.stateDir}/homeserver/${name}`);
-    }
-    await started(bureau);
-    await eventually("it runs", async () => (await view(bureau, "scribe"))?.phase === "running");
-  });
-});
+  },
+);
 
 interface Session {
   readonly user_id: string;
@@ -213,7 +216,7 @@ async function call(
   path: string,
   body?: unknown,
 ): Promise<Reply> {
-  const base = `http://127.0.0.1:${bureau.ports.homeserver}`;
+  const base = bureau.homeserver.url;
   const url = path.startsWith("/") ? base + path : `${base}/_matrix/client/v3/${path}`;
   const response = await fetch(url, {
     method,
@@ -225,28 +228,7 @@ async function call(
 
 /** An account that the operator gave somebody. */
 async function register(bureau: Bureau, username: string) {
-  const path = "/_synapse/admin/v1/register";
-  const { body: { nonce } } = await call(bureau, null, "GET", path);
-  const secret = await Deno.readTextFile(`${bureau.stateDir}/operator/homeserver-secret`);
-  const password = "a password of mallory";
-  const key = await crypto.subtle.importKey(
-    "raw",
-    new TextEncoder().encode(secret.trim()),
-    { name: "HMAC", hash: "SHA-1" },
-    false,
-    ["sign"],
-  );
-  const text = new TextEncoder().encode([nonce, username, password, "notadmin"].join("\0"));
-  const mac = new Uint8Array(await crypto.subtle.sign("HMAC", key, text)).toHex();
-  const { status, body } = await call(bureau, null, "POST", path, {
-    nonce,
-    username,
-    password,
-    admin: false,
-    mac,
-  });
-  assert.equal(status, 200, JSON.stringify(body));
-  const token = String(body["access_token"]);
+  const { token } = await bureau.stranger(username);
   return {
     token,
     call: (method: string, path: string, body?: unknown) => call(bureau, token, method, path, body),
