@@ -141,6 +141,27 @@ grant_flags() {
     END { for (flag in list) print "--allow-" flag "=" list[flag] }' "$BUREAU_ROOT/tasks/grants.txt"
 }
 
+# Prints the first two words of a command line that are no global flags.
+command_words() {
+  words=''
+  skip=''
+  for word in "$@"; do
+    if [ -n "$skip" ]; then
+      skip=''
+      continue
+    fi
+    case "$word" in
+      --state-dir | --run-dir) skip=yes ;;
+      --json | --state-dir=* | --run-dir=*) ;;
+      *) words="$words${words:+ }$word" ;;
+    esac
+    case "$words" in
+      *' '*) break ;;
+    esac
+  done
+  printf '%s\n' "$words"
+}
+
 # Replaces this shell by role $1 with the rest as its arguments.
 exec_role() {
   role=$1
@@ -157,7 +178,8 @@ exec_role() {
   set -- $flags "$DIST/runtime/$role.js" "$@"
   set +f
   IFS=$oldifs
-  exec "$DENO" run --quiet --no-prompt --no-remote --cached-only --no-lock --unstable-no-legacy-abort \
+  # shellcheck disable=SC2086
+  exec ${PRIVILEGE:-} "$DENO" run --quiet --no-prompt --no-remote --cached-only --no-lock --unstable-no-legacy-abort \
     --config="$DIST/runtime/deno.json" --permission-set="$role" "$@"
 }
 

@@ -6,7 +6,10 @@ import type { Group } from "./framework/app.ts";
 
 export const groups: readonly Group[] = [
   { name: "agent", brief: "Agents on this machine" },
-  { name: "sandbox", brief: "What an agent's sandbox is made of" },
+  {
+    name: "sandbox",
+    brief: "What an agent's sandbox is made of, what it holds, and a command in one",
+  },
   { name: "matrix", brief: "Rooms and messages, as the operator" },
 ];
 
@@ -149,5 +152,69 @@ export const commands: readonly CommandSpec[] = [
     },
     examples: ["sh tasks/bureau matrix messages agent/scribe --limit 5"],
     load: async () => (await import("./matrix/messages.ts")).messages,
+  }),
+  defineCommand({
+    path: ["sandbox", "run"],
+    brief: "Run a command in a sandbox like an agent's, without homeserver, daemon or network",
+    docs:
+      "The command sees the host's programs, an empty /tmp and /workspace, and what --rw and --ro name; it starts where you " +
+      "stand, if one of them holds that. On a terminal it gets a terminal of its own; else your pipes. Its exit status is " +
+      "this command's; 125 means that no sandbox could be made. Options of the command itself stand behind `--`.",
+    args: [{ name: "COMMAND", brief: "the program and its arguments", optional: true }],
+    variadic: true,
+    flags: {
+      template: {
+        kind: "text",
+        brief: "a built-in template",
+        placeholder: "NAME",
+        default: "base",
+      },
+      rw: {
+        kind: "texts",
+        brief: "bind a directory or file writable, at the same path or at DEST; may be repeated",
+        placeholder: "PATH[:DEST]",
+      },
+      ro: {
+        kind: "texts",
+        brief: "the same, read-only",
+        placeholder: "PATH[:DEST]",
+      },
+      here: {
+        kind: "text",
+        brief: "where you stand (`sh tasks/bureau` says it)",
+        placeholder: "DIR",
+      },
+      terminal: {
+        kind: "switch",
+        brief: "stdin and stdout are a terminal (`sh tasks/bureau` says it)",
+      },
+    },
+    examples: [
+      "sh tasks/bureau sandbox run -- id",
+      "sh tasks/bureau sandbox run --ro docs:/docs -- ls /docs",
+    ],
+    load: async () => (await import("./sandbox/run.ts")).run,
+  }),
+  defineCommand({
+    path: ["sandbox", "check"],
+    brief: "Try what a sandbox must refuse, from inside one",
+    docs:
+      "Without NAME in a fresh sandbox; with NAME in a second one beside that agent's, made from the very arguments of its own " +
+      "(the same binds and sockets; processes and terminal apart, and without the probes that would disturb it). Exit status 1 " +
+      "when a probe got out.",
+    args: [{ ...NAME, optional: true }],
+    flags: {
+      scratch: {
+        kind: "text",
+        brief: "an empty directory to try writable binds with (`sh tasks/bureau` makes it)",
+        placeholder: "DIR",
+      },
+      report: {
+        kind: "switch",
+        brief: "show the launcher's report from stdin (`sh tasks/bureau` does)",
+      },
+    },
+    examples: ["sh tasks/bureau sandbox check", "sh tasks/bureau sandbox check agent/scribe"],
+    load: async () => (await import("./sandbox/check.ts")).check,
   }),
 ];

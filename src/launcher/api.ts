@@ -5,14 +5,48 @@ import * as z from "zod/mini";
 import { defineApi } from "../lib/http/api.ts";
 import { Assignment, Denial, Grant, Template } from "../lib/schema/events.ts";
 
+/** What the operator asks of a launcher that lives for one sandbox (`bureau sandbox run` and `check`). */
+export const SandboxRequest = z.object({
+  /** Resolved: without `inherits`. */
+  template: Template,
+  /** Pinned like an agent's: real directories or files, no link on the way. */
+  binds: z.array(z.object({ source: z.string(), dest: z.string(), mode: z.enum(["ro", "rw"]) })),
+  /** Empty: the template's. */
+  command: z.array(z.string()),
+  /** The program gets a terminal of its own on the caller's. */
+  terminal: z.boolean(),
+  /** Where the caller stood; the program starts there when a bind holds it. */
+  directory: z.optional(z.string()),
+  /** `check`: beside this live principal instead of in a fresh sandbox. */
+  principal: z.optional(z.string()),
+});
+export type SandboxRequest = z.infer<typeof SandboxRequest>;
+
+/** What `check` prints. */
+export const CheckReport = z.object({
+  principal: z.nullable(z.string()),
+  results: z.array(z.object({
+    id: z.string(),
+    title: z.string(),
+    defence: z.string(),
+    verdict: z.enum(["held", "breached", "not-applicable", "failed"]),
+    note: z.string(),
+  })),
+});
+export type CheckReport = z.infer<typeof CheckReport>;
+
 /**
  * What the launcher gets on stdin. All paths absolute. It listens on `<run>/launcher/launcher.sock`
  * and keeps its journal in `<state>/launcher/`.
  */
 export const LauncherBootstrap = z.object({
   version: z.literal(1),
-  /** `preflight` prints a `PreflightReport` as one JSON line on stdout and exits. */
-  mode: z.enum(["serve", "preflight"]),
+  /**
+   * `preflight` prints a `PreflightReport` as one JSON line on stdout and exits. `run` makes the sandbox that
+   * `sandbox` asks for on the descriptors 4, 5 and 6, and exits with its status; `check` tries the probes in
+   * one and prints a `CheckReport` as one JSON line on stdout.
+   */
+  mode: z.enum(["serve", "preflight", "run", "check"]),
   run_dir: z.string(),
   state_dir: z.string(),
   /** Holds `deno`, `deno.json` and `<role>.js`; bound read-only into cells at `/opt/bureau`. */
@@ -24,6 +58,7 @@ export const LauncherBootstrap = z.object({
   server_name: z.string(),
   /** Where proxies and relays log the permissions they use, bound into their cells; absent: nowhere. */
   audit_dir: z.optional(z.string()),
+  sandbox: z.optional(SandboxRequest),
 });
 export type LauncherBootstrap = z.infer<typeof LauncherBootstrap>;
 

@@ -37,7 +37,7 @@ export class Look {
   readonly #roots: readonly string[];
   readonly #known = new Map<string, PathInfo | null>();
 
-  constructor(policy: LauncherPolicy) {
+  constructor(policy: Pick<LauncherPolicy, "bind_roots">) {
     this.#roots = policy.bind_roots.map(({ path }) => path);
   }
 
@@ -95,7 +95,7 @@ export async function existing(paths: readonly string[]): Promise<string[]> {
 /** @param principal its full localpart, as the policy's exceptions name it */
 export function machineFacts(
   look: Look,
-  policy: LauncherPolicy,
+  policy: Pick<LauncherPolicy, "devices" | "passthrough">,
   principal: string,
 ): MachineFacts {
   return {

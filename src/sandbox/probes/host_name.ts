@@ -8,10 +8,14 @@ export const probe = defineProbe({
   language: "perl",
   script: String.raw`
 my $name = (POSIX::uname())[1];
-breached("the host's name is $name") unless $name eq "sandbox";
+# The /etc of a sandbox is made from scratch and says the name that it was given.
+if (open(my $file, "<", "/etc/hostname")) {
+  chomp(my $given = <$file> // $name);
+  breached("the host's name is $name") if $name ne $given;
+}
 my ($result, $errno) = kernel("sethostname", my $new = "probe", 5);
 breached("sethostname worked") if $errno == 0;
-held("its name is sandbox, sethostname: $!");
+held("its name is $name, sethostname: $!");
 `,
   control: { without: ["own-uts"] },
 });

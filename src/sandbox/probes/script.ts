@@ -65,14 +65,15 @@ const VERDICTS: readonly string[] = [
 export function readResults(probes: readonly Probe[], text: string): ProbeResult[] {
   const found = new Map<string, ProbeResult>();
   for (const line of text.split("\n")) {
-    const result = readResult(line.trim());
+    // A probe that put something into its terminal had it echoed.
+    const at = line.indexOf('{"id":');
+    const result = at < 0 ? null : readResult(line.slice(at).trim());
     if (result !== null && !found.has(result.id)) found.set(result.id, result);
   }
   return probes.map(({ id }) => found.get(id) ?? { id, verdict: "failed", note: "it was not run" });
 }
 
 function readResult(line: string): ProbeResult | null {
-  if (!line.startsWith('{"id":')) return null;
   try {
     const { id, verdict, note } = JSON.parse(line) as Record<string, unknown>;
     if (typeof id !== "string" || typeof note !== "string") return null;

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by tasks/bureau for `sandbox run` and `sandbox check`: the CLI reads the words and prints what the launcher is to
+# do; a launcher that lives for one sandbox does it. Neither holds the rights of the other. Works on "$@": sh has no arrays.
+
+# The launcher's own user where root starts it; the same as src/supervisor/directories.ts gives it.
+LAUNCHER_UID=64702
+LAUNCHER_GID=64700
+HERE=$(readlink -e -- "${INIT_CWD:-$PWD}") || HERE=/
+
+# A path of --rw or --ro as seen from where the person stands, without links; behind it `:DEST`, where there is one.
+bind_from_caller() {
+  path=$1
+  dest=''
+  case "$1" in
+    ?*:/*)
+      path=${1%:/*}
+      dest=:/${1##*:/}
+      ;;
+  esac
+  path=$(file_from_caller "$path")
+  real=$(readlink -e -- "$path") || die "Cannot bind \"$path\": it does not exist"
+  # Root's sandboxes have a user of their own, and what root may reach is not what they may.
+  [ "$(id -u)" -ne 0 ] || as_launcher test -r "$real" ||
+    die "Cannot bind \"$real\": the sandbox's user ($LAUNCHER_UID) can't reach it" "give it the right, or run this as the user whose it is"
+  printf '%s%s\n' "$real" "$dest"
+}
+
+as_launcher() {
+  /usr/bin/setpriv --reuid=$LAUNCHER_UID --regid=$LAUNCHER_GID --clear-groups --no-new-privs -- "$@"
+}
+
+launcher_can_read() {
+  # shellcheck disable=SC2016
+  as_launcher /bin/sh -c 'test -x "$1" && test -r "$2"' sh "$1" "$2"
+}
+
+# Sets PRIVILEGE, and for root DENO and DIST to copies that the launcher's user can read.
+prepare_launcher() {
+  PRIVILEGE='/usr/bin/env -i PATH=/usr/bin:/bin HOME=/nonexistent DENO_DIR=/nonexistent'
+  [ "$(id -u)" -eq 0 ] || return 0
+  PRIVILEGE="/usr/bin/setpriv --reuid=$LAUNCHER_UID --regid=$LAUNCHER_GID --clear-groups --no-new-privs -- $PRIVILEGE"
+  if launcher_can_read "$DENO" "$DIST/runtime/launcher.js"; then return 0; fi
+  if cmp -s "$DIST/runtime/launcher.js" "$STATE/runtime/launcher.js" &&
+    launcher_can_read "$STATE/runtime/deno" "$STATE/runtime/launcher.js"; then
+    DENO=$STATE/runtime/deno
+    DIST=$STATE
+    return 0
+  fi
+  die "Cannot start a sandbox: its own user can't read \"$DENO\" and \"$DIST\"" "run \`deno task up\` once, which puts both where every user can read them; or run this as an ordinary user"
+}
+
+# Sets DOCUMENT. Anything else that the CLI prints (help, an error) is the answer, and the end.
+ask() {
+  DOCUMENT=$(exec_role bureau --state-dir "$STATE" --run-dir "$RUN" "$@") || {
+    status=$?
+    [ -z "$DOCUMENT" ] || printf '%s\n' "$DOCUMENT"
+    exit "$status"
+  }
+  case "$DOCUMENT" in
+    '{"version":1,"mode":'*) ;;
+    *)
+      printf '%s\n' "$DOCUMENT"
+      exit 0
+      ;;
+  esac
+}
+
+# Binds with absolute paths; what only we know, right behind the command's name.
+SCRATCH=''
+remaining=$#
+previous=''
+while [ "$remaining" -gt 0 ]; do
+  argument=$1
+  shift
+  remaining=$((remaining - 1))
+  case "$previous|$argument" in
+    --'|'*) set -- "$@" "$argument" && continue ;;
+    sandbox'|'run)
+      set -- "$@" run --here "$HERE"
+      if [ -t 0 ] && [ -t 1 ]; then set -- "$@" --terminal; fi
+      previous=''
+      continue
+      ;;
+    sandbox'|'check)
+      SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/bureau-check.XXXXXX")
+      trap 'rm -rf "$SCRATCH"' EXIT
+      trap 'exit 130' INT HUP TERM
+      SCRATCH=$(readlink -e "$SCRATCH")
+      set -- "$@" check --scratch "$SCRATCH"
+      previous=''
+      continue
+      ;;
+    --rw'|'* | --ro'|'*)
+      argument=$(bind_from_caller "$argument")
+      ;;
+    *'|'--rw=* | *'|'--ro=*)
+      bound=$(bind_from_caller "${argument#*=}")
+      argument=${argument%%=*}=$bound
+      ;;
+  esac
+  set -- "$@" "$argument"
+  previous=$argument
+done
+
+ask "$@"
+
+if [ -z "$SCRATCH" ]; then
+  prepare_launcher
+  # The launcher's stdin is its document; the sandbox gets the person's.
+  exec 4<&0 5>&1 6>&2
+  exec_role launcher <<END
+$DOCUMENT
+END
+fi
+
+# A workspace as an agent might have it, so that there is something to protect.
+mkdir -p "$SCRATCH/.git/hooks" "$SCRATCH/.git/objects" "$SCRATCH/.vscode"
+for file in .git/HEAD .git/config .envrc .vscode/tasks.json; do : >"$SCRATCH/$file"; done
+[ "$(id -u)" -ne 0 ] || chown -R "$LAUNCHER_UID:$LAUNCHER_GID" "$SCRATCH"
+REPORT=$(
+  prepare_launcher
+  # It ends with us.
+  PRIVILEGE="/usr/bin/setpriv --pdeathsig=KILL -- $PRIVILEGE"
+  exec_role launcher <<END
+$DOCUMENT
+END
+)
+# The same words again, now for whoever shows it.
+(
+  printf '%s\n' "$REPORT" | exec_role bureau --state-dir "$STATE" --run-dir "$RUN" "$@" --report
+)
+case "$REPORT" in
+  *'"verdict":"breached"'* | *'"verdict":"failed"'*) exit 1 ;;
+esac
+exit 0
