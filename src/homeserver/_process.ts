@@ -135,6 +135,7 @@ async function spawn(
       "-q",
       "--no-prompt",
       "--cached-only",
+      "--unstable-no-legacy-abort",
       "--config",
       `${ROOT}deno.json`,
       "-P=homeserver",

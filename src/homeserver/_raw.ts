@@ -106,7 +106,7 @@ function parse(text: string): RawReply {
 }
 
 /** Waits for a condition, half a minute at most. */
-export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 30_000;
   while (!await holds()) {
     if (Date.now() > deadline) throw new Error(`waited in vain for: ${what}`);

@@ -5,8 +5,11 @@
  * it the server answers an ordinary client and holds no more memory and sockets than before.
  */
 import assert from "node:assert/strict";
-import { type Reply, Server, type User } from "./_process.ts";
+import { registerAt } from "./_model.ts";
+import { type Reply, SECRET, Server, type User } from "./_process.ts";
 import { raw, sendAndVanish, until } from "./_raw.ts";
+import { MAX_POLLS } from "./notifier.ts";
+import { startHomeserver } from "./server.ts";
 
 const id = encodeURIComponent;
 const ok = (reply: Reply) => {
@@ -533,4 +536,58 @@ Deno.test("homeserver and bad input", async (t) => {
     const grown = await residentMb(pid) - memoryBefore;
     assert.ok(grown < 120, `resident memory grew by ${grown.toFixed(0)} MB`);
   });
+});
+
+Deno.test("homeserver forgets polls whose client left, and holds so many of one account", async () => {
+  const stateDir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-" });
+  const server = startHomeserver({
+    version: 1,
+    listen: { hostname: "127.0.0.1", port: 0 },
+    server_name: "x",
+    state_dir: stateDir,
+    registration_shared_secret: SECRET,
+  });
+  const open: Deno.Conn[] = [];
+  const closeAll = () => {
+    for (const conn of open.splice(0)) conn.close();
+  };
+  try {
+    const user = await registerAt(server.url, "alice");
+    // Without presence: that they are online would be news for themselves.
+    const filter = id(JSON.stringify({ presence: { not_types: ["*"] } }));
+    const { next_batch } = ok(await user.call("GET", `sync?filter=${filter}`));
+    const { hostname, port } = new URL(server.url);
+    const query = `timeout=120000&filter=${filter}&since=${next_batch}`;
+    const request = new TextEncoder().encode(
+      `GET /_matrix/client/v3/sync?${query} HTTP/1.1\r\nhost: x\r\n` +
+        `authorization: Bearer ${user.token}\r\n\r\n`,
+    );
+    const poll = async () => {
+      const conn = await Deno.connect({ hostname, port: Number(port) });
+      open.push(conn);
+      await conn.write(request);
+      return conn;
+    };
+    for (let i = 0; i < 50; i++) await poll();
+    await until("50 polls wait", () => server.waitingPolls === 50);
+    closeAll();
+    await until("no poll waits", () => server.waitingPolls === 0);
+
+    const first = await poll();
+    await until("the first poll waits", () => server.waitingPolls === 1);
+    for (let i = 1; i < MAX_POLLS; i++) await poll();
+    await until("as many polls as may", () => server.waitingPolls === MAX_POLLS);
+    await poll();
+    // The oldest made room: it has an answer, long before its time.
+    const answer = new Uint8Array(4_096);
+    const count = await first.read(answer);
+    assert.match(new TextDecoder().decode(answer.subarray(0, count ?? 0)), /^HTTP\/1\.1 200 OK/);
+    await until("as many polls as may", () => server.waitingPolls === MAX_POLLS);
+    closeAll();
+    await until("no poll waits", () => server.waitingPolls === 0);
+  } finally {
+    closeAll();
+    await server.close();
+    await Deno.remove(stateDir, { recursive: true });
+  }
 });

@@ -18,7 +18,7 @@ export interface Call {
   readonly query: URLSearchParams;
   /** The peer's address, for rate limits. */
   readonly address: string;
-  /** Aborts when the answer was sent or the client left. */
+  /** Aborts when the client left. */
   gone(): AbortSignal;
   /** The JSON object of the body; an empty body is `{}`. @throws {MatrixError} */
   body(maxBytes?: number): Promise<Body>;
@@ -141,11 +141,8 @@ function newCall(
     params: match.params,
     query,
     address: "hostname" in info.remoteAddr ? info.remoteAddr.hostname : "",
-    gone() {
-      const controller = new AbortController();
-      info.completed.then(() => controller.abort(), () => controller.abort());
-      return controller.signal;
-    },
+    // `info.completed` would say so only after an answer: a poll would outlive its client.
+    gone: () => request.signal,
     body: (maxBytes = MAX_BODY_BYTES) => readBody(request, maxBytes),
   };
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/** Polls of one account that wait at the same time; with one more the oldest is answered. */
+export const MAX_POLLS = 1_000;
+
 /**
  * Wakes long polls. A wake costs the smaller of the room's members and the waiting users: never a
  * look at another room, and nothing at all for clients that wait for something else.
  */
 export class Notifier {
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #waiting = new Map<string, Set<(yields?: boolean) => void>>();
   readonly #membersOf: (roomId: string) => Iterable<string>;
   readonly #cache = new Map<string, Set<string>>();
 
@@ -53,22 +56,27 @@ export class Notifier {
   /**
    * Resolves at the user's next wake, after `ms`, or when `signal` says that nobody listens.
    * There is no gap: what is committed after this call wakes it.
+   *
+   * @returns false when it must make room for a newer poll of the same account
    */
-  wait(userId: string, ms: number, signal: AbortSignal): Promise<void> {
+  wait(userId: string, ms: number, signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
-      const done = () => {
+      const done = (yields?: unknown) => {
         clearTimeout(timer);
         signal.removeEventListener("abort", done);
         const waiters = this.#waiting.get(userId);
         if (waiters?.delete(done) && waiters.size === 0) this.#waiting.delete(userId);
-        resolve();
+        resolve(yields !== true);
       };
       const timer = setTimeout(done, ms);
       if (signal.aborted) return done();
       signal.addEventListener("abort", done, { once: true });
       const waiters = this.#waiting.get(userId);
       if (waiters === undefined) this.#waiting.set(userId, new Set([done]));
-      else waiters.add(done);
+      else {
+        waiters.add(done);
+        if (waiters.size > MAX_POLLS) waiters.values().next().value!(true);
+      }
     });
   }
 

@@ -27,6 +27,8 @@ export interface Homeserver {
   /** `http://<host>:<port>` with the port that was really taken. */
   readonly url: string;
   readonly finished: Promise<void>;
+  /** How many long polls wait now. */
+  readonly waitingPolls: number;
   /** Ends polls, finishes requests, closes the database. */
   close(): Promise<void>;
 }
@@ -62,6 +64,9 @@ export function startHomeserver(
   return {
     url: `http://${host}:${port}`,
     finished: server.finished,
+    get waitingPolls() {
+      return ctx.notifier.waiting;
+    },
     async close() {
       stopping.abort();
       ctx.notifier.wakeAll();

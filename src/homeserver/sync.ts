@@ -49,7 +49,7 @@ export async function sync(
       since === 0 || request.fullState || answer.hasNews || left <= 0 || request.gone.aborted ||
       ctx.stopping.aborted
     ) return answer.body;
-    await ctx.notifier.wait(session.userId, left, request.gone);
+    if (!await ctx.notifier.wait(session.userId, left, request.gone)) return answer.body;
     if (!tokenLives(ctx, session)) throw unknownToken();
   }
 }
