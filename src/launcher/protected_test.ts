@@ -93,6 +93,10 @@ Deno.test("a git pointer file is protected itself", async () => {
       "pointer",
       "for way in 'echo evil >.git' 'rm -f .git' 'mv .git x'; do sh -c \"$way\" || echo no >>out; done",
     );
+    const odd = await bed.workspace("odd");
+    await Deno.writeTextFile(`${odd}/.envrc`, "", { mode: 0o666 });
+    // A place whose name mountinfo writes in another way.
+    template.filesystem!.push({ source: odd, dest: "/odd #'\\ name", mode: "rw" });
     await bed.create("pointer", await bed.request("pointer", { template }));
     await bed.wait("pointer");
     assert.equal(await bed.read("pointer", "out"), "no\nno\nno\n");

@@ -64,5 +64,5 @@ export function guardScript(plan: SandboxPlan): string | null {
 
 /** As the kernel writes a path in mountinfo. */
 function escaped(path: string): string {
-  return path.replace(/[ \t\n\\#]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, "0")}`);
+  return path.replace(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, "0")}`);
 }
