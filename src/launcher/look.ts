@@ -95,7 +95,7 @@ export async function existing(paths: readonly string[]): Promise<string[]> {
 /** @param principal its full localpart, as the policy's exceptions name it */
 export function machineFacts(
   look: Look,
-  policy: Pick<LauncherPolicy, "devices" | "passthrough">,
+  policy: Pick<LauncherPolicy, "passthrough"> & Partial<LauncherPolicy>,
   principal: string,
 ): MachineFacts {
   return {
