@@ -34,14 +34,18 @@ export class Server implements AsyncDisposable {
     this.process = process;
   }
 
-  /** @param stateDir of an earlier life; absent: a new one */
+  /**
+   * @param stateDir of an earlier life; absent: a new one
+   * @param wrapper a command that ends by becoming the process, e.g. `env --ignore-signal=XFSZ`
+   */
   static async start(
     options: Partial<HomeserverBootstrap> & { expectFailure?: boolean } = {},
     stateDir?: string,
     env: Record<string, string> = {},
+    wrapper: readonly string[] = [],
   ): Promise<Server> {
     const directory = stateDir ?? await Deno.makeTempDir({ dir: "/tmp", prefix: "b-" });
-    const { line, process } = await spawn(directory, options, env);
+    const { line, process } = await spawn(directory, options, env, wrapper);
     if (line["ready"] !== true) {
       await process.status;
       throw Object.assign(new Error("did not start"), { line });
@@ -119,6 +123,7 @@ async function spawn(
   stateDir: string,
   options: Partial<HomeserverBootstrap>,
   env: Record<string, string>,
+  wrapper: readonly string[],
 ): Promise<{ line: Record<string, unknown>; process: Deno.ChildProcess }> {
   const bootstrap: HomeserverBootstrap = {
     version: 1,
@@ -129,8 +134,10 @@ async function spawn(
     ...options,
   };
   const { hostname, port } = bootstrap.listen;
-  const process = new Deno.Command(Deno.execPath(), {
+  const [command = "", ...before] = [...wrapper, Deno.execPath()];
+  const process = new Deno.Command(command, {
     args: [
+      ...before,
       "run",
       "-q",
       "--no-prompt",
