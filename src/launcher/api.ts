@@ -5,6 +5,14 @@ import * as z from "zod/mini";
 import { defineApi } from "../lib/http/api.ts";
 import { Assignment, Denial, Grant, Template } from "../lib/schema/events.ts";
 
+/** Directories of control groups that were made for this launcher; absolute. */
+export const CgroupPlace = z.object({
+  version: z.literal([1, 2]),
+  /** By controller (`memory`, `pids`, `cpu`, `cpuacct`, `freezer`, `blkio`); for version 2 `unified` alone. */
+  dirs: z.record(z.string(), z.string()),
+});
+export type CgroupPlace = z.infer<typeof CgroupPlace>;
+
 /** What the operator asks of a launcher that lives for one sandbox (`bureau sandbox run` and `check`). */
 export const SandboxRequest = z.object({
   /** Resolved: without `inherits`. */
@@ -59,6 +67,8 @@ export const LauncherBootstrap = z.object({
   /** Where proxies and relays log the permissions they use, bound into their cells; absent: nowhere. */
   audit_dir: z.optional(z.string()),
   sandbox: z.optional(SandboxRequest),
+  /** Absent: this machine gave none, and limits but those of prlimit are not enforced. */
+  cgroups: z.optional(CgroupPlace),
 });
 export type LauncherBootstrap = z.infer<typeof LauncherBootstrap>;
 
@@ -73,8 +83,15 @@ export const LauncherPolicy = z.object({
   passthrough: z.array(z.string()),
   /** Devices that templates may ask for: `dri`, `nvidia`, `kvm`, or a node's path. Absent: none. */
   devices: z.optional(z.array(z.string())),
+  /** Seccomp profiles that templates may ask for beside `default` and `networkless`. Absent: none. */
+  seccomp: z.optional(z.array(z.enum(["nested-tools"]))),
   /** Ceiling per principal. */
-  limits: z.object({ memory_limit_mb: z.number(), pids_limit: z.number() }),
+  limits: z.object({
+    memory_limit_mb: z.number(),
+    pids_limit: z.number(),
+    /** Of one processor. Absent: all of them. */
+    cpu_quota_percent: z.optional(z.number()),
+  }),
 });
 export type LauncherPolicy = z.infer<typeof LauncherPolicy>;
 
@@ -97,6 +114,8 @@ export const ExitStatus = z.object({
   at: z.number(),
   /** The last screen lines, at most 500. Hostile text: neutralise before showing. */
   output: z.array(z.string()),
+  /** The limit that ended it, e.g. `killed: memory limit 512 MiB`. */
+  reason: z.optional(z.string()),
 });
 export type ExitStatus = z.infer<typeof ExitStatus>;
 
@@ -127,10 +146,29 @@ export const Principal = z.object({
   proxy: z.object({ ready: z.boolean(), restarts: z.number() }),
   /** Why it failed. */
   message: z.nullable(z.string()),
+  /** Stopped in its tracks by `freeze`; absent: not. */
+  frozen: z.optional(z.boolean()),
   /** Of this state; see `Revision`. */
   revision: Revision,
 });
 export type Principal = z.infer<typeof Principal>;
+
+/** Of a principal's sandbox, from the kernel's counters; null where this machine does not count. */
+export const Usage = z.object({
+  memory_bytes: z.nullable(z.number()),
+  memory_peak_bytes: z.nullable(z.number()),
+  memory_limit_bytes: z.nullable(z.number()),
+  oom_kills: z.nullable(z.number()),
+  pids: z.nullable(z.number()),
+  pids_limit: z.nullable(z.number()),
+  /** Forks that the limit refused. */
+  pids_refused: z.nullable(z.number()),
+  cpu_ms: z.nullable(z.number()),
+  /** Periods in which its quota was used up. */
+  cpu_throttled: z.nullable(z.number()),
+  frozen: z.boolean(),
+});
+export type Usage = z.infer<typeof Usage>;
 
 export const CreateRequest = z.object({
   /** Verified against `operator_keys`, `machine` and replay before anything else. */
@@ -223,6 +261,30 @@ export const launcherApi = defineApi({
       path: "/v1/principals/:principal/relay",
       summary: "Make sure an observation relay listens on `<run>/p/<hash>/observe/relay.sock`",
       response: z.object({ socket: z.string() }),
+    },
+    usage: {
+      method: "GET",
+      path: "/v1/principals/:principal/usage",
+      summary: "What its sandbox uses now; 409 `no-cgroups` where the machine does not count",
+      response: Usage,
+    },
+    freeze: {
+      method: "POST",
+      path: "/v1/principals/:principal/freeze",
+      summary: "Stop every process of its sandbox in its tracks. Idempotent; its proxy goes on",
+      response: Principal,
+    },
+    thaw: {
+      method: "POST",
+      path: "/v1/principals/:principal/thaw",
+      summary: "Let a frozen sandbox go on. Idempotent",
+      response: Principal,
+    },
+    kill: {
+      method: "POST",
+      path: "/v1/principals/:principal/kill",
+      summary: "Kill every process of its sandbox at once; it is shown as exited with status 137",
+      response: z.object({ killed: z.boolean() }),
     },
     events: {
       method: "GET",

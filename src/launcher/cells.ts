@@ -3,6 +3,7 @@
 /** Starts bwrap: a principal's tmux cell, its proxy's cell, its relay's cell. */
 import cp from "node:child_process";
 import fs from "node:fs";
+import { messageOf } from "../lib/errors.ts";
 import { parseErrorBody } from "../lib/http/errors.ts";
 import { denoArguments } from "../lib/process/mod.ts";
 import { Tmux } from "../lib/tmux/mod.ts";
@@ -16,6 +17,7 @@ import {
   tmuxClientArguments,
 } from "../sandbox/mod.ts";
 import { LauncherError } from "./errors.ts";
+import { type Enter, waiting } from "./limits_enter.ts";
 
 const BWRAP = "/usr/bin/bwrap";
 /** In a cell that is audited. */
@@ -32,7 +34,9 @@ export function startTmuxCell(
   plan: SandboxPlan,
   dirs: PrincipalDirectories,
   args: readonly string[] = tmuxCellArguments(plan, dirs),
+  enter?: Enter,
 ): { failed: Promise<string>; gone: Promise<void> } {
+  const limited = waiting(enter, 5);
   const log = fs.openSync(`${dirs.cell}/tmux.log`, "w", 0o600);
   const child = cp.spawn(BWRAP, [
     "--args",
@@ -40,6 +44,7 @@ export function startTmuxCell(
     // Held open by the cell's init, so that its end says that nothing in there is left.
     "--sync-fd",
     "4",
+    ...limited.args,
     "--",
     "/usr/bin/tmux",
     // Not `-D`: a foreground server of tmux 3.3a learns of a child's end only with its next event. The
@@ -52,11 +57,12 @@ export function startTmuxCell(
   ], {
     cwd: "/",
     env: { PATH: "/usr/bin:/bin" },
-    stdio: ["ignore", log, log, "pipe", "pipe"],
+    stdio: ["ignore", log, log, "pipe", "pipe", ...limited.stdio],
     detached: true,
   });
   fs.closeSync(log);
   sendArguments(child, args);
+  const entered = limited.go(child);
   child.unref();
   const lifeline = child.stdio[4] as unknown as NodeJS.ReadableStream;
   const gone = new Promise<void>((resolve) => {
@@ -65,6 +71,7 @@ export function startTmuxCell(
   });
   const failed = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
+    entered.catch((thrown) => resolve(messageOf(thrown)));
     // Status 0: the server is up and belongs to the cell now.
     child.once("exit", (code, signal) => {
       if (code !== 0) resolve(`ended with ${signal ?? `status ${code}`}`);
@@ -117,17 +124,20 @@ export async function startServiceCell(
   document: unknown,
   onLog: (line: string) => void,
   auditDir?: string,
+  enter?: Enter,
 ): Promise<ServiceCell> {
+  const limited = waiting(enter, 4);
   const child = cp.spawn(BWRAP, [
     "--args",
     "3",
+    ...limited.args,
     "--",
     `${RUNTIME_DIR}/deno`,
     ...denoArguments(role, RUNTIME_DIR),
   ], {
     cwd: "/",
     env: { PATH: "/usr/bin:/bin" },
-    stdio: ["pipe", "pipe", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe", "pipe", ...limited.stdio],
   });
   sendArguments(
     child,
@@ -142,6 +152,7 @@ export async function startServiceCell(
     child.once("error", () => resolve());
     child.once("exit", () => resolve());
   });
+  limited.go(child).catch((thrown) => onLog(messageOf(thrown)));
   eachLine(child.stderr!, onLog);
   child.stdin!.on("error", () => {});
   child.stdin!.end(JSON.stringify(document));

@@ -17,6 +17,7 @@ import {
 import { removeDirectories } from "./directories.ts";
 import { LauncherError } from "./errors.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
+import { Cgroups } from "./limits_cell.ts";
 import { loadMachineKey, type MachineKey } from "./machine_key.ts";
 import { readPolicy } from "./policy.ts";
 import { Principal, type PrincipalContext } from "./principal.ts";
@@ -36,6 +37,7 @@ export class Launcher {
   /** The tail of each principal's queue. */
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #watchers = new Set<(event: LauncherEvent) => void>();
+  readonly #cgroups: Cgroups | null;
   #key!: MachineKey;
   /** See `Revision`. */
   #revision = 0;
@@ -43,6 +45,7 @@ export class Launcher {
   constructor(bootstrap: LauncherBootstrap, log: Logger) {
     this.#bootstrap = bootstrap;
     this.#log = log;
+    this.#cgroups = bootstrap.cgroups === undefined ? null : new Cgroups(bootstrap.cgroups, log);
     this.#journal = new Journal(`${bootstrap.state_dir}/launcher`);
   }
 
@@ -57,7 +60,9 @@ export class Launcher {
     const entries = await this.#journal.list((file) =>
       this.#log.error("a journal entry is unreadable; its principal is started anew", { file })
     );
-    await this.#removeStrays(new Set(entries.map((entry) => entry.hash)));
+    const known = new Set(entries.map((entry) => entry.hash));
+    await this.#removeStrays(known);
+    await this.#cgroups?.open(known);
     await Promise.all(entries.map((entry) => this.#resume(entry)));
   }
 
@@ -108,6 +113,8 @@ export class Launcher {
       });
       this.#principals.delete(entry.principal);
       await tmuxClient(`${this.#bootstrap.run_dir}/p/${entry.hash}/tmux`).kill();
+      await this.#cgroups?.kill(entry.hash).catch(() => {});
+      await this.#cgroups?.remove(entry.hash);
       await removeDirectories(this.#bootstrap.run_dir, entry.hash);
       await this.#journal.remove(entry.hash);
     }
@@ -132,6 +139,7 @@ export class Launcher {
       runtimeDir: this.#bootstrap.runtime_dir,
       machine: this.#bootstrap.machine,
       auditDir: this.#bootstrap.audit_dir,
+      cgroups: this.#cgroups,
       clock: this.#clock,
       log: this.#log,
       nextRevision: () => ++this.#revision,
@@ -223,6 +231,10 @@ export class Launcher {
     this.#emit({ type: "removed", principal: principal.localpart, revision: ++this.#revision });
   }
 
+  #queuedFreeze(name: string, frozen: boolean): Promise<Status> {
+    return this.#queued(name, () => this.#find(name).freeze(frozen));
+  }
+
   #find(name: string): Principal {
     const principal = this.#principals.get(name);
     if (principal === undefined) {
@@ -277,6 +289,16 @@ export class Launcher {
       },
       wait: ({ params }) => this.#find(params["principal"]!).wait(),
       relay: async ({ params }) => ({ socket: await this.#find(params["principal"]!).relay() }),
+      usage: ({ params }) => this.#find(params["principal"]!).usage(),
+      freeze: ({ params }) => this.#queuedFreeze(params["principal"]!, true),
+      thaw: ({ params }) => this.#queuedFreeze(params["principal"]!, false),
+      kill: ({ params }) => {
+        const name = params["principal"]!;
+        return this.#queued(name, async () => {
+          await this.#find(name).kill();
+          return { killed: true };
+        });
+      },
       events: () =>
         sseResponse((send) => {
           for (const { localpart, status } of this.#principals.values()) {

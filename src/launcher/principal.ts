@@ -8,7 +8,7 @@ import { SESSION, type Tmux } from "../lib/tmux/mod.ts";
 import { EXIT_FILE } from "../sandbox/mod.ts";
 import type { ProxyBootstrap } from "../proxy/api.ts";
 import type { RelayBootstrap } from "../observe/api.ts";
-import type { ExitStatus, Principal as Status } from "./api.ts";
+import type { ExitStatus, Principal as Status, Usage } from "./api.ts";
 import { type ServiceCell, startServiceCell, startTmuxCell, tmuxClient } from "./cells.ts";
 import {
   directoriesOf,
@@ -17,6 +17,9 @@ import {
   writeCellFiles,
 } from "./directories.ts";
 import { LauncherError } from "./errors.ts";
+import { limitReached, type Limits, SERVICE_LIMITS } from "./limits.ts";
+import type { Cgroups } from "./limits_cell.ts";
+import type { Enter } from "./limits_enter.ts";
 import { readIfThere, removeIfThere } from "./files.ts";
 import type { Validated } from "./validate.ts";
 import { tellAppeared } from "./watched.ts";
@@ -37,6 +40,8 @@ export interface PrincipalContext {
   readonly machine: string;
   /** See `LauncherBootstrap.audit_dir`. */
   readonly auditDir: string | undefined;
+  /** Null where the machine gave us no place for control groups. */
+  readonly cgroups: Cgroups | null;
   readonly clock: Clock;
   readonly log: Logger;
   readonly nextRevision: () => number;
@@ -121,9 +126,18 @@ export class Principal {
 
   /** Takes over a sandbox that outlived an earlier launcher; only its proxy is made anew. */
   async adopt(bootstrap: ProxyBootstrap): Promise<boolean> {
+    const usage = await this.#usage();
+    // Its tmux is frozen with it and would not answer.
+    if (usage?.frozen === true) await this.#context.cgroups!.freeze(this.hash, false);
     const pane = await this.#tmux.pane();
     if (pane === null) return false;
+    if (usage === null && this.#context.cgroups !== null) {
+      this.#context.log.warn("a running principal has no limits until it is started anew", {
+        principal: this.localpart,
+      });
+    }
     this.#set({ phase: "running" });
+    if (usage?.frozen === true) await this.freeze(true);
     this.#watch();
     await this.#startProxy(bootstrap).catch((thrown) => {
       this.#context.log.error("cannot restart a proxy yet", {
@@ -137,14 +151,21 @@ export class Principal {
 
   /** Records an exit that happened while nobody watched. */
   markExited(exit: ExitStatus): void {
-    this.#set({ phase: "exited", exit });
+    const { frozen: _, ...rest } = this.#status;
+    this.#status = rest;
+    this.#set({ phase: "exited", exit, message: exit.reason ?? rest.message });
     this.#exitSeen.resolve(exit);
   }
 
   async #startSandbox(validated: Validated): Promise<void> {
     const dirs = directoriesOf(this.#context.runDir, this.hash);
     for (const name of ["tmux.sock", EXIT_FILE]) await removeIfThere(`${dirs.tmux}/${name}`);
-    const { failed, gone } = startTmuxCell(validated.plan, dirs);
+    const { failed, gone } = startTmuxCell(
+      validated.plan,
+      dirs,
+      undefined,
+      this.#enter("agent", validated.limits),
+    );
     this.#gone = gone;
     let ended: string | null = null;
     failed.then((why) => ended = why);
@@ -178,8 +199,7 @@ export class Principal {
       // On disk before anybody hears of it: whoever hears of it may start the next one at once, and its
       // journal entry must not be written over.
       await this.#context.exited(this, exit);
-      this.#set({ phase: "exited", exit });
-      this.#exitSeen.resolve(exit);
+      this.markExited(exit);
     })().catch((thrown) =>
       this.#context.log.error("cannot watch a sandbox", {
         principal: this.localpart,
@@ -200,11 +220,14 @@ export class Principal {
       if (said !== null || pane === null || pane.dead) {
         // A server that is gone was killed: 137, as a shell would say.
         const code = said ?? pane?.status ?? (pane === null ? 137 : 128 + (pane.signal ?? 127));
+        const usage = code === 0 ? null : await this.#usage();
+        const reason = usage === null ? null : limitReached(usage, code);
         return {
           code,
           signal: code > 128 && code < 128 + 64 ? code - 128 : null,
           at: this.#context.clock.now(),
           output: pane === null ? [] : await this.#tmux.capture(OUTPUT_LINES),
+          ...(reason === null ? {} : { reason }),
         };
       }
       await died;
@@ -242,6 +265,7 @@ export class Principal {
       bootstrap,
       (line) => this.#context.log.info("proxy says", { principal: this.localpart, line }),
       this.#context.auditDir,
+      this.#enter("proxy", SERVICE_LIMITS),
     );
   }
 
@@ -276,6 +300,54 @@ export class Principal {
     }
   }
 
+  #enter(part: "agent" | "proxy" | "relay", limits: Limits): Enter | undefined {
+    const { cgroups } = this.#context;
+    if (cgroups === null) return undefined;
+    return (pid) => cgroups.enter(this.hash, part, pid, limits);
+  }
+
+  async #usage(): Promise<Usage | null> {
+    return await this.#context.cgroups?.usage(this.hash) ?? null;
+  }
+
+  /** @throws {LauncherError} where nothing counts it */
+  async usage(): Promise<Usage> {
+    const usage = await this.#usage();
+    if (usage !== null) return usage;
+    throw this.#noCgroups("tell what it uses");
+  }
+
+  #noCgroups(what: string): LauncherError {
+    return new LauncherError(
+      "no-cgroups",
+      `Cannot ${what} of "${this.localpart}": it has no control group`,
+      { status: 409, hint: "`bureau doctor` says what this machine lacks for it" },
+    );
+  }
+
+  #requireRunning(what: string): Cgroups {
+    const { cgroups } = this.#context;
+    if (cgroups === null) throw this.#noCgroups(`${what} the processes`);
+    if (this.#status.phase === "running") return cgroups;
+    throw new LauncherError(
+      "not-running",
+      `Cannot ${what} "${this.localpart}": it is ${this.#status.phase}`,
+      { status: 409, hint: "`bureau agent show` says why" },
+    );
+  }
+
+  /** Every process of the sandbox stops in its tracks, or goes on. */
+  async freeze(frozen: boolean): Promise<Status> {
+    await this.#requireRunning(frozen ? "freeze" : "thaw").freeze(this.hash, frozen);
+    if (frozen !== (this.#status.frozen ?? false)) this.#set({ frozen });
+    return this.#status;
+  }
+
+  /** Every process of the sandbox, at once. How it ended is seen as any other end. */
+  async kill(): Promise<void> {
+    await this.#requireRunning("kill").kill(this.hash);
+  }
+
   /** @returns the host path of a relay that listens now */
   async relay(): Promise<string> {
     if (this.#status.phase !== "running") {
@@ -284,6 +356,12 @@ export class Principal {
         `Cannot observe "${this.localpart}": it is ${this.#status.phase}`,
         { status: 409, hint: "`bureau agent show` says why" },
       );
+    }
+    if (this.#status.frozen === true) {
+      throw new LauncherError("frozen", `Cannot observe "${this.localpart}": it is frozen`, {
+        status: 409,
+        hint: "`bureau agent thaw` lets it go on",
+      });
     }
     const dirs = directoriesOf(this.#context.runDir, this.hash);
     const document: RelayBootstrap = {
@@ -303,6 +381,7 @@ export class Principal {
       document,
       (line) => this.#context.log.info("relay says", { principal: this.localpart, line }),
       this.#context.auditDir,
+      this.#enter("relay", SERVICE_LIMITS),
     ).then((cell) => {
       cell.exited.then(() => this.#relay = null);
       return cell;
@@ -327,6 +406,7 @@ export class Principal {
 
   /** Ends everything and removes the directory. */
   async destroy(graceMs: number): Promise<void> {
+    if (this.#status.frozen === true) await this.freeze(false).catch(() => {});
     if (this.#status.phase === "running") {
       this.#set({ phase: "stopping" });
       const pane = graceMs > 0 ? await this.#tmux.pane() : null;
@@ -360,6 +440,7 @@ export class Principal {
       }),
     );
     await this.#tellAppeared();
+    await this.#context.cgroups?.remove(this.hash);
     await removeDirectories(this.#context.runDir, this.hash);
   }
 }

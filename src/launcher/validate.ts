@@ -14,6 +14,7 @@ import type { BoundService, ProxyBootstrap } from "../proxy/api.ts";
 import { planSandbox, type SandboxPlan } from "../sandbox/mod.ts";
 import type { CreateRequest, LauncherPolicy } from "./api.ts";
 import { LauncherError } from "./errors.ts";
+import { type Limits, limitsOf } from "./limits.ts";
 import { Look, machineFacts } from "./look.ts";
 
 export interface Validated {
@@ -25,6 +26,7 @@ export interface Validated {
   readonly credentialsDigest: string | null;
   /** Processes and threads at once. */
   readonly pidsLimit: number;
+  readonly limits: Limits;
   /** Secret. */
   readonly bundle: CredentialBundle | null;
 }
@@ -125,6 +127,7 @@ export async function validateRequest(
     plan,
     specDigest: await digestSpec(assignment, template),
     credentialsDigest: request.credentials === null ? null : await sha256Hex(request.credentials),
+    limits: limitsOf(spec.resources, policy.limits),
     pidsLimit: spec.resources.pids_limit ?? policy.limits.pids_limit,
     bundle,
   };
@@ -144,9 +147,9 @@ export function digestSpec(assignment: Assignment, template: Template): Promise<
 }
 
 function checkLimits(spec: ResolvedSpec, policy: LauncherPolicy, who: string): void {
-  for (const name of ["memory_limit_mb", "pids_limit"] as const) {
+  for (const name of ["memory_limit_mb", "pids_limit", "cpu_quota_percent"] as const) {
     const asked = spec.resources[name];
-    if (asked !== undefined && asked > policy.limits[name]) {
+    if (asked !== undefined && asked > (policy.limits[name] ?? Infinity)) {
       throw refuse(
         "over-limit",
         `Cannot start ${who}: it asks for ${name} ${asked}, this machine allows ${

@@ -12,14 +12,14 @@ import type { Assignment, CredentialBundle, Template } from "../../lib/schema/ev
 import { sealBundle } from "../../lib/sealed/mod.ts";
 import { generateSigningKey, signContent, type SigningKey } from "../../lib/signature/mod.ts";
 import { templateDigest } from "../../lib/template/mod.ts";
-import { type CreateRequest, launcherApi } from "../api.ts";
+import { type CgroupPlace, type CreateRequest, launcherApi } from "../api.ts";
 import { buildRuntime } from "./runtime.ts";
 
 const ROOT = new URL("../../../", import.meta.url).pathname.replace(/\/$/, "");
 export const SERVER = "bureau.local";
 export const MACHINE = `@bureau/fleet/dev/machine/box:${SERVER}`;
 /** Who the launcher is when the tests run as root: the ids that `up` gives it. */
-const IDENTITY = { uid: 64_702, gid: 64_700 };
+export const IDENTITY = { uid: 64_702, gid: 64_700 };
 const DEADLINE_MS = 20_000;
 
 /** Waits until `look` gives something other than null or false. */
@@ -67,6 +67,8 @@ export interface Asked {
 export class Bed {
   launcher!: RunningLauncher;
   publicKey = "";
+  /** Set before `start`, for limits. */
+  cgroups: CgroupPlace | null = null;
   #issuedAt = Date.now();
   private constructor(
     readonly dir: string,
@@ -124,6 +126,7 @@ export class Bed {
       policy_path: `${this.dir}/state/operator/policy.json`,
       machine: MACHINE,
       server_name: SERVER,
+      ...(this.cgroups === null ? {} : { cgroups: this.cgroups }),
     };
   }
 

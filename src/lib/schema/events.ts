@@ -162,6 +162,14 @@ export const Template = z.object({
     cpu_shares: z.optional(z.number()),
     memory_limit_mb: z.optional(z.number()),
     pids_limit: z.optional(z.number()),
+    /** 1 to 10000; 100 is what everything else has. Instead of `cpu_shares`. */
+    cpu_weight: z.optional(z.number()),
+    /** Of one processor: 150 is one and a half. */
+    cpu_quota_percent: z.optional(z.number()),
+    /** 1 to 10000, where the disk's scheduler knows weights. */
+    io_weight: z.optional(z.number()),
+    /** Swap beside the memory limit. Absent: none. */
+    memory_swap_mb: z.optional(z.number()),
   })),
   create_dirs: z.optional(words),
   /** Absent: `host`. */

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The control groups of this launcher's cells. Deno cannot write below /sys without every permission there is,
+ * so fixed shell scripts do, each in a throw-away cell that has just the place that `up` made for us.
+ */
+import { messageOf } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+import type { CgroupPlace, Usage } from "./api.ts";
+import { LauncherError } from "./errors.ts";
+import { limitFiles, type Limits, parseUsage, usageFiles } from "./limits.ts";
+
+const BWRAP = "/usr/bin/bwrap";
+const DEADLINE_MS = 10_000;
+export type Part = "agent" | "proxy" | "relay";
+
+/** Each begins with the group's name as $1. /cg holds a directory a controller, or links to the one of v2. */
+const SCRIPTS = {
+  /** $2 is a process; the rest are `controller file value optional`. */
+  enter: `name=$1 pid=$2; shift 2
+for c in /cg/*; do mkdir -p "$c/$name" || exit 1; done
+while [ $# -ge 4 ]; do
+  at=/cg/$1/$name/$2
+  [ -d "/cg/$1" ] || at=/cg/unified/$name/$2
+  if [ -e "$at" ]; then
+    (printf '%s' "$3" >"$at") 2>/dev/null || [ "$4" = true ] || { echo "cannot write $3 to $2" >&2; exit 1; }
+  elif [ "$4" = false ] && [ -d "/cg/$1" ]; then
+    echo "$2 is missing" >&2; exit 1
+  fi
+  shift 4
+done
+for c in /cg/*; do echo "$pid" >"$c/$name/cgroup.procs" || exit 1; done`,
+  /** The rest are `controller file`. */
+  usage: `name=$1; shift; found=1
+while [ $# -ge 2 ]; do
+  at=/cg/$1/$name/$2
+  [ -d "/cg/$1" ] || at=/cg/unified/$name/$2
+  file=$2; shift 2
+  [ -r "$at" ] || continue
+  found=0
+  while read -r line; do echo "$file $line"; done <"$at"
+done
+exit $found`,
+  /** $2 is 1 to freeze, 0 to thaw. Answers when the kernel says that it is so. */
+  freeze: `name=$1
+if [ -d /cg/freezer ]; then
+  at=/cg/freezer/$name/freezer.state want=$([ "$2" = 1 ] && echo FROZEN || echo THAWED)
+  echo "$want" >"$at" || exit 1
+  reached() { read -r now <"$at" && [ "$now" = "$want" ]; }
+else
+  at=/cg/unified/$name
+  echo "$2" >"$at/cgroup.freeze" || exit 1
+  reached() { grep -qx "frozen $2" "$at/cgroup.events"; }
+fi
+n=0
+until reached "$1" "$2"; do n=$((n + 1)); [ $n -lt 500 ] || exit 1; sleep 0.01; done`,
+  /** Frozen meanwhile: nothing can fork away, and no pid is used again. */
+  kill: `name=$1
+if [ -e "/cg/unified/$name/cgroup.kill" ]; then
+  echo 0 >"/cg/unified/$name/cgroup.freeze"; echo 1 >"/cg/unified/$name/cgroup.kill"; exit
+fi
+[ -d /cg/freezer ] && echo FROZEN >"/cg/freezer/$name/freezer.state"
+for c in /cg/*; do
+  [ -r "$c/$name/cgroup.procs" ] || continue
+  while read -r pid; do [ "$pid" = 0 ] || kill -9 "$pid"; done <"$c/$name/cgroup.procs"
+done
+[ ! -d /cg/freezer ] || echo THAWED >"/cg/freezer/$name/freezer.state"`,
+  /** Waits for the last process, which may be a zombie yet. */
+  remove: `for name; do for c in /cg/*; do
+  n=0
+  while [ -d "$c/$name" ] && ! rmdir "$c/$name" 2>/dev/null; do
+    n=$((n + 1)); [ $n -lt 300 ] || exit 1; sleep 0.01
+  done
+done; done`,
+  list:
+    `for c in /cg/*; do for d in "$c"/*/; do [ ! -d "$d" ] || basename "$d"; done; done | sort -u`,
+  /** Children have only the controllers that are handed down to them. */
+  prepare: `[ ! -e /cg/unified/cgroup.subtree_control ] || for c in memory pids cpu io; do
+  (echo "+$c" >/cg/unified/cgroup.subtree_control) 2>/dev/null
+done; cat /cg/unified/cgroup.subtree_control 2>/dev/null; exit 0`,
+} as const;
+
+export class Cgroups {
+  readonly #place: CgroupPlace;
+  readonly #log: Logger;
+
+  constructor(place: CgroupPlace, log: Logger) {
+    this.#place = place;
+    this.#log = log;
+  }
+
+  /** Makes what a place needs and removes groups that no principal has. @param known hashes */
+  async open(known: ReadonlySet<string>): Promise<void> {
+    await this.#run("prepare");
+    for (const name of (await this.#run("list")).split("\n").filter((one) => one !== "")) {
+      if (!/^[A-Za-z0-9_-]+\.(agent|proxy|relay)$/.test(name)) continue;
+      const [hash, part] = name.split(".");
+      if (known.has(hash!) && part === "agent") continue;
+      this.#log.warn("removing a control group that nobody owns", { group: name });
+      await this.#run("kill", name).catch(() => "");
+      await this.#drop([name]);
+    }
+  }
+
+  /** @param pid of a process that has no child yet */
+  async enter(hash: string, part: Part, pid: number, limits: Limits): Promise<void> {
+    const files = limitFiles(this.#place.version, limits).flatMap((one) => [
+      one.controller,
+      one.file,
+      one.value,
+      String(one.optional),
+    ]);
+    await this.#run("enter", `${hash}.${part}`, String(pid), ...files);
+  }
+
+  /** @returns null when it has no group */
+  async usage(hash: string): Promise<Usage | null> {
+    try {
+      return parseUsage(
+        await this.#run("usage", `${hash}.agent`, ...usageFiles(this.#place.version).flat()),
+      );
+    } catch (thrown) {
+      this.#log.debug("cannot read usage", { hash, why: messageOf(thrown) });
+      return null;
+    }
+  }
+
+  async freeze(hash: string, frozen: boolean): Promise<void> {
+    await this.#run("freeze", `${hash}.agent`, frozen ? "1" : "0");
+  }
+
+  async kill(hash: string): Promise<void> {
+    await this.#run("kill", `${hash}.agent`);
+  }
+
+  async remove(hash: string): Promise<void> {
+    await this.#drop((["agent", "proxy", "relay"] as const).map((part) => `${hash}.${part}`));
+  }
+
+  async #drop(names: readonly string[]): Promise<void> {
+    await this.#run("remove", ...names).catch((thrown) =>
+      this.#log.warn("cannot remove control groups yet; the next start does", {
+        groups: names.join(" "),
+        why: messageOf(thrown),
+      })
+    );
+  }
+
+  async #run(script: keyof typeof SCRIPTS, ...args: string[]): Promise<string> {
+    const process = new Deno.Command(BWRAP, {
+      args: [
+        ...cgroupCellArguments(this.#place),
+        "--",
+        "/bin/sh",
+        "-c",
+        SCRIPTS[script],
+        "sh",
+        ...args,
+      ],
+      cwd: "/",
+      clearEnv: true,
+      env: { PATH: "/usr/bin:/bin" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const timer = setTimeout(() => process.kill("SIGKILL"), DEADLINE_MS);
+    const { success, stdout, stderr } = await process.output().finally(() => clearTimeout(timer));
+    if (success) return new TextDecoder().decode(stdout);
+    const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
+    throw new LauncherError(
+      "cgroup-failed",
+      `Cannot ${script} the control group "${args[0] ?? ""}": ${said || "the kernel refused"}`,
+      { hint: "`bureau doctor` says which limits this machine can set" },
+    );
+  }
+}
+
+/** Pids stay the machine's: those are what is moved and killed. */
+function cgroupCellArguments(place: CgroupPlace): string[] {
+  return [
+    ...["--unshare-user", "--unshare-ipc", "--unshare-net", "--unshare-uts"],
+    ...["--new-session", "--die-with-parent", "--cap-drop", "ALL", "--clearenv"],
+    ...["--ro-bind", "/usr", "/usr", "--dev", "/dev"],
+    ...["/bin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]),
+    ...Object.entries(place.dirs).flatMap(([name, dir]) => ["--bind", dir, `/cg/${name}`]),
+    ...["--remount-ro", "/", "--chdir", "/", "--setenv", "PATH", "/usr/bin:/bin"],
+  ];
+}
