@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { BureauError } from "../lib/errors.ts";
 import { EventType, type Template } from "../lib/schema/mod.ts";
 import { createMatrixClient, registerWithSharedSecret } from "../messaging/mod.ts";
-import { SECRET } from "../homeserver/_process.ts";
+import { SECRET, Server } from "../homeserver/_process.ts";
 import { Bench, FLEET, SERVER_NAME, until } from "./bench_test.ts";
 
 const template: Template = {
@@ -245,5 +245,35 @@ Deno.test("daemon keeps everything running while the homeserver is away, and say
     assert.equal(b.launcher.destroys.length, 0);
     assert.equal((await b.stopDaemon("SIGTERM")).code, 0);
     assert.equal(b.launcher.cells.size, 1);
+  });
+});
+
+Deno.test("what the daemon had to say while the homeserver was away is said once, by its successor", async () => {
+  await bench(async (b) => {
+    const { homeserver, run } = b.setup;
+    await b.startDaemon();
+    await b.assign("agent/a", template, { restart_policy: "never" });
+    await phase(b, "running");
+    await homeserver.kill();
+    b.launcher.exit(A, 3);
+    await until(
+      async () => (await Deno.readTextFile(`${run}/state/outbox.jsonl`)).includes("with code 3"),
+      "written down",
+    );
+    await b.stopDaemon();
+    // Nobody but the journal knows of that end now.
+    b.launcher.cells.delete(A);
+    const { hostname, port } = new URL(homeserver.url);
+    await using again = await Server.start(
+      { listen: { hostname, port: Number(port) } },
+      homeserver.stateDir,
+    );
+    assert.deepEqual(await b.notices(), []);
+    await b.startDaemon();
+    await until(async () => (await b.notices()).length > 0, "said");
+    await phase(b, "running");
+    assert.deepEqual(await b.notices(), ["agent/a ended with code 3"]);
+    await b.stopDaemon();
+    await again.kill();
   });
 });

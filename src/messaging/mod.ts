@@ -17,6 +17,7 @@ export type {
   RequesterOptions,
   RequestOptions,
 } from "./request.ts";
+export * from "./position.ts";
 export * from "./relations.ts";
 export * from "./retry.ts";
 export * from "./rooms.ts";
