@@ -4,55 +4,15 @@
 import assert from "node:assert/strict";
 import { eventually, freePort, run } from "../e2e/harness.ts";
 import type { Started, Unavailable } from "./provider.ts";
+import { pythonWith } from "./python.ts";
 
 /** The release that the tests run against. */
 export const SYNAPSE_VERSION = "1.163.2";
 export const SECRET = "registration-shared-secret-of-a-test";
 
-/** Where the virtual environment is kept between runs; per user, so that nobody runs another's code. */
-function cacheDir(): string {
-  const base = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/tmp"}/.cache`;
-  return `${base}/bureau-tests/synapse-${SYNAPSE_VERSION}`;
-}
-
-/** @returns the environment's Python, or why there is none */
-async function install(): Promise<{ python: string } | Unavailable> {
-  const dir = cacheDir();
-  await Deno.mkdir(dir.slice(0, dir.lastIndexOf("/")), { recursive: true });
-  // Test files run at once, and one of them installs.
-  using lock = await Deno.open(`${dir}.lock`, { create: true, write: true });
-  await lock.lock(true);
-  const python = `${dir}/bin/python`;
-  const probe = ["-c", `import synapse; assert synapse.__version__ == "${SYNAPSE_VERSION}"`];
-  if ((await run(python, probe).catch(() => ({ code: 1 }))).code === 0) return { python };
-  const made = await run("python3", ["-m", "venv", "--clear", dir]).catch((thrown) => ({
-    code: 1,
-    stderr: String(thrown),
-  }));
-  if (made.code !== 0) {
-    return { reason: `no Python with venv here: ${made.stderr.trim().slice(-200)}` };
-  }
-  const installed = await run(python, [
-    "-m",
-    "pip",
-    "install",
-    "--quiet",
-    "--disable-pip-version-check",
-    `matrix-synapse==${SYNAPSE_VERSION}`,
-  ]);
-  if (installed.code !== 0) {
-    return {
-      reason: `matrix-synapse ${SYNAPSE_VERSION} cannot be had: ${
-        installed.stderr.trim().slice(-200)
-      }`,
-    };
-  }
-  return { python };
-}
-
 /** Starts one, or says why it can't. Two homeservers of this kind share nothing but the programs. */
 export async function openSynapse(): Promise<Started | Unavailable> {
-  const found = await install();
+  const found = await pythonWith("matrix-synapse", SYNAPSE_VERSION);
   if ("reason" in found) return found;
   const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-syn-" });
   const port = freePort();
