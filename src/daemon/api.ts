@@ -50,6 +50,8 @@ export const PrincipalView = z.object({
   room: z.nullable(z.string()),
   watchers: z.number(),
   egress: z.object({ allowed: z.number(), refused: z.number(), bytes: z.number() }),
+  /** Present where its template asks for no sandbox (passthrough). */
+  isolation: z.optional(z.literal("none")),
 });
 export type PrincipalView = z.infer<typeof PrincipalView>;
 

@@ -295,7 +295,15 @@ export class ManagedPrincipal {
         (published["message"] ?? null) === next.message;
       this.#since = same && typeof published["since"] === "number" ? published["since"] : now;
     }
-    const report = buildReport(this.userId, desired, next, this.#memory, this.#since, published);
+    const report = buildReport(
+      this.userId,
+      desired,
+      next,
+      this.#memory,
+      this.#since,
+      published,
+      this.#isOpen ? "none" : "standard",
+    );
     if (report !== null) this.#deps.publisher.publish(report);
   }
 
@@ -328,7 +336,13 @@ export class ManagedPrincipal {
       room: assignment?.room ?? null,
       watchers: this.attachment.watchers,
       egress: this.attachment.egress,
+      ...(this.#isOpen ? { isolation: "none" as const } : {}),
     };
+  }
+
+  /** Whether it has no sandbox. */
+  get #isOpen(): boolean {
+    return this.#evaluation.template?.isolation === "none";
   }
 
   /** `agent/scribe`, as people type it; the full localpart where it has no such form. */

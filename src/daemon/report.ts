@@ -21,6 +21,7 @@ export function buildReport(
   memory: Memory,
   since: number,
   published: Content | null,
+  isolation: "standard" | "none" = "standard",
 ): Report | null {
   const { phase } = summary;
   if (phase === "pending" || phase === "stopping") return null;
@@ -36,8 +37,25 @@ export function buildReport(
     ...(summary.message === null ? {} : { message: clean(summary.message) }),
     ...(summary.hint === null ? {} : { hint: clean(summary.hint) }),
     issued_at: Math.trunc(desired.issuedAt),
+    ...(isolation === "none" ? { isolation } : {}),
   };
-  return { userId, status, notice: noticeOf(userId, summary, memory, published) };
+  const notice = isolation === "none" && phase === "running"
+    ? openNotice(userId, status, published)
+    : noticeOf(userId, summary, memory, published);
+  return { userId, status, notice };
+}
+
+/** Every start without a sandbox is told, once. */
+function openNotice(
+  userId: string,
+  { since }: PrincipalStatus,
+  published: Content | null,
+): string | null {
+  if (published?.["phase"] === "running" && published["since"] === since) return null;
+  return `${
+    nameOf(userId)
+  } runs WITHOUT ISOLATION: it can read and write whatever this machine's launcher can, ` +
+    "by an exception in the launcher's policy (passthrough)";
 }
 
 function noticeOf(

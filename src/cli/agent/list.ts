@@ -36,6 +36,7 @@ export function agentTable(principals: readonly PrincipalView[]): string[] {
       ago(view.since),
       String(view.restarts),
       view.template,
+      (view.isolation === "none" ? "NOT ISOLATED " : "") +
       neutralise(view.message ?? (view.exit_code === null ? "" : `exit status ${view.exit_code}`)),
     ]),
   );
@@ -65,6 +66,9 @@ export const show: CommandHandler = async (call) => {
       ["room", view.room ?? "none"],
       ["template", view.template],
       ["wanted", view.desired],
+      ...(view.isolation === "none"
+        ? [["isolation", "NONE: it has the launcher's rights on this machine"] as [string, string]]
+        : []),
       ["state", `${view.phase}, for ${ago(view.since)}`],
       ["restarts", String(view.restarts)],
       ["exit status", view.exit_code === null ? "none" : String(view.exit_code)],

@@ -292,5 +292,7 @@ export const PrincipalStatus = z.object({
   hint: z.optional(z.string()),
   /** Of the assignment this speaks of: a one-shot that completed under it is not run again. */
   issued_at: z.optional(z.number()),
+  /** Present where it runs without a sandbox, by the exception in the machine's policy. */
+  isolation: z.optional(z.literal("none")),
 });
 export type PrincipalStatus = z.infer<typeof PrincipalStatus>;
