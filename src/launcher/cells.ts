@@ -12,6 +12,7 @@ import {
   type PrincipalDirectories,
   RUNTIME_DIR,
   type SandboxPlan,
+  seccompHere,
   serviceCellArguments,
   tmuxCellArguments,
   tmuxClientArguments,
@@ -36,7 +37,8 @@ export function startTmuxCell(
   args: readonly string[] = tmuxCellArguments(plan, dirs),
   enter?: Enter,
 ): { failed: Promise<string>; gone: Promise<void> } {
-  const limited = waiting(enter, 5);
+  const filter = plan.seccomp === null ? null : seccompHere("cell");
+  const limited = waiting(enter, filter === null ? 5 : 6);
   const log = fs.openSync(`${dirs.cell}/tmux.log`, "w", 0o600);
   const child = cp.spawn(BWRAP, [
     "--args",
@@ -44,6 +46,7 @@ export function startTmuxCell(
     // Held open by the cell's init, so that its end says that nothing in there is left.
     "--sync-fd",
     "4",
+    ...(filter === null ? [] : ["--seccomp", "5"]),
     ...limited.args,
     "--",
     "/usr/bin/tmux",
@@ -57,11 +60,20 @@ export function startTmuxCell(
   ], {
     cwd: "/",
     env: { PATH: "/usr/bin:/bin" },
-    stdio: ["ignore", log, log, "pipe", "pipe", ...limited.stdio],
+    stdio: [
+      "ignore",
+      log,
+      log,
+      "pipe",
+      "pipe",
+      ...(filter === null ? [] : ["pipe" as const]),
+      ...limited.stdio,
+    ],
     detached: true,
   });
   fs.closeSync(log);
-  sendArguments(child, args);
+  send(child, 3, encodeArguments(args));
+  if (filter !== null) send(child, 5, filter);
   const entered = limited.go(child);
   child.unref();
   const lifeline = child.stdio[4] as unknown as NodeJS.ReadableStream;
@@ -80,14 +92,14 @@ export function startTmuxCell(
   return { failed, gone };
 }
 
-function sendArguments(child: cp.ChildProcess, args: readonly string[]): void {
-  const pipe = child.stdio[3] as unknown as {
+function send(child: cp.ChildProcess, fd: number, data: Uint8Array): void {
+  const pipe = child.stdio[fd] as unknown as {
     on(event: "error", listener: () => void): void;
     end(data: Uint8Array): void;
   };
   // bwrap that dies early closes its end; its exit says why.
   pipe.on("error", () => {});
-  pipe.end(encodeArguments(args));
+  pipe.end(data);
 }
 
 /** A tmux client for the server whose socket lies in `tmuxDir`, in a throw-away cell. */
@@ -126,10 +138,12 @@ export async function startServiceCell(
   auditDir?: string,
   enter?: Enter,
 ): Promise<ServiceCell> {
-  const limited = waiting(enter, 4);
+  const limited = waiting(enter, 5);
   const child = cp.spawn(BWRAP, [
     "--args",
     "3",
+    "--seccomp",
+    "4",
     ...limited.args,
     "--",
     `${RUNTIME_DIR}/deno`,
@@ -137,16 +151,21 @@ export async function startServiceCell(
   ], {
     cwd: "/",
     env: { PATH: "/usr/bin:/bin" },
-    stdio: ["pipe", "pipe", "pipe", "pipe", ...limited.stdio],
+    stdio: ["pipe", "pipe", "pipe", "pipe", "pipe", ...limited.stdio],
   });
-  sendArguments(
+  // Its network is a Unix socket.
+  send(child, 4, seccompHere("networkless"));
+  send(
     child,
-    auditDir === undefined ? serviceCellArguments(runtimeDir, binds) : [
-      ...serviceCellArguments(runtimeDir, [...binds, { source: auditDir, dest: AUDIT_DIR }]),
-      "--setenv",
-      "DENO_AUDIT_PERMISSIONS",
-      `${AUDIT_DIR}/${role}.jsonl`,
-    ],
+    3,
+    encodeArguments(
+      auditDir === undefined ? serviceCellArguments(runtimeDir, binds) : [
+        ...serviceCellArguments(runtimeDir, [...binds, { source: auditDir, dest: AUDIT_DIR }]),
+        "--setenv",
+        "DENO_AUDIT_PERMISSIONS",
+        `${AUDIT_DIR}/${role}.jsonl`,
+      ],
+    ),
   );
   const exited = new Promise<void>((resolve) => {
     child.once("error", () => resolve());

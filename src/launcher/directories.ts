@@ -13,6 +13,8 @@ import {
   type PrincipalDirectories,
   RESIZE_SCRIPT,
   type SandboxPlan,
+  SECCOMP_FILE,
+  seccompHere,
   startScript,
   STOP_SCRIPT,
 } from "../sandbox/mod.ts";
@@ -93,6 +95,9 @@ export function cellFiles(
       .filter((file): file is [string, string] => file[1] !== null),
     [WATCHED_FILE, JSON.stringify(plan.watched)],
     ["nested.args", encodeArguments(agentArguments(plan))],
+    ...(plan.seccomp === null
+      ? []
+      : [[SECCOMP_FILE, seccompHere(plan.seccomp)] as [string, Uint8Array]]),
   ];
 }
 

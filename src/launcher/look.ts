@@ -100,6 +100,7 @@ export function machineFacts(
 ): MachineFacts {
   return {
     allowedDevices: policy.devices ?? [],
+    seccomp: policy.seccomp ?? [],
     passthrough: policy.passthrough.includes(principal),
     prefetch: look.prefetch,
     readText: look.readText,

@@ -15,6 +15,9 @@ import {
 import { hostTreeArguments, passthroughArguments } from "./passthrough.ts";
 import type { SandboxPlan } from "./plan_parts.ts";
 
+/** In a cell: the filter of the agent's sandbox, as bwrap's `--seccomp` reads it. */
+export const SECCOMP_FILE = "seccomp.bpf";
+
 /** Fixed in-cell places (docs/design/contracts.md). */
 export const CELL_DIR = "/cell";
 export const RUNTIME_DIR = "/opt/bureau";
@@ -133,6 +136,7 @@ export function agentArguments(plan: SandboxPlan): string[] {
     // No controlling terminal of the pane: TIOCSTI and the pane's signals stay outside; `script` makes a new one.
     "--new-session",
     "--die-with-parent",
+    ...(plan.seccomp === null ? [] : ["--seccomp", "4"]),
     ...(plan.sysroot.kind === "host" ? programs() : sysrootArguments(plan)),
     ...kernel(deviceArguments(plan)),
     ...etcArguments(plan, `${CELL_DIR}/etc`),
@@ -265,6 +269,8 @@ export function quoteWord(word: string): string {
 /** Written by the pane when the sandbox has ended: its status, in the directory of the tmux socket. */
 export const EXIT_FILE = "exit";
 
+const FILTER = `${CELL_DIR}/${SECCOMP_FILE}`;
+
 /** Reads a check of `guard.ts`, where there is one. */
 function sourced(file: string, then: ";" | "&&" = ";"): string {
   return then === ";" ? `[ ! -e ${file} ] || . ${file}; ` : `{ [ ! -e ${file} ] || . ${file}; } &&`;
@@ -294,6 +300,8 @@ export function sandboxLine(
     : `/bin/sh -c ${inner}`;
   return [
     `${sourced(`${CELL_DIR}/${BOUND_FILE}`, "&&")} \\`,
+    // bwrap reads it and closes it; a passthrough has none.
+    `{ [ ! -e ${FILTER} ] || exec 4<${FILTER}; } && \\`,
     `/usr/bin/prlimit --core=0 --nofile=4096:4096 --nproc=${nproc} -- /usr/bin/bwrap --args 3 -- \\`,
     `  ${program} 3<${CELL_DIR}/nested.args`,
   ].join("\n");

@@ -11,3 +11,4 @@ export * from "./plan.ts";
 export * from "./plan_parts.ts";
 export * from "./plan_sources.ts";
 export * from "./protected.ts";
+export * from "./seccomp/mod.ts";

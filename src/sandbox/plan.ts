@@ -17,6 +17,7 @@ import {
 } from "./plan_paths.ts";
 import { type BindRoot, identityOf, type Lstat, pinSource, remembered } from "./plan_sources.ts";
 import { planProtection, protectedNames } from "./protected.ts";
+import type { Profile } from "./seccomp/mod.ts";
 import { type ClosureReader, planSysroot } from "./sysroot.ts";
 
 const DEFAULT_TMPFS = 64 * 1024 * 1024;
@@ -37,6 +38,8 @@ export interface MachineFacts {
   readonly readText?: ClosureReader["readText"];
   /** Told what `lstat` will be asked for, so that it can look at all of it at once. */
   readonly prefetch?: (paths: readonly string[]) => Promise<void>;
+  /** The policy's `seccomp`. */
+  readonly seccomp?: readonly string[];
   /** Whether the operator wrote down the exception for this principal. */
   readonly passthrough?: boolean;
   /** Entries of a host directory, empty when there is none. */
@@ -106,9 +109,21 @@ export async function planSandbox(
     watched: protections.flatMap(({ watched }) => watched),
     opened: passthrough ? await openDirectories(mounts, facts.list) : [],
     hostname: planHostname(spec),
+    seccomp: passthrough ? null : planSeccomp(spec, facts),
     environment: planEnvironment(spec),
     command: checkCommand(spec.command),
   };
+}
+
+function planSeccomp({ seccomp }: ResolvedSpec, facts: MachineFacts): Profile {
+  if (seccomp === "nested-tools" && facts.seccomp?.includes(seccomp) !== true) {
+    throw new SandboxError(
+      "seccomp-refused",
+      `Cannot plan seccomp "${seccomp}": this machine's policy does not allow it`,
+      { hint: "the operator lists it in the launcher's policy file (seccomp)", status: 403 },
+    );
+  }
+  return seccomp;
 }
 
 /** All that will be looked at, where that can be told before. */

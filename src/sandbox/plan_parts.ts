@@ -2,6 +2,8 @@
 
 /** What a plan is made of. Data only: everything in it can be printed, compared and explained. */
 
+import type { Profile } from "./seccomp/mod.ts";
+
 export interface PlannedBind {
   readonly kind: "bind";
   /** Host path. */
@@ -47,6 +49,8 @@ export interface SandboxPlan {
   /** Of passthrough: host directories whose entries are bound one by one, with their entries. */
   readonly opened: readonly { readonly dir: string; readonly names: readonly string[] }[];
   readonly hostname: string;
+  /** Null: the kernel refuses nothing, which is for passthrough only. */
+  readonly seccomp: Profile | null;
   readonly environment: Readonly<Record<string, string>>;
   readonly command: readonly string[];
 }

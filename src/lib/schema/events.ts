@@ -179,6 +179,11 @@ export const Template = z.object({
   /** More names in each writable bind that stay read-only, relative: `deploy/hooks`. */
   protected_paths: z.optional(words),
   /** One label of a host name. Absent: `sandbox`. */
+  /**
+   * Which system calls the kernel refuses: `networkless` also refuses Internet sockets on the sandbox's own
+   * loopback, `nested-tools` allows debuggers where the machine's policy does. Default `default`.
+   */
+  seccomp: z.optional(z.enum(["default", "networkless", "nested-tools"])),
   hostname: z.optional(z.string()),
   roles: z.optional(z.record(z.string(), words)),
   required_credentials: z.optional(words),

@@ -30,6 +30,7 @@ export interface ResolvedSpec {
   /** In addition to those that hold in every sandbox. */
   readonly protected_paths: string[];
   readonly hostname: string | null;
+  readonly seccomp: NonNullable<Template["seccomp"]>;
   readonly roles: Record<string, string[]>;
   readonly required_credentials: string[];
   readonly required_services: string[];
@@ -111,6 +112,7 @@ export function instantiate(
     devices: resolved.devices ?? [],
     protected_paths: resolved.protected_paths ?? [],
     hostname: resolved.hostname ?? null,
+    seccomp: resolved.seccomp ?? "default",
     roles: resolved.roles ?? {},
     required_credentials: resolved.required_credentials ?? [],
     required_services: resolved.required_services ?? [],
