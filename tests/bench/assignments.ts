@@ -8,7 +8,6 @@ import { builtinTemplates, resolveTemplate, templateDigest } from "../../src/lib
 import type { Bureau } from "../e2e/harness.ts";
 import { matrix } from "../e2e/matrix.ts";
 
-const SERVER = "bureau.local";
 const templates: Record<string, Template> = { ...builtinTemplates };
 /** Newer than any before, also within one millisecond. */
 let issued = Date.now();
@@ -16,7 +15,7 @@ let issued = Date.now();
 async function room(bureau: Bureau, alias: string): Promise<string> {
   const found = await matrix<{ room_id: string }>(
     bureau,
-    `directory/room/${encodeURIComponent(`#${alias}:${SERVER}`)}`,
+    `directory/room/${encodeURIComponent(`#${alias}:${bureau.homeserver.serverName}`)}`,
   );
   return encodeURIComponent(found.room_id);
 }
@@ -71,7 +70,7 @@ export async function signAssignment(
   });
   const content = await signContent({
     version: 1 as const,
-    principal: `@${localpart}:${SERVER}`,
+    principal: `@${localpart}:${bureau.homeserver.serverName}`,
     machine: user_id,
     template: `bureau/template:${template}`,
     template_digest: await templateDigest(resolved),
@@ -82,7 +81,7 @@ export async function signAssignment(
   }, key);
   const id = await room(bureau, user_id.slice(1).split(":")[0]!);
   const path = `rooms/${id}/state/m.bureau.assignment/${
-    encodeURIComponent(`${localpart}:${SERVER}`)
+    encodeURIComponent(`${localpart}:${bureau.homeserver.serverName}`)
   }`;
   return { workspace, put: () => matrix(bureau, path, { method: "PUT", body: content }) };
 }

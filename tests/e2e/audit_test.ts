@@ -75,6 +75,7 @@ Deno.test("every process uses nothing beyond its permission set", async () => {
         AUTHORITY: address(bureau.ports.authority),
         HOMESERVER: new URL(bureau.homeserver.url).host,
         REPO: bureau.repo,
+        ...(bureau.homeserver.tokenFile === null ? {} : { TOKENFILE: bureau.homeserver.tokenFile }),
       });
       const lines = (await Deno.readTextFile(`${audit}/${role}.jsonl`)).trim().split("\n");
       const used = new Set<string>();

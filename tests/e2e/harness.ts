@@ -20,7 +20,12 @@ export interface Bureau {
   readonly runDir: string;
   readonly repo: string;
   readonly ports: { readonly homeserver: number; readonly authority: number };
-  readonly homeserver: { readonly url: string; readonly serverName: string };
+  readonly homeserver: {
+    readonly url: string;
+    readonly serverName: string;
+    /** What `up` registers its accounts with; null for the embedded one. */
+    readonly tokenFile: string | null;
+  };
   /** A new account at its homeserver, of somebody who is no part of it. */
   stranger(name: string): Promise<{ readonly id: string; readonly token: string }>;
   /** `sh tasks/up …` with this Bureau's directories and ports. */
@@ -226,9 +231,10 @@ async function runBureau(
     runDir,
     repo,
     ports,
-    homeserver: other ?? {
-      url: `http://127.0.0.1:${ports.homeserver}`,
-      serverName: "bureau.local",
+    homeserver: {
+      url: other?.url ?? `http://127.0.0.1:${ports.homeserver}`,
+      serverName: other?.serverName ?? "bureau.local",
+      tokenFile: other === null ? null : tokenFile,
     },
     stranger: async (name) => {
       const { registerWithSecret, registerWithToken } = await import(

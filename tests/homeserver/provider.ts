@@ -4,8 +4,8 @@
  * The homeserver that the suites run against. `BUREAU_TEST_HOMESERVER` chooses it: `embedded` (the default),
  * `synapse` (from PyPI), `docker` (deploy/homeserver), or the URL of one that runs already.
  */
-import { Server } from "../../src/homeserver/_process.ts";
-import { SECRET } from "../../src/homeserver/_process.ts";
+import { SECRET, Server } from "../../src/homeserver/_process.ts";
+import { say } from "../e2e/harness.ts";
 import { openCompose } from "./compose.ts";
 import {
   type Account,
@@ -80,7 +80,7 @@ export async function withHomeserver(
 ): Promise<boolean> {
   const homeserver = await openHomeserver(kind);
   if ("reason" in homeserver) {
-    console.log(`skipped: ${homeserver.reason}`);
+    say(`skipped: ${homeserver.reason}`);
     return false;
   }
   try {
