@@ -213,3 +213,89 @@ file_from_caller() {
     *) printf '%s\n' "${INIT_CWD:-$PWD}/$1" ;;
   esac
 }
+
+# A place for control groups, made for the launcher by whoever may: it writes only there, from cells. Sets CGROUPS to
+# `<version>:<controller>=<directory>,…`, or leaves it empty; preflight tells what is lacking then. What was made is written
+# into $RUN/cgroups, because the next shell may stand in another group.
+make_cgroups() {
+  CGROUPS=''
+  if [ -O "$RUN/cgroups" ] && [ ! -L "$RUN/cgroups" ]; then
+    CGROUPS=$(cat "$RUN/cgroups")
+    for dir in $(cgroup_dirs); do [ -d "$dir" ] || CGROUPS=''; done
+  fi
+  name=bureau-$(printf '%s' "$RUN" | cksum | cut -d ' ' -f 1)
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    make_cgroup_v2
+  elif [ -z "$CGROUPS" ] && [ "$(id -u)" -eq 0 ]; then
+    make_cgroups_v1
+  fi
+  if [ -n "$CGROUPS" ]; then (umask 077 && printf '%s\n' "$CGROUPS" >"$RUN/cgroups") 2>/dev/null || true; fi
+}
+
+# The directories in CGROUPS, one a line; only such as we make.
+cgroup_dirs() {
+  printf '%s\n' "${CGROUPS#*:}" | tr , '\n' | sed -n 's|^[a-z]*=\(/sys/fs/cgroup/.*/bureau-[0-9]*\)$|\1|p'
+}
+
+# Of the launcher: as src/supervisor/directories.ts gives it to a root-started Bureau.
+cgroup_owner() {
+  if [ "$(id -u)" -eq 0 ]; then echo 64702:64700; else id -u; fi
+}
+
+make_cgroups_v1() {
+  list=''
+  for controller in memory pids cpu cpuacct freezer blkio; do
+    mount=/sys/fs/cgroup/$controller
+    [ -e "$mount/cgroup.procs" ] || continue
+    own=$(awk -F : -v c="$controller" '{ n = split($2, names, ","); for (i = 1; i <= n; i++) if (names[i] == c) print $3 }' /proc/self/cgroup)
+    # In a container the path may be the host's.
+    [ -d "$mount$own" ] || own=''
+    dir=$mount${own%/}/$name
+    mkdir -p "$dir" 2>/dev/null && chown "$(cgroup_owner)" "$dir" 2>/dev/null || continue
+    list=$list,$controller=$dir
+  done
+  case "$list" in
+    *,memory=*,pids=*) CGROUPS=1:${list#,} ;;
+  esac
+}
+
+# Version 2 limits only groups whose parent holds no process: we move into a leaf of the place, where also the launcher's
+# right to move processes begins.
+make_cgroup_v2() {
+  own=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
+  place=${own%/}/$name
+  [ -z "$CGROUPS" ] || place=$(cgroup_dirs)
+  CGROUPS=''
+  mkdir -p "$place/up" 2>/dev/null || return 0
+  (echo $$ >"$place/up/cgroup.procs") 2>/dev/null || { rmdir "$place/up" "$place" 2>/dev/null || true; return 0; }
+  for controller in memory pids cpu io; do
+    (echo "+$controller" >"${place%/*}/cgroup.subtree_control") 2>/dev/null || true
+  done
+  if ! grep -qw memory "$place/cgroup.controllers" || ! grep -qw pids "$place/cgroup.controllers"; then
+    (echo $$ >"${place%/*}/cgroup.procs") 2>/dev/null || true
+    rmdir "$place/up" "$place" 2>/dev/null || true
+    return 0
+  fi
+  chown "$(cgroup_owner)" "$place" "$place/cgroup.procs" "$place/cgroup.subtree_control" "$place/cgroup.threads" "$place/up" "$place/up/cgroup.procs" 2>/dev/null || return 0
+  CGROUPS=2:unified=$place
+}
+
+# Nothing but empty directories of ours, and none of a Bureau that runs.
+remove_cgroups() {
+  [ ! -e "$RUN/up/up.sock" ] || return 0
+  for dir in $(cgroup_dirs); do rmdir "$dir/up" "$dir" 2>/dev/null || true; done
+  for dir in $(cgroup_dirs); do [ ! -d "$dir" ] || return 0; done
+  rm -f "$RUN/cgroups" 2>/dev/null || true
+}
+
+# Where systemd manages version 2, a scope of our own is what we may make groups in. Runs `sh "$0" "$@"` in one, and
+# returns where there is none to have.
+enter_scope() {
+  [ -e /sys/fs/cgroup/cgroup.controllers ] && [ -d /run/systemd/system ] && [ -z "${BUREAU_SCOPE:-}" ] || return 0
+  scope=--system
+  [ "$(id -u)" -eq 0 ] || scope=--user
+  systemd-run "$scope" --scope --quiet -p Delegate=yes -- true >/dev/null 2>&1 </dev/null || return 0
+  BUREAU_SCOPE=1
+  export BUREAU_SCOPE
+  exec systemd-run "$scope" --scope --quiet -p Delegate=yes -- sh "$0" "$@"
+}

@@ -236,6 +236,7 @@ export class DevBox {
       policy_path: this.#paths.policy,
       machine: `@${NAMESPACE}/fleet/${FLEET}/machine/${this.#machine}:${this.#serverName}`,
       server_name: this.#serverName,
+      ...(this.#options.cgroups === null ? {} : { cgroups: this.#options.cgroups }),
       ...(this.#options.auditDir === null ? {} : { audit_dir: this.#options.auditDir }),
     };
   }

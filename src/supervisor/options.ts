@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What `up` was asked for. Directories are always given by `tasks/lib.sh`, the one place that knows defaults. */
+import type { CgroupPlace } from "../launcher/api.ts";
 import { SupervisorError } from "./errors.ts";
 
 export interface HostPort {
@@ -24,6 +25,8 @@ export interface UpOptions {
   readonly mode: "foreground" | "detach" | "background" | "down";
   /** Each process appends the permissions it used to `<dir>/<role>.jsonl` (Deno's audit log). */
   readonly auditDir: string | null;
+  /** Made by `tasks/up` for the launcher; null: none. */
+  readonly cgroups: CgroupPlace | null;
   readonly help: boolean;
 }
 
@@ -56,6 +59,7 @@ const WITH_VALUE = new Set([
   "--listen",
   "--authority",
   "--audit-dir",
+  "--cgroups",
 ]);
 const SWITCHES = new Set(["--detach", "--background", "--down", "--no-agent", "--help", "-h"]);
 
@@ -102,6 +106,7 @@ export function parseOptions(args: readonly string[]): UpOptions {
     auditDir: values.has("--audit-dir")
       ? absolute("--audit-dir", values.get("--audit-dir")!)
       : null,
+    cgroups: values.has("--cgroups") ? cgroupPlace(values.get("--cgroups")!) : null,
     help: switches.has("--help"),
   };
 }
@@ -124,6 +129,21 @@ function absolute(name: string, path: string): string {
     throw usage(`${name} must be an absolute path without commas: "${path}"`);
   }
   return path.replace(/(?<=.)\/+$/, "");
+}
+
+/** As `make_cgroups` in tasks/lib.sh writes it: `1:memory=/sys/…,pids=/sys/…`. */
+function cgroupPlace(text: string): CgroupPlace {
+  const [, version, list] = /^([12]):(.+)$/.exec(text) ?? [];
+  const dirs = Object.fromEntries(
+    (list ?? "").split(",").flatMap((pair) => {
+      const [, name, path] = /^([a-z]+)=(\/sys\/fs\/cgroup\/[^,]+)$/.exec(pair) ?? [];
+      return name === undefined ? [] : [[name, path!]];
+    }),
+  );
+  if (version === undefined || Object.keys(dirs).length === 0) {
+    throw usage(`--cgroups takes VERSION:CONTROLLER=DIRECTORY,…, not "${text}"`);
+  }
+  return { version: version === "1" ? 1 : 2, dirs };
 }
 
 function hostPort(name: string, text: string): HostPort {
