@@ -35,10 +35,15 @@ export class FakeLauncher {
 
   async start(): Promise<void> {
     this.#closing = new AbortController();
+    const unused = () => {
+      throw new Error("not needed");
+    };
     const handler = createHandler(launcherApi, {
-      status: () => {
-        throw new Error("not needed");
-      },
+      status: unused,
+      usage: unused,
+      freeze: unused,
+      thaw: unused,
+      kill: unused,
       list: () => ({ principals: [...this.cells.values()], revision: this.#revision }),
       show: ({ params }) => this.cells.get(params["principal"]!)!,
       create: ({ params, body }) => this.#create(params["principal"]!, body),
