@@ -179,7 +179,7 @@ exec_role() {
   set +f
   IFS=$oldifs
   # shellcheck disable=SC2086
-  exec ${PRIVILEGE:-} "$DENO" run --quiet --no-prompt --no-remote --cached-only --no-lock --unstable-no-legacy-abort \
+  exec ${PRIVILEGE:-} "$DENO" run ${DENO_FLAGS:-} --quiet --no-prompt --no-remote --cached-only --no-lock --unstable-no-legacy-abort \
     --config="$DIST/runtime/deno.json" --permission-set="$role" "$@"
 }
 

@@ -34,11 +34,17 @@ launcher_can_read() {
   as_launcher /bin/sh -c 'test -x "$1" && test -r "$2"' sh "$1" "$2"
 }
 
-# Sets PRIVILEGE, and for root DENO and DIST to copies that the launcher's user can read.
+# For root: sets PRIVILEGE, and DENO and DIST to copies that the launcher's user can read.
 prepare_launcher() {
-  PRIVILEGE='/usr/bin/env -i PATH=/usr/bin:/bin HOME=/nonexistent DENO_DIR=/nonexistent'
+  PRIVILEGE=''
   [ "$(id -u)" -eq 0 ] || return 0
-  PRIVILEGE="/usr/bin/setpriv --reuid=$LAUNCHER_UID --regid=$LAUNCHER_GID --clear-groups --no-new-privs -- $PRIVILEGE"
+  PRIVILEGE="/usr/bin/setpriv --reuid=$LAUNCHER_UID --regid=$LAUNCHER_GID --clear-groups --no-new-privs --"
+  # A user without a home; on a terminal Deno says so when it can keep no cache.
+  HOME=/nonexistent
+  DENO_DIR=/nonexistent
+  [ ! -d "$STATE/launcher" ] || DENO_DIR=$STATE/launcher/deno
+  DENO_FLAGS=--no-code-cache
+  export HOME DENO_DIR
   if launcher_can_read "$DENO" "$DIST/runtime/launcher.js"; then return 0; fi
   if cmp -s "$DIST/runtime/launcher.js" "$STATE/runtime/launcher.js" &&
     launcher_can_read "$STATE/runtime/deno" "$STATE/runtime/launcher.js"; then

@@ -20,6 +20,7 @@ import {
   type PrincipalDirectories,
   quoteWord,
   type SandboxPlan,
+  SECCOMP_FILE,
   tmuxCellArguments,
 } from "../../src/sandbox/mod.ts";
 import { type Probe, probes, probeScript } from "../../src/sandbox/probes/mod.ts";
@@ -90,11 +91,16 @@ async function inCell(scene: Scene, group: Group, chosen: readonly Probe[]): Pro
   await Deno.writeTextFile(`${dirs.cell}/start.sh`, start);
   try {
     if (group.flat) {
-      await runFlat(flatten(agent, plan, dirs), plan);
+      await runFlat(flatten(agent, plan, dirs), plan, dirs.cell);
       return await Deno.readTextFile(`${workspace}/bureau/out`);
     }
     const tmux = tmuxClient(dirs.tmux);
-    const { failed } = startTmuxCell(plan, dirs, cell);
+    const unfiltered = group.without.includes("seccomp");
+    const { failed } = startTmuxCell(
+      unfiltered ? { ...plan, seccomp: null } : plan,
+      dirs,
+      cell,
+    );
     let why: string | null = null;
     failed.then((said) => why = said);
     await until(`the end of ${group.name}`, async () => {
@@ -112,13 +118,19 @@ async function inCell(scene: Scene, group: Group, chosen: readonly Probe[]): Pro
   }
 }
 
-async function runFlat(args: readonly string[], plan: SandboxPlan): Promise<void> {
+async function runFlat(
+  args: readonly string[],
+  plan: SandboxPlan,
+  cell: string,
+): Promise<void> {
   const words = plan.command.map(quoteWord).join(" ");
   const file = await Deno.makeTempFile();
   await Deno.writeFile(file, encodeArguments(args));
   const command = [
     `/usr/bin/prlimit --core=0 --nofile=4096:4096 --nproc=${PIDS} --`,
-    `/usr/bin/bwrap --args 3 -- /usr/bin/script -qec ${quoteWord(words)} /dev/null 3<${file}`,
+    `/usr/bin/bwrap --args 3 -- /usr/bin/script -qec ${
+      quoteWord(words)
+    } /dev/null 3<${file} 4<${cell}/${SECCOMP_FILE}`,
   ];
   await new Deno.Command("/bin/sh", { args: ["-c", command.join(" ")], stdin: "null" }).output();
   await Deno.remove(file);

@@ -5,14 +5,20 @@
  * so that there is nothing to clean up whatever is killed.
  */
 import cp from "node:child_process";
-import { encodeArguments, type SandboxPlan, tmuxCellArguments } from "../../sandbox/mod.ts";
+import {
+  encodeArguments,
+  type SandboxPlan,
+  seccompHere,
+  tmuxCellArguments,
+} from "../../sandbox/mod.ts";
 import { CELL_DIRECTORIES, cellFiles } from "../directories.ts";
 import { LauncherError } from "../errors.ts";
 import { runScript, STARTED, startRunScript } from "./script.ts";
 
 const BWRAP = "/usr/bin/bwrap";
-/** After bwrap's arguments and the control channel. */
-const FIRST_FILE = 5;
+/** After bwrap's arguments, the control channel and the cell's own filter. */
+const FILTER = 5;
+const FIRST_FILE = 6;
 const NOWHERE = {
   agent: "/nowhere/agent",
   admin: "/nowhere/admin",
@@ -104,10 +110,18 @@ export function startRunCell(
   stdio: readonly [number | "ignore", number | "pipe", number | "inherit"],
 ): RunningCell {
   const files = filesOf(cell);
-  const child = cp.spawn(BWRAP, ["--args", "3", "--", "/bin/bash", "/cell/run.sh"], {
+  const child = cp.spawn(BWRAP, [
+    "--args",
+    "3",
+    "--seccomp",
+    String(FILTER),
+    "--",
+    "/bin/bash",
+    "/cell/run.sh",
+  ], {
     cwd: "/",
     env: { PATH: "/usr/bin:/bin" },
-    stdio: [...stdio, "pipe", "pipe", ...files.map(() => "pipe" as const)],
+    stdio: [...stdio, "pipe", "pipe", "pipe", ...files.map(() => "pipe" as const)],
     // Without a terminal the keyboard's signals reach us alone, and we pass them on.
     detached: !cell.terminal,
   });
@@ -119,6 +133,7 @@ export function startRunCell(
   // A bwrap that ends early closes its ends; its exit says why.
   for (const pipe of pipes.slice(3)) pipe.on("error", () => {});
   pipes[3]!.end(encodeArguments(runCellArguments(cell.plan, files)));
+  pipes[FILTER]!.end(seccompHere("cell"));
   for (const [index, [, data]] of files.entries()) pipes[FIRST_FILE + index]!.end(bytesOf(data));
   const control = pipes[4]!;
   const started = new Promise<boolean>((resolve) => {

@@ -49,9 +49,10 @@ control() {
   while read -r name; do
     pid=$(program $$) && kill "-$name" "$pid"
   done
-  # Nobody is there any more. What holds the terminal puts it back as it was.
+  # Nobody is there any more. \`script\` puts the terminal back once its shell is gone; asked to end it takes seconds.
   for child in $(cat "/proc/$$/task/$$/children"); do
-    read -r name <"/proc/$child/comm" && [ "$name" = script ] && kill -TERM "$child"
+    read -r name <"/proc/$child/comm" && [ "$name" = script ] || continue
+    kill -KILL $(cat "/proc/$child/task/$child/children")
   done
   sleep 1
   kill -KILL -1
@@ -68,7 +69,10 @@ ${terminal ? ON_TERMINAL : ON_PIPES}`;
 
 const ON_TERMINAL = `
 saved=$(stty -g 2>/dev/null)
-/usr/bin/script --quiet --return --flush --command "exec /bin/bash /cell/start.sh" /dev/null
+# When the launcher is killed the terminal is its shell's again, and setting it from here would stop us.
+trap '' TTOU
+inner='exec /usr/bin/env --default-signal=TTOU /bin/bash /cell/start.sh'
+/usr/bin/script --quiet --return --flush --command "$inner" /dev/null
 status=$?
 [ -z "$saved" ] || stty "$saved"
 finish "$status"
