@@ -18,6 +18,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cli: [
     "lib",
     "messaging",
+    // Planning is pure; only the launcher may run what it plans.
+    "sandbox",
     "daemon/api",
     "launcher/api",
     "observe/api",

@@ -44,12 +44,11 @@ export function explanationText({ sections }: Explanation): string[] {
   ]).slice(0, -1);
 }
 
+// deno-lint-ignore no-control-regex -- control characters are what is replaced
+const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
 function printable(line: string): string {
-  // deno-lint-ignore no-control-regex -- control characters are what is replaced
-  return line.replace(
-    /[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return line.replace(UNPRINTABLE, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
 function size(bytes: number): string {
