@@ -21,6 +21,7 @@ interface Timeline {
   readonly before: number;
   /** State events in the timeline's range that its filter took out. */
   readonly dropped: readonly StoredEvent[];
+  readonly canSee: (so: number) => boolean;
 }
 
 /** @returns undefined when nothing in the room is news for this client */
@@ -41,7 +42,9 @@ export function joinedRoom(
   const state = sectionState(ctx, session, request, roomId, line, whole ? 0 : since);
   const data = roomAccountData(ctx, session, filter.roomAccountData, roomId, from);
   const ephemeral = ephemeralEvents(ctx, session, filter.ephemeral, roomId, from);
-  const isNews = line.events.length + state.length + data.length + ephemeral.length > 0;
+  // Who wants no timeline at all (limit 0) is not woken by what was left out of it.
+  const gap = line.limited && filter.timeline.limit !== 0;
+  const isNews = gap || line.events.length + state.length + data.length + ephemeral.length > 0;
   if (!isNews && wasJoined && !fullState) return undefined;
   const membersChanged = [...line.events, ...state].some((e) => e.type === "m.room.member");
   return {
@@ -66,13 +69,14 @@ export function leftRoom(
   const { filter } = request;
   const wasJoined = since > 0 && membershipAt(ctx.db, roomId, session.userId, since) === "join";
   const from = wasJoined ? since : 0;
-  const everJoined = wasJoined || ctx.db.get(
-        "SELECT 1 AS yes FROM events WHERE room_id = ? AND type = 'm.room.member' AND state_key = ? AND state_key IS NOT NULL AND json_extract(content, '$.membership') = 'join' LIMIT 1",
-        roomId,
-        session.userId,
-      ) !== undefined;
-  if (!everJoined) {
-    // A rejected invitation: its own leave event and nothing of the room.
+  const lastJoin = ctx.db.get(
+    "SELECT max(so) AS so FROM events WHERE room_id = ? AND type = 'm.room.member' AND state_key = ? AND state_key IS NOT NULL AND json_extract(content, '$.membership') = 'join'",
+    roomId,
+    session.userId,
+  )?.["so"];
+  const hasStayed = wasJoined || Number(lastJoin ?? 0) > since;
+  if (!hasStayed) {
+    // A rejected invitation, a ban of who had left: the member event and nothing else of the room.
     const own = eventRange(ctx.db, roomId, leftAt - 1, leftAt, "ASC", 1);
     return {
       timeline: timelineSection(ctx, session, {
@@ -80,10 +84,25 @@ export function leftRoom(
         limited: false,
         before: leftAt - 1,
         dropped: [],
+        canSee: () => true,
       }),
     };
   }
-  const line = timeline(ctx, session, filter.timeline, roomId, from, leftAt, false);
+  const whole = timeline(ctx, session, filter.timeline, roomId, from, leftAt, false);
+  // Who left and was banned later does not learn the state between the two.
+  const stayEnd = Number(
+    ctx.db.get(
+      "SELECT min(so) AS so FROM events WHERE room_id = ? AND type = 'm.room.member' AND state_key = ? AND state_key IS NOT NULL AND so > ?",
+      roomId,
+      session.userId,
+      Number(lastJoin),
+    )?.["so"] ?? leftAt,
+  );
+  const line: Timeline = {
+    ...whole,
+    before: Math.min(whole.before, stayEnd),
+    dropped: whole.dropped.filter((event) => event.so <= stayEnd),
+  };
   const state = sectionState(ctx, session, request, roomId, line, from);
   return {
     timeline: timelineSection(ctx, session, line),
@@ -106,6 +125,8 @@ function timeline(
   const canSee = seesAll ? () => true : visibility(ctx.db, roomId, session.userId);
   const events: StoredEvent[] = [];
   const dropped: StoredEvent[] = [];
+  const overtaken = new Set<string>();
+  const shown = new Set<string>();
   let at = upTo;
   let scanned = 0;
   let limited = false;
@@ -115,12 +136,17 @@ function timeline(
     for (const event of rows) {
       scanned++;
       if (canSee(event.so) && matchesEvent(filter, event)) {
-        if (events.length >= limit) {
+        // Older than a state that is told outside of the timeline, it would undo that one.
+        if (events.length >= limit || overtaken.has(slotOf(event))) {
           limited = true;
           break scan;
         }
         events.push(event);
-      } else if (event.state_key !== null) dropped.push(event);
+        shown.add(slotOf(event));
+      } else if (event.state_key !== null && !shown.has(slotOf(event))) {
+        dropped.push(event);
+        overtaken.add(slotOf(event));
+      }
       at = event.so - 1;
     }
     if (rows.length < page) break;
@@ -137,6 +163,7 @@ function timeline(
     limited: limited || (from === 0 && hasBefore(ctx, roomId, before, canSee)),
     before,
     dropped: dropped.filter((event) => event.so > before).reverse(),
+    canSee,
   };
 }
 
@@ -163,9 +190,13 @@ function sectionState(
   since: number,
 ): StoredEvent[] {
   const { filter } = request;
-  const gap = since === 0
-    ? stateAt(ctx.db, roomId, line.before)
-    : stateDelta(ctx.db, roomId, since, line.before);
+  const told = new Set(line.events.map(slotOf));
+  const gap =
+    (since === 0
+      ? stateAt(ctx.db, roomId, line.before)
+      : stateDelta(ctx.db, roomId, since, line.before))
+      // What the timeline replaces is history: who may not see that gets the new value only.
+      .filter((event) => !told.has(slotOf(event)) || line.canSee(event.so));
   const wanted = latestOfEach([...gap, ...line.dropped])
     .filter((event) => matchesEvent(filter.state, event));
   if (!filter.state.lazyLoadMembers && !filter.timeline.lazyLoadMembers) return wanted;
@@ -181,8 +212,11 @@ function sectionState(
   return [...lazy, ...speakers];
 }
 
+/** No state has NUL in its name: a message and the state with an empty key differ. */
+const slotOf = (event: StoredEvent) => `${event.type}\0${event.state_key ?? "\0"}`;
+
 function latestOfEach(events: readonly StoredEvent[]): StoredEvent[] {
-  return [...new Map(events.map((event) => [`${event.type}\0${event.state_key}`, event])).values()];
+  return [...new Map(events.map((event) => [slotOf(event), event])).values()];
 }
 
 const clientEvents = (ctx: Context, session: Session, events: readonly StoredEvent[]) =>
