@@ -106,6 +106,7 @@ export class Fanout implements Disposable {
     );
     this.#readers.add(reader);
     this.#followTypes();
+    this.#options.log.info("event stream begins", { reader: userId, types: subscription.types });
     return new Response(reader.stream, {
       headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
     });
@@ -158,7 +159,8 @@ export class Fanout implements Disposable {
 
   #onEnd(reader: Reader): void {
     if (!this.#readers.delete(reader)) return;
-    const { subscription } = reader;
+    const { subscription, cutFor } = reader;
+    this.#options.log.info("event stream ends", { reader: subscription.userId, cut: cutFor });
     const timer = setTimeout(() => {
       this.#away.delete(subscription);
       this.#followTypes();

@@ -46,6 +46,8 @@ export function matchesType(patterns: readonly string[], type: string): boolean 
 export class Reader {
   readonly subscription: Subscription;
   readonly stream: ReadableStream<Uint8Array>;
+  /** Why the daemon ended it; null while it lives, and when the reader went away. */
+  cutFor: CutReason | null = null;
   readonly #ring: Ring;
   readonly #members: Members;
   readonly #clock: Clock;
@@ -107,6 +109,7 @@ export class Reader {
   /** Ends the stream and says why. */
   cut(reason: CutReason): void {
     if (this.#ended) return;
+    this.cutFor = reason;
     const seq = this.#epoch === this.#ring.epoch ? this.#told : null;
     this.#controller.enqueue(this.#frame(seq, "cut", JSON.stringify({ reason })));
     this.#controller.close();
