@@ -36,9 +36,9 @@ async function traces(): Promise<string[]> {
     }
   };
   await named("/tmp", /^b-(dk|img)-/);
-  await named("/sys/fs/cgroup", /^(docker|bureau-test-)/);
+  await named("/sys/fs/cgroup", /^(docker|bureau-engine-)/);
   for await (const { name, isDirectory } of Deno.readDir("/sys/fs/cgroup")) {
-    if (isDirectory) await named(`/sys/fs/cgroup/${name}`, /^(docker|bureau-test-)/);
+    if (isDirectory) await named(`/sys/fs/cgroup/${name}`, /^(docker|bureau-engine-)/);
   }
   return found.sort();
 }

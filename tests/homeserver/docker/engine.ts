@@ -103,7 +103,7 @@ export class Engine implements AsyncDisposable {
     const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-dk-" });
     await Deno.chmod(dir, 0o711);
     await Deno.mkdir(`${dir}/shared`);
-    const cgroup = `bureau-test-${dir.slice(dir.lastIndexOf("-") + 1)}`;
+    const cgroup = `bureau-engine-${dir.slice(dir.lastIndexOf("-") + 1)}`;
     const log = await Deno.open(`${dir}/engine.log`, { create: true, append: true });
     const process = new Deno.Command("/usr/bin/setpriv", {
       args: ["--pdeathsig=KILL", "unshare", "--mount", "--net", "--pid", "--ipc", "--uts"]
