@@ -24,6 +24,16 @@ interface Timeline {
   readonly canSee: (so: number) => boolean;
 }
 
+/** Whether the user, joined at `since` and now, was out of the room in between. */
+function wasAway(ctx: Context, session: Session, roomId: string, since: number): boolean {
+  return ctx.db.get(
+    "SELECT 1 AS yes FROM events WHERE room_id = ? AND type = 'm.room.member' AND state_key = ? AND state_key IS NOT NULL AND so > ? AND json_extract(content, '$.membership') <> 'join' LIMIT 1",
+    roomId,
+    session.userId,
+    since,
+  ) !== undefined;
+}
+
 /** @returns undefined when nothing in the room is news for this client */
 export function joinedRoom(
   ctx: Context,
@@ -37,7 +47,8 @@ export function joinedRoom(
   const wasJoined = since > 0 && membershipAt(ctx.db, roomId, session.userId, since) === "join";
   // A room that is new to the client is told from its beginning, not from `since`.
   const from = wasJoined ? since : 0;
-  const line = timeline(ctx, session, filter.timeline, roomId, from, upTo, wasJoined);
+  const stayed = wasJoined && !wasAway(ctx, session, roomId, since);
+  const line = timeline(ctx, session, filter.timeline, roomId, from, upTo, stayed);
   const whole = !wasJoined || fullState;
   const state = sectionState(ctx, session, request, roomId, line, whole ? 0 : since);
   const data = roomAccountData(ctx, session, filter.roomAccountData, roomId, from);
