@@ -7,8 +7,6 @@ import type { PlannedMount, SandboxPlan } from "./plan_parts.ts";
 export interface Circumstances {
   readonly pidsLimit?: number;
   readonly memoryLimitMb?: number;
-  /** Profile of the filter of system calls. */
-  readonly seccomp?: string;
   /** `host:port` that the egress gate lets its proxy reach. */
   readonly egress?: readonly string[];
   /** Names under /http/ on its proxy. */
@@ -30,7 +28,7 @@ export function explainPlan(plan: SandboxPlan, about: Circumstances = {}): Expla
       devices(plan),
       network(plan, about),
       limits(plan, about),
-      forbidden(about),
+      forbidden(plan),
     ];
   return { sections: sections.filter(({ lines }) => lines.length > 0) };
 }
@@ -171,7 +169,7 @@ function limits(plan: SandboxPlan, { pidsLimit, memoryLimitMb }: Circumstances) 
   };
 }
 
-function forbidden({ seccomp }: Circumstances) {
+function forbidden({ seccomp }: SandboxPlan) {
   return {
     title: "It can't",
     lines: [
@@ -180,7 +178,7 @@ function forbidden({ seccomp }: Circumstances) {
       "type into the terminal it was started from (a session of its own)",
       "speak to sockets of this machine, abstract ones included (a network namespace)",
       "mount, or move a protected name or what holds it away (each is a mount of its own)",
-      ...(seccomp === undefined
+      ...(seccomp === null
         ? []
         : [`make the system calls that the seccomp profile "${seccomp}" refuses`]),
     ],

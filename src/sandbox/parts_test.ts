@@ -5,13 +5,13 @@ import assert from "node:assert/strict";
 import { instantiate } from "../lib/template/mod.ts";
 import type { Template } from "../lib/schema/events.ts";
 import {
+  agentArguments,
   type DeviceNode,
   devicePatterns,
   type MachineFacts,
   planDevices,
   planSandbox,
 } from "./mod.ts";
-import { agentArguments } from "./mod.ts";
 
 const node = (path: string, kind: DeviceNode["kind"] = "character"): DeviceNode => ({
   path,

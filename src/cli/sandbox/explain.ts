@@ -56,11 +56,9 @@ export const explain: CommandHandler = async (call) => {
   });
   const pidsLimit = spec.resources.pids_limit ?? policy.limits.pids_limit;
   const { memory_limit_mb: memory } = spec.resources;
-  const { seccomp } = spec as { seccomp?: unknown };
   const explanation = explainPlan(plan, {
     pidsLimit,
     ...(memory === undefined ? {} : { memoryLimitMb: memory }),
-    ...(typeof seccomp === "string" ? { seccomp } : {}),
     egress: spec.egress.allow,
     services: Object.keys(spec.proxy_services),
   });
@@ -190,6 +188,7 @@ async function look(
 function facts(policy: LauncherPolicy): MachineFacts {
   return {
     allowedDevices: policy.devices ?? [],
+    seccomp: policy.seccomp ?? [],
     findDevices: (patterns) =>
       Promise.resolve(
         patterns.flatMap((pattern) => EXAMPLES[pattern] ?? [pattern])
