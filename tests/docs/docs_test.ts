@@ -10,7 +10,12 @@ import { PersonTerminal } from "../e2e/terminal.ts";
 import { commandsOf, type DocumentedCommand } from "./commands.ts";
 
 /** In reading order: one Bureau goes through them all. */
-const PAGES = ["README.md", "docs/guide/first-agent.md", "docs/reference/cli.md"];
+const PAGES = [
+  "README.md",
+  "docs/guide/first-agent.md",
+  "docs/guide/homeserver.md",
+  "docs/reference/cli.md",
+];
 
 /** What a command is for a test. */
 type Treatment =
@@ -28,10 +33,13 @@ type Treatment =
 
 const WHOLE_SUITE = "it runs this test too, with all others; CI runs it";
 const ON_A_BARE_MACHINE = "tests/slow/bare_machine_test.ts does it on a bare machine";
+const OTHER_HOMESERVER = "it needs another homeserver; tests/slow/homeservers_test.ts does it";
 const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^git clone <this repository> /, { kind: "not-run", reason: ON_A_BARE_MACHINE }],
   [/^sh tasks\/bootstrap test$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^deno task (ok|test|test:slow)$/, { kind: "not-run", reason: WHOLE_SUITE }],
+  [/^sh tasks\/up --homeserver /, { kind: "not-run", reason: OTHER_HOMESERVER }],
+  [/^(export )?BUREAU_TEST_/, { kind: "not-run", reason: OTHER_HOMESERVER }],
   [/^deno task bench$/, { kind: "not-run", reason: "it measures for minutes, alone on a machine" }],
   [/^(sh tasks\/bootstrap up|sh tasks\/up|deno task up)$/, { kind: "start" }],
   [/^sh tasks\/bureau observe (?!.*--dump)/, {
