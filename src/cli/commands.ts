@@ -11,6 +11,7 @@ export const groups: readonly Group[] = [
     brief: "What an agent's sandbox is made of, what it holds, and a command in one",
   },
   { name: "matrix", brief: "Rooms and messages, as the operator" },
+  { name: "homeserver", brief: "The embedded homeserver's database" },
 ];
 
 const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
@@ -152,6 +153,30 @@ export const commands: readonly CommandSpec[] = [
     },
     examples: ["sh tasks/bureau matrix messages agent/scribe --limit 5"],
     load: async () => (await import("./matrix/messages.ts")).messages,
+  }),
+  defineCommand({
+    path: ["homeserver", "stats"],
+    brief: "Show what the embedded homeserver did since it started",
+    docs: "For Prometheus: GET /_bureau/homeserver/v1/metrics with the operator's access token.",
+    examples: ["sh tasks/bureau homeserver stats"],
+    load: async () => (await import("./homeserver/operations.ts")).stats,
+  }),
+  defineCommand({
+    path: ["homeserver", "backup"],
+    brief: "Copy the database and its media while everything goes on",
+    docs:
+      "The copy lies in `backups/` of the homeserver's own directory, checked, mode 0600. To restore it: `sh tasks/up --down`, " +
+      "put its `homeserver.db` and `media` in the place of those beside `backups`, remove `homeserver.db-wal` and " +
+      "`homeserver.db-shm`, and start again.",
+    examples: ["sh tasks/bureau homeserver backup"],
+    load: async () => (await import("./homeserver/operations.ts")).backup,
+  }),
+  defineCommand({
+    path: ["homeserver", "compact"],
+    brief: "Remove what nothing refers to and give the room back",
+    docs: "Requests wait meanwhile: a second for some 100 MB that become free.",
+    examples: ["sh tasks/bureau homeserver compact"],
+    load: async () => (await import("./homeserver/operations.ts")).compact,
   }),
   defineCommand({
     path: ["sandbox", "run"],

@@ -4,6 +4,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { HomeserverBootstrap } from "./api.ts";
+import type { Counters } from "./counters.ts";
 import type { Ephemeral } from "./ephemeral.ts";
 import type { Notifier } from "./notifier.ts";
 import type { RateLimiter } from "./rate_limit.ts";
@@ -18,6 +19,9 @@ export interface Context {
   readonly notifier: Notifier;
   readonly ephemeral: Ephemeral;
   readonly limits: RateLimiter;
+  readonly counters: Counters;
+  /** Ms since the epoch. */
+  readonly startedAt: number;
   readonly stopping: AbortSignal;
 }
 

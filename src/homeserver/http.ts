@@ -36,6 +36,9 @@ export type Entry =
   | { readonly open: true; readonly handler: Handler }
   | { readonly open: false; readonly handler: AuthedHandler };
 
+/** With its own pattern, which is what is counted. */
+type Routed = Entry & { readonly route: string };
+
 /** Largest body of one event request; escapes can make it longer than the event itself. */
 export const MAX_BODY_BYTES = 131_072;
 /** Largest body of requests that carry many events or messages. */
@@ -45,7 +48,7 @@ const CLIENT = "/_matrix/client";
 
 /** The table of routes. Versions are written down per route because `/v3/relations` is not a thing. */
 export class Routes {
-  readonly router = new Router<Entry>();
+  readonly router = new Router<Routed>();
 
   /** Needs a valid access token. */
   on(method: string, path: string, handler: AuthedHandler, versions = ["v3", "r0"]): this {
@@ -59,13 +62,13 @@ export class Routes {
 
   /** A path outside the versioned client API. */
   raw(method: string, path: string, entry: Entry): this {
-    this.router.add(method, path, entry);
+    this.router.add(method, path, { ...entry, route: path });
     return this;
   }
 
   #add(method: string, path: string, entry: Entry, versions: readonly string[]): this {
     for (const version of versions) {
-      this.router.add(method, `${CLIENT}/${version}${path}`, entry);
+      this.raw(method, `${CLIENT}/${version}${path}`, entry);
     }
     return this;
   }
@@ -90,19 +93,22 @@ export const CORS_HEADERS: Readonly<Record<string, string>> = {
 export function createRequestHandler(ctx: Context, routes: Routes): Deno.ServeHandler {
   return async (request, info) => {
     const { path, query } = splitTarget(request.url);
-    try {
+    let route = "unknown";
+    const answer = async (): Promise<Response> => {
       if (request.method === "OPTIONS") return json({});
       const match = find(routes.router, request.method, path);
       if (match === undefined) throw unrecognized(404, request.method, path);
       if (match === "wrong-method") throw unrecognized(405, request.method, path);
       const call = newCall(ctx, request, info, query, match);
       const entry = match.handler;
+      route = entry.route;
       if (entry.open) return respond(await entry.handler(call));
       const session = authenticate(ctx, request, query);
       return respond(await entry.handler({ ...call, session }));
-    } catch (thrown) {
-      return failure(ctx, request, path, thrown);
-    }
+    };
+    const response = await answer().catch((thrown) => failure(ctx, request, path, thrown));
+    ctx.counters.request(request.method, route, response.status);
+    return response;
   };
 }
 
@@ -122,7 +128,7 @@ function splitTarget(url: string): { path: string; query: URLSearchParams } {
 const respond = (result: unknown) => result instanceof Response ? result : json(result);
 
 /** A trailing slash is accepted where the exact path is unknown (`/pushrules/`, an empty state key). */
-function find(router: Router<Entry>, method: string, path: string) {
+function find(router: Router<Routed>, method: string, path: string) {
   const match = router.match(method, path);
   if (typeof match === "object" || !path.endsWith("/")) return match;
   return router.match(method, path.slice(0, -1)) ?? match;
@@ -133,7 +139,7 @@ function newCall(
   request: Request,
   info: Deno.ServeHandlerInfo,
   query: URLSearchParams,
-  match: Match<Entry>,
+  match: Match<Routed>,
 ): Call {
   return {
     ctx,

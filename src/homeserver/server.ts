@@ -6,6 +6,7 @@ import { BureauError, messageOf } from "../lib/errors.ts";
 import { createLogger, type Logger } from "../lib/log.ts";
 import type { HomeserverBootstrap } from "./api.ts";
 import type { Context } from "./context.ts";
+import { Counters } from "./counters.ts";
 import { Ephemeral } from "./ephemeral.ts";
 import { createRequestHandler, Routes } from "./http.ts";
 import { Notifier } from "./notifier.ts";
@@ -16,6 +17,7 @@ import { deviceRoutes } from "./routes/devices.ts";
 import { discoveryRoutes } from "./routes/discovery.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { mediaRoutes } from "./routes/media.ts";
+import { operationRoutes } from "./routes/operations.ts";
 import { relationRoutes } from "./routes/relations.ts";
 import { roomRoutes } from "./routes/rooms.ts";
 import { serverRoutes } from "./routes/server.ts";
@@ -55,6 +57,8 @@ export function startHomeserver(
     notifier: new Notifier((roomId) => usersIn(db, roomId, "join")),
     ephemeral: new Ephemeral(),
     limits: new RateLimiter(clock, config.rate_limits),
+    counters: new Counters(),
+    startedAt: clock.now(),
     stopping: stopping.signal,
   };
   forgetOldTransactions(db, clock);
@@ -88,6 +92,7 @@ export function allRoutes(): Routes {
       discoveryRoutes,
       eventRoutes,
       mediaRoutes,
+      operationRoutes,
       relationRoutes,
       roomRoutes,
       serverRoutes,

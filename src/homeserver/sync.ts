@@ -42,14 +42,21 @@ export async function sync(
     (given.epoch === undefined || given.epoch === ctx.db.epoch);
   const since = known ? given.position : 0;
   if (known) await acknowledgeToDevice(ctx, session, since);
+  const { syncs } = ctx.counters;
   while (true) {
     const answer = build(ctx, session, request, since);
     const left = deadline - ctx.clock.now();
+    if (since === 0 || request.fullState || answer.hasNews) {
+      syncs.answered++;
+      return answer.body;
+    }
     if (
-      since === 0 || request.fullState || answer.hasNews || left <= 0 || request.gone.aborted ||
-      ctx.stopping.aborted
-    ) return answer.body;
-    if (!await ctx.notifier.wait(session.userId, left, request.gone)) return answer.body;
+      left <= 0 || request.gone.aborted || ctx.stopping.aborted ||
+      !await ctx.notifier.wait(session.userId, left, request.gone)
+    ) {
+      syncs.empty++;
+      return answer.body;
+    }
     if (!tokenLives(ctx, session)) throw unknownToken();
   }
 }

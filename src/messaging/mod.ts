@@ -9,7 +9,7 @@ export * from "./errors.ts";
 export * from "./files.ts";
 export * from "./follow.ts";
 export * from "./outbox.ts";
-export { path } from "./request.ts";
+export { connect, path } from "./request.ts";
 export type {
   RawOptions,
   RawRequester,

@@ -39,19 +39,35 @@ export class Database {
   #inBatch = false;
   #position: number;
   #afterCommit: (() => void)[] = [];
+  #commits = 0;
+  #writes = 0;
+  #failedCommits = 0;
   /** Changes when the database is made anew: a since token of another life is recognised by it. */
   readonly epoch: string;
 
   constructor(path: string) {
     this.#db = new DatabaseSync(path);
     this.#db.exec(
-      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;" +
+      // Takes effect in a new database only. `VACUUM` would need to attach one, which Deno's permissions forbid.
+      "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;" +
         "PRAGMA cache_size=-2048; PRAGMA journal_size_limit=8388608; PRAGMA temp_store=MEMORY;" +
         "PRAGMA busy_timeout=5000;",
     );
     migrate(this.#db);
     this.epoch = this.#meta("epoch");
     this.#position = Number(this.#meta("stream"));
+  }
+
+  get counters(): { commits: number; writes: number; failed_commits: number } {
+    return { commits: this.#commits, writes: this.#writes, failed_commits: this.#failedCommits };
+  }
+
+  /**
+   * For maintenance that goes round tables and transactions.
+   * @param work must leave no statement and no transaction open
+   */
+  using<T>(work: (db: DatabaseSync) => T): T {
+    return work(this.#db);
   }
 
   /** The last committed stream position (inside a write: the last one given out). */
@@ -131,7 +147,10 @@ export class Database {
         this.run("UPDATE meta SET value = ? WHERE key = 'stream'", String(this.#position));
       }
       this.#db.exec("COMMIT");
+      this.#commits++;
+      this.#writes += batch.length;
     } catch (thrown) {
+      this.#failedCommits++;
       this.#rollback();
       this.#position = before;
       this.#afterCommit = [];
