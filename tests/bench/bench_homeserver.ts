@@ -2,10 +2,14 @@
 
 /**
  * The embedded homeserver: durable state writes per second against a bare handler that does the same
- * durable write, and what 500 idle long-polls cost a fresh process.
+ * durable write, what 500 idle long-polls cost a fresh process, delivery and syncs with 1,000 rooms,
+ * beside a real Synapse where one can be had.
  */
 import { Server, type User } from "../../src/homeserver/_process.ts";
-import { memoryOf, percentile, report } from "./report.ts";
+import { openHomeserver } from "../homeserver/provider.ts";
+import { type Latencies, measure } from "./homeserver_latency.ts";
+import { clientMemory, makeRooms, ROOMS, syncTimes } from "./homeserver_rooms.ts";
+import { memoryOf, percentile, report, skip } from "./report.ts";
 
 const CONNECTIONS = 10;
 const ROUNDS = 7;
@@ -186,5 +190,98 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+const UNLIMITED = { per_second: 1e6, burst: 1e6 };
+
+async function latencies(): Promise<Latencies> {
+  await using server = await Server.start({ rate_limits: { write: UNLIMITED } });
+  const [sender, reader] = [await server.register("sender"), await server.register("reader")];
+  return await measure(
+    { url: server.url, token: sender.token },
+    { url: server.url, token: reader.token },
+  );
+}
+
+/** The same requests to a Synapse; undefined where there is none. */
+async function synapseLatencies(): Promise<Latencies | undefined> {
+  const synapse = await openHomeserver("synapse").catch((thrown: Error) => ({
+    reason: `Synapse does not start: ${thrown.message.slice(0, 120)}`,
+  }));
+  if ("reason" in synapse) {
+    skip("homeserver.synapse", synapse.reason);
+    return undefined;
+  }
+  try {
+    const account = async (name: string) => {
+      const { token } = await synapse.registerUser(name);
+      return { url: synapse.url, token };
+    };
+    return await measure(await account("sender"), await account("reader"));
+  } finally {
+    await synapse.close();
+  }
+}
+
+async function sideBySide(): Promise<void> {
+  const ours = await latencies();
+  const theirs = await synapseLatencies();
+  const beside = (name: keyof Latencies) =>
+    theirs === undefined ? {} : { alternative: { name: "Synapse", value: theirs[name] } };
+  report({
+    id: "homeserver.put.serial",
+    value: ours.serial,
+    unit: "PUT/s",
+    ...beside("serial"),
+    note: "state PUTs of one client, one after the other, each on disk",
+  });
+  report({
+    id: "homeserver.put.parallel",
+    value: ours.parallel,
+    unit: "PUT/s",
+    ...beside("parallel"),
+    note: "state PUTs of 32 clients",
+  });
+  report({
+    id: "homeserver.delivery",
+    value: ours.delivery,
+    unit: "ms",
+    ...beside("delivery"),
+    note: "100 messages, into a waiting poll",
+  });
+}
+
+async function manyRooms(): Promise<void> {
+  await using server = await Server.start({ rate_limits: { write: UNLIMITED } });
+  const user = await server.register("many");
+  const account = { url: server.url, token: user.token };
+  const { initialMs, incrementalMs, megabytes, events } = await syncTimes(
+    account,
+    await makeRooms(account),
+  );
+  const note = `${ROOMS} rooms, ${events} events, ${megabytes.toFixed(1)} MB`;
+  report({ id: "homeserver.sync.initial", value: initialMs, unit: "ms", note });
+  report({
+    id: "homeserver.sync.incremental",
+    value: incrementalMs,
+    unit: "ms",
+    note: "p50 of 50",
+  });
+  await clientMemory(account, user.id);
+}
+
+async function idle(): Promise<void> {
+  await using server = await Server.start();
+  await pause(2_000);
+  const { privateMb, pssMb } = await memoryOf(server.process.pid);
+  report({
+    id: "homeserver.memory",
+    value: privateMb,
+    unit: "MB",
+    note: `from source, nothing asked yet; PSS ${pssMb.toFixed(1)} MB`,
+  });
+}
+
+await idle();
 await puts();
 await polls();
+await sideBySide();
+await manyRooms();
