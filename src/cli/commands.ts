@@ -239,7 +239,7 @@ export const commands: readonly CommandSpec[] = [
         brief: "show the launcher's report from stdin (`sh tasks/bureau` does)",
       },
     },
-    examples: ["sh tasks/bureau sandbox check", "sh tasks/bureau sandbox check agent/scribe"],
+    examples: ["sh tasks/bureau sandbox check", "sh tasks/bureau sandbox check --json"],
     load: async () => (await import("./sandbox/check.ts")).check,
   }),
 ];

@@ -14,6 +14,7 @@ const PAGES = [
   "README.md",
   "docs/guide/first-agent.md",
   "docs/guide/homeserver.md",
+  "docs/guide/sandbox.md",
   "docs/reference/cli.md",
 ];
 
@@ -53,7 +54,9 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     sees: /Type yes:/,
     types: (person) => person.enter("yes"),
   }],
-  [/^(sh tasks\/bureau .*|sh tasks\/up --down|deno task (status|down))$/, { kind: "run" }],
+  [/^((echo \w+ \| )?sh tasks\/bureau .*|sh tasks\/up --down|deno task (status|down))$/, {
+    kind: "run",
+  }],
 ];
 
 function treatmentOf(command: DocumentedCommand): Treatment {

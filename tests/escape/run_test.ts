@@ -184,11 +184,20 @@ Deno.test("sandbox run on a terminal gives a terminal of its own: size, keys, jo
     await person.enter("clear; stty size");
     return /^30 100$/m.test(await person.screen());
   });
-  await person.enter("clear; sleep 1000");
+  // A number of its own, to be found among all processes: keys that come before the program are the shell's.
+  const asleep = async (seconds: string) => {
+    await person.enter(`clear; sleep ${seconds}`);
+    await eventually("it sleeps", async () => {
+      const found = await place.processes(seconds);
+      return found.some((line) => line.startsWith("sleep "));
+    });
+  };
+  const unique = String(100_000_000 + crypto.getRandomValues(new Uint32Array(1))[0]!);
+  await asleep(`${unique}.1`);
   await person.press("C-c");
   await person.enter("echo after $?");
   await person.shows(/^after 130$/m);
-  await person.enter("sleep 1000");
+  await asleep(`${unique}.2`);
   await person.press("C-z");
   await person.shows(/Stopped/);
   await person.enter("kill %1; exit 9");
