@@ -83,6 +83,16 @@ done
     n=$((n + 1)); [ $n -lt 300 ] || exit 1; sleep 0.01
   done
 done; done`,
+  /** Says which of the files `controller file` a new group would have. */
+  probe: `name=probe.agent
+for c in /cg/*; do mkdir -p "$c/$name" || exit 1; done
+while [ $# -ge 2 ]; do
+  at=/cg/$1/$name/$2
+  [ -d "/cg/$1" ] || at=/cg/unified/$name/$2
+  [ ! -w "$at" ] || echo "$2"
+  shift 2
+done
+for c in /cg/*; do rmdir "$c/$name" 2>/dev/null; done; exit 0`,
   list:
     `for c in /cg/*; do for d in "$c"/*/; do [ ! -d "$d" ] || basename "$d"; done; done | sort -u`,
   /** Children have only the controllers that are handed down to them. */
@@ -111,6 +121,12 @@ export class Cgroups {
       await this.#run("kill", name).catch(() => "");
       await this.#drop([name]);
     }
+  }
+
+  /** @returns which of these files a group has here */
+  async probe(files: readonly (readonly [controller: string, file: string])[]): Promise<string[]> {
+    await this.#run("prepare");
+    return (await this.#run("probe", ...files.flat())).split("\n").filter((file) => file !== "");
   }
 
   /** @param pid of a process that has no child yet */

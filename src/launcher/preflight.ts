@@ -2,8 +2,10 @@
 
 /** What this machine has and lacks for sandboxes, tried rather than guessed. */
 import { messageOf } from "../lib/errors.ts";
+import { createLogger } from "../lib/log.ts";
 import { socketBudget } from "../lib/ref/mod.ts";
 import type { LauncherBootstrap, PreflightFinding, PreflightReport } from "./api.ts";
+import { preflightLimits } from "./preflight_limits.ts";
 
 const BWRAP = "/usr/bin/bwrap";
 const TMUX = "/usr/bin/tmux";
@@ -115,13 +117,7 @@ export async function preflight(bootstrap: LauncherBootstrap): Promise<Preflight
     );
   }
   findings.push(judgeRunDir(bootstrap.run_dir));
-  findings.push({
-    check: "limits",
-    severity: "warning",
-    message:
-      "memory, pids and cpu limits of templates are not enforced yet: an agent can use this whole machine",
-    hint: "run only agents whose load you accept",
-  });
+  findings.push(...await preflightLimits(bootstrap.cgroups, createLogger("launcher")));
   return { findings };
 }
 
