@@ -127,3 +127,29 @@ Deno.test("a protected name that an agent makes is told to the operator", async 
     });
   });
 });
+
+Deno.test("git commits in a protected workspace, and can't change its configuration", async () => {
+  await withLauncher(async (bed) => {
+    const path = await bed.workspace("commits");
+    const made = await new Deno.Command("git", {
+      args: ["init", "--quiet", path],
+      env: { GIT_CONFIG_GLOBAL: "/dev/null" },
+    }).output();
+    assert.ok(made.success);
+    if (Deno.uid() === 0) {
+      const { uid, gid } = await Deno.stat(path);
+      await new Deno.Command("chown", { args: ["-R", `${uid}:${gid}`, path] }).output();
+    }
+    const template = await bed.template(
+      "commits",
+      `exec </dev/null 2>/dev/null
+       echo text >file; git add file
+       git -c user.name=a -c user.email=a@b commit -q -m first && git checkout -q -b other && git log --format=%s >out
+       git config core.fsmonitor evil || echo refused >>out`,
+    );
+    await bed.create("commits", await bed.request("commits", { template }));
+    await bed.wait("commits");
+    assert.equal(await bed.read("commits", "out"), "first\nrefused\n");
+    assert.doesNotMatch(await Deno.readTextFile(`${path}/.git/config`), /evil/);
+  });
+});
