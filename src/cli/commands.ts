@@ -94,6 +94,27 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./agent/list.ts")).show,
   }),
   defineCommand({
+    path: ["agent", "usage"],
+    brief: "Show what an agent's sandbox takes now: memory, processes, processor, and its limits",
+    args: [NAME],
+    examples: ["sh tasks/bureau agent usage agent/scribe"],
+    load: async () => (await import("./agent/usage.ts")).usage,
+  }),
+  defineCommand({
+    path: ["agent", "freeze"],
+    brief: "Stop an agent in its tracks, with all it has in memory; `agent thaw` lets it go on",
+    args: [NAME],
+    examples: ["sh tasks/bureau agent freeze agent/scribe"],
+    load: async () => (await import("./agent/usage.ts")).freeze,
+  }),
+  defineCommand({
+    path: ["agent", "thaw"],
+    brief: "Let a frozen agent go on",
+    args: [NAME],
+    examples: ["sh tasks/bureau agent thaw agent/scribe"],
+    load: async () => (await import("./agent/usage.ts")).thaw,
+  }),
+  defineCommand({
     path: ["agent", "create"],
     brief: "Assign an agent to this machine, or change its assignment",
     docs:

@@ -6,6 +6,7 @@
  * verifies with the homeserver (rule 7); rights come from `effectiveGrants()`.
  */
 import * as z from "zod/mini";
+import { Usage } from "../launcher/api.ts";
 import { defineApi } from "../lib/http/api.ts";
 
 /** On stdin, once. Holds the machine's Matrix session. */
@@ -113,6 +114,24 @@ export const daemonApi = defineApi({
       path: "/v1/principals/:principal",
       summary: "One principal",
       response: PrincipalView,
+    },
+    usage: {
+      method: "GET",
+      path: "/v1/principals/:principal/usage",
+      summary: "What its sandbox uses now, asked of the launcher; right `observe`",
+      response: Usage,
+    },
+    freeze: {
+      method: "POST",
+      path: "/v1/principals/:principal/freeze",
+      summary: "Stop every process of its sandbox in its tracks; operators only. Idempotent",
+      response: z.object({ frozen: z.boolean() }),
+    },
+    thaw: {
+      method: "POST",
+      path: "/v1/principals/:principal/thaw",
+      summary: "Let a frozen sandbox go on; operators only. Idempotent",
+      response: z.object({ frozen: z.boolean() }),
     },
     observe: {
       method: "GET",

@@ -113,6 +113,7 @@ export class Daemon {
       principal: (localpart) => this.#principals.get(localpart),
       isAdmin: (user) => this.#isAdmin(user),
       status: () => this.#status(),
+      launcher: this.#launcher.client,
       openRelay: (principal) => this.#openRelay(principal),
       fanout: this.#fanout,
       roomState: (room) => this.#client.roomState(room),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The daemon's socket: every request is somebody's, and shows what that somebody may see. */
-import { createHandler } from "../lib/http/mod.ts";
+import type { launcherApi } from "../launcher/api.ts";
+import { type Client, createHandler } from "../lib/http/mod.ts";
 import { resolvePrincipal } from "../lib/ref/mod.ts";
 import type { StateEvent } from "../messaging/mod.ts";
 import { mayDo, type TokenVerifier, type Viewer } from "./access.ts";
@@ -22,6 +23,8 @@ export interface Served {
   readonly status: () => Omit<DaemonStatus, "principals">;
   /** Asks the launcher for a relay. @returns its socket on the host */
   readonly openRelay: (principal: ManagedPrincipal) => Promise<string>;
+  /** For what the daemon only passes on. */
+  readonly launcher: Client<typeof launcherApi>;
   readonly fanout: Fanout;
   readonly roomState: (room: string) => Promise<readonly StateEvent[]>;
   readonly now: () => number;
@@ -65,6 +68,22 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     return principal;
   }
 
+  async function setFrozen(
+    viewer: Viewer,
+    name: string,
+    what: "freeze" | "thaw",
+  ): Promise<{ frozen: boolean }> {
+    const { localpart } = find(viewer, name);
+    if (!viewer.isAdmin) {
+      throw new DaemonError("forbidden", `Cannot ${what} "${name}": only operators may`, {
+        status: 403,
+      });
+    }
+    const { frozen } = await served.launcher.call(what, { params: { principal: localpart } });
+    served.log.info(what, { principal: localpart, by: viewer.userId });
+    return { frozen: frozen ?? false };
+  }
+
   return createHandler(daemonApi, {
     ...createMatrixHandlers(served, viewerNow),
     health: () => ({ status: "ok" }),
@@ -74,6 +93,14 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     },
     list: async ({ request }) => ({ principals: visible(await viewerOf(request)) }),
     show: async ({ request, params }) => find(await viewerOf(request), params["principal"]!).view(),
+    usage: async ({ request, params }) => {
+      const { localpart } = find(await viewerOf(request), params["principal"]!);
+      return await served.launcher.call("usage", { params: { principal: localpart } });
+    },
+    freeze: async ({ request, params }) =>
+      await setFrozen(await viewerOf(request), params["principal"]!, "freeze"),
+    thaw: async ({ request, params }) =>
+      await setFrozen(await viewerOf(request), params["principal"]!, "thaw"),
     observe: async ({ request, params, query }) => {
       const viewer = await viewerOf(request);
       const principal = find(viewer, params["principal"]!);
