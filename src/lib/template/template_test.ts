@@ -279,6 +279,7 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
     devices: [],
     protected_paths: [],
     hostname: null,
+    seccomp: "default",
     roles: {},
     required_credentials: ["TIMESTAMP_API_KEY"],
     required_services: [],
