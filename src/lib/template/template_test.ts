@@ -111,6 +111,7 @@ Deno.test("mergeTemplates() follows its table when both sides speak", () => {
     protected_paths: ["a"],
     sysroot: "host",
     hostname: "one",
+    seccomp: "networkless",
     egress: { allow: ["a:1", "b:1"] },
     authorization: { grants: [{ actions: ["a"] }], denials: [{ actions: ["d"] }] },
     restart_policy: "never",
@@ -139,6 +140,7 @@ Deno.test("mergeTemplates() follows its table when both sides speak", () => {
     protected_paths: ["a", "b"],
     sysroot: { rootfs: "/r" },
     hostname: "one",
+    seccomp: "networkless",
     egress: { allow: ["a:1", "b:1", "c:1"] },
     authorization: {
       grants: [{ actions: ["a"] }, { actions: ["b"] }],
@@ -165,6 +167,7 @@ const template: fc.Arbitrary<Template> = fc.record({
   protected_paths: words,
   sysroot: fc.constantFrom("host" as const, { rootfs: "/r" }, { nix: "/n" }),
   hostname: fc.constantFrom("a", "b"),
+  seccomp: fc.constantFrom("default" as const, "networkless" as const),
   required_services: words,
   default_payload: fc.dictionary(word, fc.nat()),
   egress: fc.record({ allow: words }),
