@@ -34,11 +34,12 @@ launcher_can_read() {
   as_launcher /bin/sh -c 'test -x "$1" && test -r "$2"' sh "$1" "$2"
 }
 
-# For root: sets PRIVILEGE, and DENO and DIST to copies that the launcher's user can read.
+# Sets PRIVILEGE, and for root DENO and DIST to copies that the launcher's user can read. $@: more for setpriv, which sets a
+# parent-death signal last: a change of user would take it back.
 prepare_launcher() {
-  PRIVILEGE=''
+  PRIVILEGE="/usr/bin/setpriv $* --no-new-privs --"
   [ "$(id -u)" -eq 0 ] || return 0
-  PRIVILEGE="/usr/bin/setpriv --reuid=$LAUNCHER_UID --regid=$LAUNCHER_GID --clear-groups --no-new-privs --"
+  PRIVILEGE="/usr/bin/setpriv $* --reuid=$LAUNCHER_UID --regid=$LAUNCHER_GID --clear-groups --no-new-privs --"
   # A user without a home; on a terminal Deno says so when it can keep no cache.
   HOME=/nonexistent
   DENO_DIR=/nonexistent
@@ -124,9 +125,8 @@ mkdir -p "$SCRATCH/.git/hooks" "$SCRATCH/.git/objects" "$SCRATCH/.vscode"
 for file in .git/HEAD .git/config .envrc .vscode/tasks.json; do : >"$SCRATCH/$file"; done
 [ "$(id -u)" -ne 0 ] || chown -R "$LAUNCHER_UID:$LAUNCHER_GID" "$SCRATCH"
 REPORT=$(
-  prepare_launcher
   # It ends with us.
-  PRIVILEGE="/usr/bin/setpriv --pdeathsig=KILL -- $PRIVILEGE"
+  prepare_launcher --pdeathsig=KILL
   exec_role launcher <<END
 $DOCUMENT
 END
