@@ -142,7 +142,8 @@ function timeline(
   let scanned = 0;
   let limited = false;
   scan: while (true) {
-    const page = Math.min(Math.max(limit + 1, 20), 200);
+    // Mostly the first page is enough; where a filter matches little, more is read at a time.
+    const page = scanned === 0 ? Math.min(limit + 1, 200) : 200;
     const rows = eventRange(ctx.db, roomId, from, at, "DESC", page);
     for (const event of rows) {
       scanned++;

@@ -3,7 +3,6 @@
 /** Who is in which room, now and at any position; and what a user may see of a room's history. */
 import { forbidden, notFound } from "../errors.ts";
 import type { Database } from "./database.ts";
-import { asEvents, contentOf } from "./events.ts";
 
 export interface Membership {
   readonly membership: string;
@@ -134,12 +133,13 @@ export function visibility(
 ): (so: number) => boolean {
   const changes = (type: string, key: string, field: string, initial: string): Change[] => [
     { so: 0, value: initial },
-    ...asEvents(db.all(
-      "SELECT * FROM events WHERE room_id = ? AND type = ? AND state_key = ? AND state_key IS NOT NULL ORDER BY so",
+    ...db.all(
+      "SELECT so, json_extract(content, ?) AS value FROM events WHERE room_id = ? AND type = ? AND state_key = ? AND state_key IS NOT NULL ORDER BY so",
+      `$.${field}`,
       roomId,
       type,
       key,
-    )).map((event) => ({ so: event.so, value: String(contentOf(event)[field] ?? initial) })),
+    ).map((row) => ({ so: Number(row["so"]), value: String(row["value"] ?? initial) })),
   ];
   const members = changes("m.room.member", userId, "membership", "leave");
   const rules = changes("m.room.history_visibility", "", "history_visibility", "shared");
