@@ -38,19 +38,34 @@ const setOf = (value: unknown): ReadonlySet<string> | undefined => {
   return list && new Set(list);
 };
 
-function eventFilter(value: unknown): EventFilter {
-  const from: Body = isObject(value) ? value : {};
+const NONE: ReadonlySet<string> = new Set();
+
+/** Shared, as most parts of most filters say nothing and each waiting poll holds its filter. */
+const ANY: EventFilter = {
+  types: undefined,
+  notTypes: [],
+  senders: undefined,
+  notSenders: NONE,
+  containsUrl: undefined,
+  limit: undefined,
+  lazyLoadMembers: false,
+  rooms: undefined,
+  notRooms: NONE,
+};
+
+function eventFilter(from: unknown): EventFilter {
+  if (!isObject(from)) return ANY;
   const limit = from["limit"];
   return {
     types: strings(from["types"]),
     notTypes: strings(from["not_types"]) ?? [],
     senders: setOf(from["senders"]),
-    notSenders: setOf(from["not_senders"]) ?? new Set(),
+    notSenders: setOf(from["not_senders"]) ?? NONE,
     containsUrl: typeof from["contains_url"] === "boolean" ? from["contains_url"] : undefined,
     limit: typeof limit === "number" && limit >= 0 ? Math.min(Math.floor(limit), 1000) : undefined,
     lazyLoadMembers: from["lazy_load_members"] === true,
     rooms: setOf(from["rooms"]),
-    notRooms: setOf(from["not_rooms"]) ?? new Set(),
+    notRooms: setOf(from["not_rooms"]) ?? NONE,
   };
 }
 
@@ -61,7 +76,7 @@ export function parseSyncFilter(value: unknown): SyncFilter {
     presence: eventFilter(from["presence"]),
     accountData: eventFilter(from["account_data"]),
     rooms: setOf(room["rooms"]),
-    notRooms: setOf(room["not_rooms"]) ?? new Set(),
+    notRooms: setOf(room["not_rooms"]) ?? NONE,
     includeLeave: room["include_leave"] === true,
     timeline: eventFilter(room["timeline"]),
     state: eventFilter(room["state"]),
