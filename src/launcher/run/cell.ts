@@ -155,7 +155,7 @@ export function startRunCell(
     throw new LauncherError(
       "run-failed",
       `Cannot make the sandbox: its cell ended with ${signal ?? `status ${code}`}`,
-      { hint: "bwrap's own words are above; `deno task up` says what this machine lacks" },
+      { hint: "bwrap's own words are above; `bureau doctor` says what this machine lacks" },
     );
   });
   return { exited, signal: (name) => control.write(`${name}\n`), stdout: child.stdout };
