@@ -145,6 +145,6 @@ Deno.test("homeserver under a file size limit refuses writes, reads, and recover
   assert.ok(await limit(3 * MB));
   await fill(alice, room, sent, "b");
   const last = await afterRestart(first, alice, room, sent);
-  await using second = last.server;
+  await using _second = last.server;
   ok(await send(last.user, room, "after"));
 });
