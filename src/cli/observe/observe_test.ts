@@ -68,6 +68,9 @@ class FakeDaemon implements AsyncDisposable {
       show: ({ params }) => params["principal"] === SCRIBE ? VIEW : none(),
       followEvents: none,
       roomState: none,
+      usage: none,
+      freeze: none,
+      thaw: none,
       observe: ({ request, query }) => {
         const { socket, response } = Deno.upgradeWebSocket(request, { protocol: OBSERVE_PROTOCOL });
         this.sockets.push(socket);
