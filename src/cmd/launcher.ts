@@ -10,7 +10,7 @@ import { listenUnix } from "../lib/http/mod.ts";
 import { createLogger } from "../lib/log.ts";
 import { announceReady, failStart, readBootstrap } from "../lib/provision/mod.ts";
 import { LauncherBootstrap } from "../launcher/api.ts";
-import { Launcher, preflight, runOnce } from "../launcher/mod.ts";
+import { Launcher, preflight } from "../launcher/mod.ts";
 
 const log = createLogger("launcher");
 
@@ -31,6 +31,8 @@ try {
     Deno.exit(0);
   }
   if (bootstrap.mode === "run" || bootstrap.mode === "check") {
+    // A launcher that serves has no use for it.
+    const { runOnce } = await import("../launcher/run/mod.ts");
     Deno.exit(await runOnce(bootstrap));
   }
   const launcher = new Launcher(bootstrap, log);
