@@ -4,7 +4,7 @@
 import { type Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import { SESSION, type Tmux } from "../lib/tmux/mod.ts";
+import { type PaneState, SESSION, type Tmux } from "../lib/tmux/mod.ts";
 import { EXIT_FILE } from "../sandbox/mod.ts";
 import type { ProxyBootstrap } from "../proxy/api.ts";
 import type { RelayBootstrap } from "../observe/api.ts";
@@ -26,8 +26,10 @@ import { tellAppeared } from "./watched.ts";
 
 const OUTPUT_LINES = 500;
 const START_MS = 10_000;
+/** Each is as long as a client of `lib/tmux` waits. */
+const LATE_TRIES = 20;
 /** After its server was told to end, a cell is gone in milliseconds. */
-const GONE_MS = 5_000;
+const GONE_MS = 15_000;
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_LAST_MS = 5_000;
 const STABLE_MS = 30_000;
@@ -129,7 +131,7 @@ export class Principal {
     const usage = await this.#usage();
     // Its tmux is frozen with it and would not answer.
     if (usage?.frozen === true) await this.#context.cgroups!.freeze(this.hash, false);
-    const pane = await this.#tmux.pane();
+    const pane = await this.#pane();
     if (pane === null) return false;
     if (usage === null && this.#context.cgroups !== null) {
       this.#context.log.warn("a running principal has no limits until it is started anew", {
@@ -208,13 +210,28 @@ export class Principal {
     );
   }
 
+  /**
+   * A terminal server that is late on an overloaded machine is asked again: its silence is no end.
+   * @returns null when there is none
+   */
+  async #pane(): Promise<PaneState | null> {
+    for (let late = 1;; late++) {
+      try {
+        return await this.#tmux.pane();
+      } catch (thrown) {
+        if (this.#stop.signal.aborted || late === LATE_TRIES) throw thrown;
+        this.#context.log.warn("a terminal server is late", { principal: this.localpart });
+      }
+    }
+  }
+
   /** @returns null when it was told to stop watching */
   async #awaitExit(): Promise<ExitStatus | null> {
     while (true) {
       // Waiting comes before looking: a death in between is seen by the look.
       const died = this.#tmux.died(this.#stop.signal);
       // The pane first: a dead one has written its code, and its own status is only its last command's.
-      const pane = await this.#tmux.pane();
+      const pane = await this.#pane();
       const said = await this.#exitCode();
       if (this.#stop.signal.aborted) return null;
       if (said !== null || pane === null || pane.dead) {
@@ -226,7 +243,7 @@ export class Principal {
           code,
           signal: code > 128 && code < 128 + 64 ? code - 128 : null,
           at: this.#context.clock.now(),
-          output: pane === null ? [] : await this.#tmux.capture(OUTPUT_LINES),
+          output: pane === null ? [] : await this.#tmux.capture(OUTPUT_LINES).catch(() => []),
           ...(reason === null ? {} : { reason }),
         };
       }
@@ -409,9 +426,10 @@ export class Principal {
     if (this.#status.frozen === true) await this.freeze(false).catch(() => {});
     if (this.#status.phase === "running") {
       this.#set({ phase: "stopping" });
-      const pane = graceMs > 0 ? await this.#tmux.pane() : null;
+      // A terminal server that is late gets no polite word; ending it decides.
+      const pane = graceMs > 0 ? await this.#tmux.pane().catch(() => null) : null;
       if (pane !== null && !pane.dead) {
-        await this.#tmux.shell(`sh /cell/stop.sh ${pane.pid}`);
+        await this.#tmux.shell(`sh /cell/stop.sh ${pane.pid}`).catch(() => {});
         const enough = new AbortController();
         await Promise.race([
           this.#exitSeen.promise.catch(() => {}),
@@ -426,11 +444,19 @@ export class Principal {
     this.#proxy?.kill("SIGKILL");
     await this.#proxy?.exited;
     await this.#proxyLoop;
-    await Promise.race([
-      this.#gone,
-      this.#context.clock.sleep(GONE_MS, enough.signal).catch(() => {}),
+    const isGone = await Promise.race([
+      this.#gone.then(() => true),
+      this.#context.clock.sleep(GONE_MS, enough.signal).then(() => false, () => false),
     ]);
     enough.abort();
+    if (!isGone) {
+      // Its directories are bound into what still runs: they stay until it is known to be gone.
+      throw new LauncherError(
+        "still-running",
+        `Cannot remove "${this.localpart}": its processes have not ended`,
+        { status: 503, hint: "it is tried again; a process that waits for a disk can't be ended" },
+      );
+    }
     const relay = await this.#relay?.catch(() => null);
     relay?.kill("SIGKILL");
     await relay?.exited;

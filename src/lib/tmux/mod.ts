@@ -12,7 +12,7 @@ export const SESSION = "agent";
 const TARGET = `=${SESSION}:`;
 /** Channel that is signalled when the session's program has ended, by it or by the `pane-died` hook. */
 export const DIED = "bureau-died";
-const DEADLINE_MS = 5_000;
+const DEADLINE_MS = 15_000;
 const KILL_ATTEMPTS = 3;
 
 export interface PaneState {
@@ -71,9 +71,12 @@ const GROWN_MS = 500;
 
 export class Tmux {
   readonly #command: ClientCommand;
+  readonly #deadlineMs: number;
 
-  constructor(command: ClientCommand) {
+  /** @param deadlineMs how long one client may take */
+  constructor(command: ClientCommand, deadlineMs = DEADLINE_MS) {
     this.#command = command;
+    this.#deadlineMs = deadlineMs;
   }
 
   #spawn(args: readonly string[], stdout: "piped" | "null"): Deno.ChildProcess {
@@ -88,14 +91,32 @@ export class Tmux {
     }).spawn();
   }
 
+  /**
+   * @returns what it printed; null when there is no server, or it refused
+   * @throws {TmuxError} `late` when it does not answer, which says nothing of whether it is there
+   */
   async #run(args: readonly string[]): Promise<string | null> {
     const process = this.#spawn(args, "piped");
-    const timer = setTimeout(() => process.kill("SIGKILL"), DEADLINE_MS);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      try {
+        process.kill("SIGKILL");
+      } catch {
+        // It ended by itself.
+      }
+    }, this.#deadlineMs);
     const { success, stdout } = await process.output().finally(() => clearTimeout(timer));
-    return success ? new TextDecoder().decode(stdout) : null;
+    if (success) return new TextDecoder().decode(stdout);
+    if (!late) return null;
+    throw new TmuxError(
+      "late",
+      `Cannot ask a terminal server (${args[0]}): no answer within ${this.#deadlineMs} ms`,
+      { hint: "the machine is overloaded, or the server is stopped" },
+    );
   }
 
-  /** The pane's state, or null when the server does not answer. */
+  /** The pane's state, or null when there is no server. @throws {TmuxError} `late` */
   async pane(): Promise<PaneState | null> {
     const text = await this.#run([
       "list-panes",
@@ -132,13 +153,13 @@ export class Tmux {
     signal.removeEventListener("abort", stop);
   }
 
-  /** The last lines of screen and history, at most `lines`. */
+  /** The last lines of screen and history, at most `lines`. @throws {TmuxError} `late` */
   async capture(lines: number): Promise<string[]> {
     const text = await this.#run(["capture-pane", "-p", "-J", "-t", TARGET, "-S", `-${lines}`]);
     return (text ?? "").replace(/\s+$/, "").split("\n").slice(-lines);
   }
 
-  /** Runs a shell command in the server's cell. */
+  /** Runs a shell command in the server's cell. @throws {TmuxError} `late` */
   async shell(command: string): Promise<void> {
     await this.#run(["run-shell", command]);
   }
@@ -148,11 +169,13 @@ export class Tmux {
    * @throws {TmuxError} `still-running` when it goes on answering
    */
   async kill(): Promise<void> {
+    // A client that is late says nothing of whether its server is there.
+    const late = () => "late" as const;
     for (let attempt = 0; attempt < KILL_ATTEMPTS; attempt++) {
       // Everything in the cell at once: a sandbox that was just being made outlives a server that only hangs up.
-      await this.#run(["run-shell", "kill -KILL -1"]);
-      await this.#run(["kill-server"]);
-      if (await this.pane() === null) return;
+      await this.#run(["run-shell", "kill -KILL -1"]).catch(late);
+      await this.#run(["kill-server"]).catch(late);
+      if (await this.pane().catch(late) === null) return;
     }
     throw new TmuxError("still-running", "Cannot end a terminal server: it goes on answering", {
       hint: "end its processes by hand; they run as the launcher's user",
