@@ -162,26 +162,35 @@ export async function agentPid(bureau: Bureau): Promise<number> {
  */
 export const EMBEDDED = ["", "embedded"].includes(Deno.env.get("BUREAU_TEST_HOMESERVER") ?? "");
 
-/** Not through console: the test runner keeps that to itself. */
-export function say(text: string): void {
+/** Not shown by `deno test --quiet`, which tasks/test runs: a test says with `skip()` why it skips. */
+function say(text: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
+}
+
+/** What a test or step does instead when it can't have what it needs: the report shows the reason. */
+export async function skip(t: Deno.TestContext, reason: string): Promise<void> {
+  const name = `skipped: ${reason.replaceAll(/\s+/g, " ")}`;
+  await t.step({ name, ignore: true, fn: () => {} });
 }
 
 /** For `Deno.test({ignore})` of what is about the embedded homeserver itself. */
 export function embeddedOnly(name: string): { name: string; ignore: boolean } {
-  if (!EMBEDDED) say(`skipped: ${name}: it is about the embedded homeserver`);
-  return { name, ignore: !EMBEDDED };
+  return EMBEDDED
+    ? { name, ignore: false }
+    : { name: `${name} (skipped: it is about the embedded homeserver)`, ignore: true };
 }
 
 /**
- * Runs `use` with a Bureau that is not started yet, and checks afterwards that nothing is left. Without the homeserver
- * that was asked for it says why and runs nothing.
+ * Runs `use` with a Bureau that is not started yet, and checks afterwards that nothing is left.
+ * @throws Error when the homeserver that was asked for can't be had
  */
 export async function withBureau(use: (bureau: Bureau) => Promise<void>): Promise<void> {
   if (EMBEDDED) return await runBureau(use, null);
   const { openHomeserver } = await import("../homeserver/provider.ts");
   const homeserver = await openHomeserver();
-  if ("reason" in homeserver) return say(`skipped: ${homeserver.reason}`);
+  if ("reason" in homeserver) {
+    throw new Error(`Cannot have the homeserver of BUREAU_TEST_HOMESERVER: ${homeserver.reason}`);
+  }
   try {
     await runBureau(use, homeserver);
   } finally {

@@ -5,7 +5,7 @@
  * `synapse` (from PyPI), `docker` (deploy/homeserver), or the URL of one that runs already.
  */
 import { SECRET, Server } from "../../src/homeserver/_process.ts";
-import { say } from "../e2e/harness.ts";
+import { skip } from "../e2e/harness.ts";
 import { openCompose } from "./compose.ts";
 import {
   type Account,
@@ -73,14 +73,15 @@ export async function openHomeserver(
   }
 }
 
-/** Runs `use` with a homeserver, or prints why there is none. @returns whether it ran */
+/** Runs `use` with a homeserver, or reports why there is none. @returns whether it ran */
 export async function withHomeserver(
+  t: Deno.TestContext,
   use: (homeserver: TestHomeserver) => Promise<void>,
   kind?: Kind,
 ): Promise<boolean> {
   const homeserver = await openHomeserver(kind);
   if ("reason" in homeserver) {
-    say(`skipped: ${homeserver.reason}`);
+    await skip(t, homeserver.reason);
     return false;
   }
   try {

@@ -7,18 +7,18 @@ import { INTENDED } from "../homeserver/differential/intended.ts";
 import { record, type Recording } from "../homeserver/differential/record.ts";
 import { type Kind, withHomeserver } from "../homeserver/provider.ts";
 
-async function recorded(kind: Kind): Promise<Recording | null> {
+async function recorded(t: Deno.TestContext, kind: Kind): Promise<Recording | null> {
   let recording: Recording | null = null;
-  await withHomeserver(async (homeserver) => {
+  await withHomeserver(t, async (homeserver) => {
     recording = await record(homeserver);
   }, kind);
   return recording;
 }
 
-Deno.test("the embedded homeserver answers as Synapse does, but for what is meant", async () => {
-  const synapse = await recorded("synapse");
+Deno.test("the embedded homeserver answers as Synapse does, but for what is meant", async (t) => {
+  const synapse = await recorded(t, "synapse");
   if (synapse === null) return;
-  const embedded = await recorded("embedded");
+  const embedded = await recorded(t, "embedded");
   assert.ok(embedded !== null);
   const differences = [...embedded.exchanges].flatMap(([scenario, exchanges]) =>
     embedded.lacking.has(scenario) || synapse.lacking.has(scenario)

@@ -43,13 +43,13 @@ async function traces(): Promise<string[]> {
   return found.sort();
 }
 
-Deno.test("up --homeserver URL works with a real Synapse and its registration token", async () => {
-  await withHomeserver(reportsWith, "synapse");
+Deno.test("up --homeserver URL works with a real Synapse and its registration token", async (t) => {
+  await withHomeserver(t, reportsWith, "synapse");
 });
 
 Deno.test("a homeserver in a container: the API holds, an agent reports, nothing is left", async (t) => {
   const before = await traces();
-  const ran = await withHomeserver(async (homeserver) => {
+  const ran = await withHomeserver(t, async (homeserver) => {
     await playAll(t, homeserver);
     await t.step("up --homeserver URL", () => reportsWith(homeserver));
   }, "docker");

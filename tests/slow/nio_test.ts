@@ -2,16 +2,16 @@
 
 /** matrix-nio, a client in another language by other people, works with the homeserver. */
 import assert from "node:assert/strict";
-import { ROOT, run, say } from "../e2e/harness.ts";
+import { ROOT, run, skip } from "../e2e/harness.ts";
 import { withHomeserver } from "../homeserver/provider.ts";
 import { pythonWith } from "../homeserver/python.ts";
 
 const VERSION = "0.25.2";
 
-Deno.test("matrix-nio: rooms, state, typing, receipts, media, profiles, aliases, devices", async () => {
+Deno.test("matrix-nio: rooms, state, typing, receipts, media, profiles, aliases, devices", async (t) => {
   const found = await pythonWith("matrix-nio", VERSION);
-  if ("reason" in found) return say(`skipped: ${found.reason}`);
-  await withHomeserver(async (homeserver) => {
+  if ("reason" in found) return await skip(t, found.reason);
+  await withHomeserver(t, async (homeserver) => {
     const [alice, bob] = [
       await homeserver.registerUser("alice"),
       await homeserver.registerUser("bob"),

@@ -2,7 +2,7 @@
 
 /** matrix-js-sdk's full client works, and finds missing only what is known to be. */
 import assert from "node:assert/strict";
-import { ROOT, run, say } from "../../e2e/harness.ts";
+import { ROOT, run, skip } from "../../e2e/harness.ts";
 import { type TestHomeserver, withHomeserver } from "../provider.ts";
 
 /** What a homeserver may lack, and why that is right. */
@@ -42,14 +42,14 @@ async function play(homeserver: TestHomeserver): Promise<Result> {
   return JSON.parse(line);
 }
 
-Deno.test("matrix-js-sdk: rooms, threads, edits, receipts, typing, media, spaces", async () => {
+Deno.test("matrix-js-sdk: rooms, threads, edits, receipts, typing, media, spaces", async (t) => {
   const fetched = await run(Deno.execPath(), [
     ...["cache", "--quiet", "--config", `${SDK}/deno.json`, `${SDK}/client.ts`],
   ]);
   if (fetched.code !== 0) {
-    return say(`skipped: matrix-js-sdk cannot be had: ${fetched.stderr.trim().slice(-200)}`);
+    return await skip(t, `matrix-js-sdk cannot be had: ${fetched.stderr.trim().slice(-200)}`);
   }
-  await withHomeserver(async (homeserver) => {
+  await withHomeserver(t, async (homeserver) => {
     const { failure, checked, missing, errors } = await play(homeserver);
     assert.equal(failure, null, `${failure}\nafter: ${checked.join(", ")}`);
     assert.equal(checked.length, 16, checked.join(", "));

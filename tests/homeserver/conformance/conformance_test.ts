@@ -5,5 +5,5 @@ import { withHomeserver } from "../provider.ts";
 import { playAll } from "./play.ts";
 
 Deno.test("the Client-Server API holds, topic by topic", async (t) => {
-  await withHomeserver((homeserver) => playAll(t, homeserver));
+  await withHomeserver(t, (homeserver) => playAll(t, homeserver));
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Plays every scenario on a homeserver, as steps of a test. */
-import { say } from "../../e2e/harness.ts";
+import { skip } from "../../e2e/harness.ts";
 import type { TestHomeserver } from "../provider.ts";
 import { TOPICS } from "./topics.ts";
 import { Lacking, World } from "./world.ts";
@@ -10,12 +10,12 @@ export async function playAll(t: Deno.TestContext, homeserver: TestHomeserver): 
   for (const [topic, scenarios] of Object.entries(TOPICS)) {
     await t.step(topic, async (t) => {
       for (const scenario of scenarios) {
-        await t.step(scenario.name, async () => {
+        await t.step(scenario.name, async (t) => {
           try {
             await scenario.run(new World(homeserver));
           } catch (thrown) {
             if (!(thrown instanceof Lacking)) throw thrown;
-            say(`skipped: ${topic}: ${scenario.name}: ${thrown.message}`);
+            await skip(t, thrown.message);
           }
         });
       }

@@ -272,7 +272,10 @@ function assertStatus(expected: Expected, reply: Reply, what: string): void {
   if (
     expected !== "404 M_UNRECOGNIZED" && (status === 404 || status === 405) &&
     body?.errcode === "M_UNRECOGNIZED"
-  ) throw new Lacking(`the homeserver has no ${what.replace(/\?.*/, "")}`);
+  ) {
+    const endpoint = what.replace(/^\w+: /, "").replace(/\?.*/, "").replace(/![^/]+/, "{roomId}");
+    throw new Lacking(`the homeserver has no ${endpoint}`);
+  }
   const errcode = typeof body?.errcode === "string" ? ` ${body.errcode}` : "";
   const actual = `${status}${expected.includes(" ") ? errcode : ""}`;
   const fits = expected === "any" ||
