@@ -4,7 +4,7 @@
 import { type Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import { type PaneState, SESSION, type Tmux } from "../lib/tmux/mod.ts";
+import { SESSION, type Tmux } from "../lib/tmux/mod.ts";
 import { EXIT_FILE } from "../sandbox/mod.ts";
 import type { ProxyBootstrap } from "../proxy/api.ts";
 import type { RelayBootstrap } from "../observe/api.ts";
@@ -17,22 +17,18 @@ import {
   writeCellFiles,
 } from "./directories.ts";
 import { LauncherError } from "./errors.ts";
+import { awaitExit, patientPane } from "./exit.ts";
 import { limitReached, type Limits, SERVICE_LIMITS } from "./limits.ts";
 import type { Cgroups } from "./limits_cell.ts";
 import type { Enter } from "./limits_enter.ts";
 import { readIfThere, removeIfThere } from "./files.ts";
+import { KeptProxy } from "./kept_proxy.ts";
 import type { Validated } from "./validate.ts";
 import { tellAppeared } from "./watched.ts";
 
-const OUTPUT_LINES = 500;
 const START_MS = 10_000;
-/** Each is as long as a client of `lib/tmux` waits. */
-const LATE_TRIES = 20;
 /** After its server was told to end, a cell is gone in milliseconds. */
 const GONE_MS = 15_000;
-const BACKOFF_FIRST_MS = 50;
-const BACKOFF_LAST_MS = 5_000;
-const STABLE_MS = 30_000;
 /** A relay ends itself after this long without a watcher. */
 const RELAY_IDLE_MS = 60_000;
 
@@ -61,8 +57,7 @@ export class Principal {
   readonly #stop = new AbortController();
   readonly #exitSeen = Promise.withResolvers<ExitStatus>();
   #status: Status;
-  #proxy: ServiceCell | null = null;
-  #proxyLoop: Promise<void> = Promise.resolve();
+  #proxy: KeptProxy | null = null;
   #relay: Promise<ServiceCell> | null = null;
   /** Resolves when no process of the tmux cell is left; only known of a cell that we started. */
   #gone: Promise<void> = Promise.resolve();
@@ -118,7 +113,8 @@ export class Principal {
       this.#set({ phase: "starting" });
       await this.#tellAppeared();
       await writeCellFiles(runDir, this.hash, validated);
-      await this.#startProxy(bootstrap);
+      this.#proxy = this.#newProxy(bootstrap);
+      await this.#proxy.start();
       await this.#startSandbox(validated);
     } catch (thrown) {
       this.#set({ phase: "failed", message: messageOf(thrown) });
@@ -131,7 +127,7 @@ export class Principal {
     const usage = await this.#usage();
     // Its tmux is frozen with it and would not answer.
     if (usage?.frozen === true) await this.#context.cgroups!.freeze(this.hash, false);
-    const pane = await this.#pane();
+    const pane = await patientPane(this.#tmux, this.#stop.signal, () => this.#late());
     if (pane === null) return false;
     if (usage === null && this.#context.cgroups !== null) {
       this.#context.log.warn("a running principal has no limits until it is started anew", {
@@ -141,13 +137,8 @@ export class Principal {
     this.#set({ phase: "running" });
     if (usage?.frozen === true) await this.freeze(true);
     this.#watch();
-    await this.#startProxy(bootstrap).catch((thrown) => {
-      this.#context.log.error("cannot restart a proxy yet", {
-        principal: this.localpart,
-        why: messageOf(thrown),
-      });
-      this.#proxyLoop = this.#keepProxy(null, bootstrap);
-    });
+    this.#proxy = this.#newProxy(bootstrap);
+    await this.#proxy.startOrRetry();
     return true;
   }
 
@@ -195,7 +186,13 @@ export class Principal {
 
   #watch(): void {
     (async () => {
-      const exit = await this.#awaitExit();
+      const exit = await awaitExit(this.#tmux, {
+        tmuxDir: directoriesOf(this.#context.runDir, this.hash).tmux,
+        stop: this.#stop.signal,
+        usage: () => this.#usage(),
+        clock: this.#context.clock,
+        onLate: () => this.#late(),
+      });
       if (exit === null) return;
       await this.#tellAppeared();
       // On disk before anybody hears of it: whoever hears of it may start the next one at once, and its
@@ -210,46 +207,8 @@ export class Principal {
     );
   }
 
-  /**
-   * A terminal server that is late on an overloaded machine is asked again: its silence is no end.
-   * @returns null when there is none
-   */
-  async #pane(): Promise<PaneState | null> {
-    for (let late = 1;; late++) {
-      try {
-        return await this.#tmux.pane();
-      } catch (thrown) {
-        if (this.#stop.signal.aborted || late === LATE_TRIES) throw thrown;
-        this.#context.log.warn("a terminal server is late", { principal: this.localpart });
-      }
-    }
-  }
-
-  /** @returns null when it was told to stop watching */
-  async #awaitExit(): Promise<ExitStatus | null> {
-    while (true) {
-      // Waiting comes before looking: a death in between is seen by the look.
-      const died = this.#tmux.died(this.#stop.signal);
-      // The pane first: a dead one has written its code, and its own status is only its last command's.
-      const pane = await this.#pane();
-      const said = await this.#exitCode();
-      if (this.#stop.signal.aborted) return null;
-      if (said !== null || pane === null || pane.dead) {
-        // A server that is gone was killed: 137, as a shell would say.
-        const code = said ?? pane?.status ?? (pane === null ? 137 : 128 + (pane.signal ?? 127));
-        const usage = code === 0 ? null : await this.#usage();
-        const reason = usage === null ? null : limitReached(usage, code);
-        return {
-          code,
-          signal: code > 128 && code < 128 + 64 ? code - 128 : null,
-          at: this.#context.clock.now(),
-          output: pane === null ? [] : await this.#tmux.capture(OUTPUT_LINES).catch(() => []),
-          ...(reason === null ? {} : { reason }),
-        };
-      }
-      await died;
-      if (this.#stop.signal.aborted) return null;
-    }
+  #late(): void {
+    this.#context.log.warn("a terminal server is late", { principal: this.localpart });
   }
 
   async #tellAppeared(): Promise<void> {
@@ -257,64 +216,29 @@ export class Principal {
     await tellAppeared(cell, this.localpart, this.#context.log);
   }
 
-  /** What the pane wrote when the sandbox ended. */
-  async #exitCode(): Promise<number | null> {
-    const { tmux } = directoriesOf(this.#context.runDir, this.hash);
-    const text = await readIfThere(`${tmux}/${EXIT_FILE}`);
-    return text === null || !/^\d+\s*$/.test(text) ? null : Number(text);
-  }
-
-  async #startProxy(bootstrap: ProxyBootstrap): Promise<void> {
-    this.#proxy = await this.#launchProxy(bootstrap);
-    this.#set({ proxy: { ...this.#status.proxy, ready: true } }, "proxy");
-    this.#proxyLoop = this.#keepProxy(this.#proxy, bootstrap);
-  }
-
-  async #launchProxy(bootstrap: ProxyBootstrap): Promise<ServiceCell> {
-    const dirs = directoriesOf(this.#context.runDir, this.hash);
-    return await startServiceCell(
-      "proxy",
-      this.#context.runtimeDir,
-      (["agent", "admin", "egress"] as const).map((name) => ({
-        source: dirs[name],
-        dest: `/run/bureau/${name}`,
-      })),
-      bootstrap,
-      (line) => this.#context.log.info("proxy says", { principal: this.localpart, line }),
-      this.#context.auditDir,
-      this.#enter("proxy", SERVICE_LIMITS),
-    );
-  }
-
-  /** A proxy that dies is made again from the same document; the agent lives on (W-39). */
-  async #keepProxy(first: ServiceCell | null, bootstrap: ProxyBootstrap): Promise<void> {
-    let cell = first;
-    let backoff = BACKOFF_FIRST_MS;
-    const { clock, log } = this.#context;
-    while (!this.#stop.signal.aborted) {
-      const since = clock.now();
-      if (cell !== null) await cell.exited;
-      if (this.#stop.signal.aborted) return;
-      if (clock.now() - since > STABLE_MS) backoff = BACKOFF_FIRST_MS;
-      const restarts = this.#status.proxy.restarts + 1;
-      this.#set({ proxy: { ready: false, restarts } }, "proxy");
-      log.warn("proxy ended, restarting", { principal: this.localpart, restarts });
-      await clock.sleep(backoff, this.#stop.signal).catch(() => {});
-      if (this.#stop.signal.aborted) return;
-      backoff = Math.min(backoff * 2, BACKOFF_LAST_MS);
-      try {
-        cell = await this.#launchProxy(bootstrap);
-        this.#proxy = cell;
-        if (this.#stop.signal.aborted) return cell.kill("SIGKILL");
-        this.#set({ proxy: { ready: true, restarts } }, "proxy");
-      } catch (thrown) {
-        cell = null;
-        log.error("proxy could not be restarted", {
-          principal: this.localpart,
-          why: messageOf(thrown),
-        });
-      }
-    }
+  #newProxy(bootstrap: ProxyBootstrap): KeptProxy {
+    const { runDir, runtimeDir, auditDir, clock, log } = this.#context;
+    const dirs = directoriesOf(runDir, this.hash);
+    const binds = (["agent", "admin", "egress"] as const).map((name) => ({
+      source: dirs[name],
+      dest: `/run/bureau/${name}`,
+    }));
+    return new KeptProxy({
+      principal: this.localpart,
+      launch: () =>
+        startServiceCell(
+          "proxy",
+          runtimeDir,
+          binds,
+          bootstrap,
+          (line) => log.info("proxy says", { principal: this.localpart, line }),
+          auditDir,
+          this.#enter("proxy", SERVICE_LIMITS),
+        ),
+      onChange: (proxy) => this.#set({ proxy }, "proxy"),
+      clock,
+      log,
+    });
   }
 
   #enter(part: "agent" | "proxy" | "relay", limits: Limits): Enter | undefined {
@@ -415,8 +339,7 @@ export class Principal {
   /** Ends our children without touching the agent: what a launcher does when it stops. */
   async release(): Promise<void> {
     this.#stop.abort();
-    this.#proxy?.kill("SIGTERM");
-    await this.#proxyLoop;
+    await this.#proxy?.end("SIGTERM");
     const relay = await this.#relay?.catch(() => null);
     relay?.kill("SIGKILL");
   }
@@ -441,9 +364,7 @@ export class Principal {
     const enough = new AbortController();
     this.#stop.abort();
     await this.#tmux.kill();
-    this.#proxy?.kill("SIGKILL");
-    await this.#proxy?.exited;
-    await this.#proxyLoop;
+    await this.#proxy?.end("SIGKILL");
     const isGone = await Promise.race([
       this.#gone.then(() => true),
       this.#context.clock.sleep(GONE_MS, enough.signal).then(() => false, () => false),
