@@ -18,10 +18,10 @@ import {
 } from "./directories.ts";
 import { LauncherError } from "./errors.ts";
 import { awaitExit, patientPane } from "./exit.ts";
-import { limitReached, type Limits, SERVICE_LIMITS } from "./limits.ts";
+import { type Limits, SERVICE_LIMITS } from "./limits.ts";
 import type { Cgroups } from "./limits_cell.ts";
 import type { Enter } from "./limits_enter.ts";
-import { readIfThere, removeIfThere } from "./files.ts";
+import { removeIfThere } from "./files.ts";
 import { KeptProxy } from "./kept_proxy.ts";
 import type { Validated } from "./validate.ts";
 import { tellAppeared } from "./watched.ts";
