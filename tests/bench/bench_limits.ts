@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * What one agent that takes all it can does to a neighbour: the p99 of the neighbour's proxied requests,
+ * alone and beside each attack, in one run. Real launcher, cells, control groups and proxies.
+ */
+import { Bed, bundleFor, IDENTITY, localpart } from "../../src/launcher/testing/harness.ts";
+import { makePlace } from "../../src/launcher/testing/cgroups.ts";
+import { startGate } from "../../src/proxy/testing/gate.ts";
+import { percentile, report, skip } from "./report.ts";
+
+const REQUESTS = 2_000;
+/** Of what a template may ask for; the attackers have what everybody has. */
+const ATTACKS: readonly (readonly [name: string, script: string])[] = [
+  [
+    "fork-bomb",
+    "touch up; exec perl -e 'while (1) { my $p = fork; if (defined $p && $p == 0) { 1 while 1 } }'",
+  ],
+  ["flood", "touch up; exec yes"],
+  [
+    "memory-hog",
+    "touch up; while :; do perl -e '$x = \"x\" x (600 << 20)' 2>/dev/null; done",
+  ],
+  [
+    "disk-fill",
+    "touch up; while :; do dd if=/dev/zero of=/tmp/x bs=1M count=500 2>/dev/null; done",
+  ],
+];
+
+const made = await makePlace(IDENTITY);
+if (typeof made === "string") skip("limits.neighbour", made);
+else {
+  try {
+    await measure(made.place);
+  } finally {
+    await made.close();
+  }
+}
+
+async function measure(place: Exclude<typeof made, string>["place"]): Promise<void> {
+  const upstream = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("ok"),
+  );
+  const host = `127.0.0.1:${upstream.addr.port}`;
+  const bed = await Bed.make();
+  bed.cgroups = place;
+  await bed.start();
+  const template = await bed.template("neighbour", "exec sleep 100000", {
+    proxy_services: { api: { upstream: `http://${host}`, inject_headers: { "x-key": "KEY" } } },
+  });
+  const bundle = bundleFor("neighbour", { KEY: { value: "a value of it", allowed_hosts: [host] } });
+  const request = await bed.request("neighbour", { template, bundle });
+  await bed.create("neighbour", { ...request, grants: [{ actions: ["http/api"] }] });
+  const cell = await bed.cell("neighbour");
+  const gate = await startGate({
+    path: `${cell}/egress/egress.sock`,
+    route: () => upstream.addr.port,
+  });
+  const client = Deno.createHttpClient({
+    proxy: { transport: "unix", path: `${cell}/agent/proxy.sock` },
+  });
+  const p99 = async () => {
+    const times: number[] = [];
+    for (let n = 0; n < REQUESTS; n++) {
+      const before = performance.now();
+      const answer = await fetch("http://bureau.invalid/http/api/", { client });
+      if (await answer.text() !== "ok") throw new Error(`status ${answer.status}`);
+      times.push(performance.now() - before);
+    }
+    return percentile(times, 0.99);
+  };
+  await p99();
+  const alone = await p99();
+  let worst = 0;
+  const notes: string[] = [];
+  for (const [name, script] of ATTACKS) {
+    const attacker = await bed.template(name, script, { resources: { memory_limit_mb: 512 } });
+    await bed.create(name, await bed.request(name, { template: attacker }));
+    await bed.read(name, "up");
+    const beside = await p99();
+    await bed.destroy(name);
+    worst = Math.max(worst, beside / alone);
+    notes.push(`${name} ${(beside / alone).toFixed(2)}×`);
+  }
+  // A machine whose load changed meanwhile would make any ratio.
+  const again = await p99();
+  report({
+    id: "limits.neighbour",
+    value: worst,
+    unit: "×",
+    note: `p99 alone ${alone.toFixed(2)} ms before, ${again.toFixed(2)} ms after; ${
+      notes.join(", ")
+    }; ${REQUESTS} requests each`,
+  });
+  client.close();
+  await gate.stop();
+  await bed.destroy("neighbour");
+  await bed.close();
+  await upstream.shutdown();
+}
