@@ -55,15 +55,27 @@ async function measure(): Promise<void> {
   const workspace = `${dir}/workspace`;
   await Deno.mkdir(workspace);
   const ours: number[] = [];
+  /** Of those, from the first line of the pane's script on: without the terminal's cell and server. */
+  const inPane: number[] = [];
   const bare: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     bare.push(await bareStart(workspace));
-    ours.push(await launcherStart(dir, workspace));
+    const { whole, pane } = await launcherStart(dir, workspace);
+    ours.push(whole);
+    inPane.push(pane);
   }
   await Deno.remove(dir, { recursive: true });
-  const added = percentile(ours, 0.5) - percentile(bare, 0.5);
   report({
     id: "sandbox.start",
+    value: percentile(inPane, 0.5) - percentile(bare, 0.5),
+    unit: "ms",
+    note: `p50 ${percentile(inPane, 0.5).toFixed(1)} ms, bare bwrap ${
+      percentile(bare, 0.5).toFixed(1)
+    } ms, best ${Math.min(...inPane).toFixed(1)} and ${Math.min(...bare).toFixed(1)}`,
+  });
+  const added = percentile(ours, 0.5) - percentile(bare, 0.5);
+  report({
+    id: "sandbox.start.whole",
     value: added,
     unit: "ms",
     note: `p50 ${percentile(ours, 0.5).toFixed(1)} ms, bare bwrap ${
@@ -97,7 +109,10 @@ async function bareStart(workspace: string): Promise<number> {
 }
 
 /** From the plan to the first instruction: what a launcher does once it has checked a request. */
-async function launcherStart(runDir: string, workspace: string): Promise<number> {
+async function launcherStart(
+  runDir: string,
+  workspace: string,
+): Promise<{ whole: number; pane: number }> {
   const hash = await principalHash(NAME);
   const spec = instantiate({
     command: PROGRAM,
@@ -116,10 +131,14 @@ async function launcherStart(runDir: string, workspace: string): Promise<number>
   await makeDirectories(runDir, hash, NAME);
   const dirs = directoriesOf(runDir, hash);
   await writeCellFiles(runDir, hash, { plan, spec: { payload: {} }, pidsLimit: 256 });
+  const script = await Deno.readTextFile(`${dirs.cell}/start.sh`);
+  const stamped = script.replace("\n", "\ndate +%s%N >/run/bureau/tmux/began\n");
+  await Deno.writeTextFile(`${dirs.cell}/start.sh`, stamped);
   const { gone } = startTmuxCell(plan, dirs);
   const at = await firstInstruction(workspace);
+  const began = Number(await Deno.readTextFile(`${dirs.tmux}/began`)) / 1e6;
   await tmuxClient(dirs.tmux).kill();
   await gone;
   await removeDirectories(runDir, hash);
-  return at - before;
+  return { whole: at - before, pane: at - began };
 }
