@@ -4,7 +4,7 @@
  * What one agent that takes all it can does to a neighbour: the p99 of the neighbour's proxied requests,
  * alone and beside each attack, in one run. Real launcher, cells, control groups and proxies.
  */
-import { Bed, bundleFor, IDENTITY, localpart } from "../../src/launcher/testing/harness.ts";
+import { Bed, bundleFor, IDENTITY } from "../../src/launcher/testing/harness.ts";
 import { makePlace } from "../../src/launcher/testing/cgroups.ts";
 import { startGate } from "../../src/proxy/testing/gate.ts";
 import { percentile, report, skip } from "./report.ts";
