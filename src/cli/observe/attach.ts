@@ -4,6 +4,7 @@
 import type { ObserveDown } from "../../observe/api.ts";
 import { neutraliseLine, RESET_TERMINAL, TerminalFilter } from "../../lib/terminal/mod.ts";
 import { readControl } from "./frames.ts";
+import type { Incoming } from "./incoming.ts";
 
 /** ctrl-], as telnet has it. */
 const LEAVE = 0x1d;
@@ -11,7 +12,7 @@ const LEAVE = 0x1d;
 const ACK_BYTES = 16 * 1024;
 
 export interface Attachment {
-  readonly socket: WebSocket;
+  readonly incoming: Incoming;
   /** Aborted on SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
   readonly readOnly: boolean;
@@ -19,7 +20,8 @@ export interface Attachment {
 
 /** @returns why it ended. The terminal is as it was, on every way out of here. */
 export async function attachTerminal(attachment: Attachment): Promise<string> {
-  const { socket, signal, readOnly } = attachment;
+  const { incoming, signal, readOnly } = attachment;
+  const { socket } = incoming;
   const ended = Promise.withResolvers<string>();
   const filter = new TerminalFilter();
   let drawn = 0;
@@ -66,17 +68,17 @@ export async function attachTerminal(attachment: Attachment): Promise<string> {
   };
   const hangUp = () => ended.resolve("this terminal closed");
   const interrupted = () => ended.resolve("interrupted");
-  socket.onclose = () => ended.resolve("the connection ended");
+  incoming.ended.then(() => ended.resolve("the connection ended"));
   signal.addEventListener("abort", interrupted, { once: true });
   Deno.addSignalListener("SIGHUP", hangUp);
   Deno.addSignalListener("SIGWINCH", resize);
   Deno.stdin.setRaw(true);
   try {
-    socket.onmessage = onMessage;
+    incoming.receive(onMessage);
     forwardKeys(socket, ended.resolve).catch(ended.reject);
     return await ended.promise;
   } finally {
-    socket.onmessage = null;
+    incoming.stop();
     Deno.removeSignalListener("SIGWINCH", resize);
     Deno.removeSignalListener("SIGHUP", hangUp);
     signal.removeEventListener("abort", interrupted);

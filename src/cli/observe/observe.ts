@@ -9,6 +9,7 @@ import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
 import { attachTerminal } from "./attach.ts";
 import { readControl } from "./frames.ts";
+import { Incoming } from "./incoming.ts";
 
 /** How long the relay may take for one screen. */
 const DUMP_DEADLINE_MS = 20_000;
@@ -46,12 +47,12 @@ export const observe: CommandHandler = async (call) => {
         protocol: OBSERVE_PROTOCOL,
       });
       socket.binaryType = "arraybuffer";
-      return socket;
+      return new Incoming(socket);
     };
-    const socket = await connectPatiently(connect, principal, call.signal);
-    if (dump) return await dumpScreen(call, socket, principal);
+    const incoming = await connectPatiently(connect, principal, call.signal);
+    if (dump) return await dumpScreen(call, incoming, principal);
     console.error(`observing ${principal}; ctrl-] leaves`);
-    const reason = await attachTerminal({ socket, signal: call.signal, readOnly });
+    const reason = await attachTerminal({ incoming, signal: call.signal, readOnly });
     console.error(`left ${principal}: ${reason}`);
     return { principal, reason };
   } finally {
@@ -64,15 +65,15 @@ export const observe: CommandHandler = async (call) => {
  * by right comes again.
  */
 async function connectPatiently(
-  connect: () => WebSocket,
+  connect: () => Incoming,
   principal: string,
   signal: AbortSignal,
-): Promise<WebSocket> {
+): Promise<Incoming> {
   for (let attempt = 1;; attempt++) {
-    const socket = connect();
+    const incoming = connect();
     try {
-      await opened(socket, principal);
-      return socket;
+      await opened(incoming.socket, principal);
+      return incoming;
     } catch (thrown) {
       if (attempt >= CONNECT_ATTEMPTS) throw thrown;
       await systemClock.sleep(CONNECT_PAUSE_MS, signal);
@@ -94,17 +95,18 @@ async function opened(socket: WebSocket, principal: string): Promise<void> {
   });
 }
 
-async function dumpScreen(call: Invocation, socket: WebSocket, principal: string) {
+async function dumpScreen(call: Invocation, incoming: Incoming, principal: string) {
+  const { socket } = incoming;
   const answer = Promise.withResolvers<string[]>();
   const failed = (why: string) =>
     answer.reject(new CliError("no-screen", `Cannot observe "${principal}": ${why}`));
-  socket.onmessage = ({ data }) => {
+  incoming.receive(({ data }) => {
     const frame = readControl(data);
     if (frame?.type === "metadata") socket.send(JSON.stringify({ type: "screen" }));
     else if (frame?.type === "screen") answer.resolve(frame.lines);
     else if (frame?.type === "exit") failed(frame.reason);
-  };
-  socket.onclose = () => failed("the connection ended");
+  });
+  incoming.ended.then(() => failed("the connection ended"));
   const deadline = AbortSignal.any([AbortSignal.timeout(DUMP_DEADLINE_MS), call.signal]);
   deadline.addEventListener("abort", () => failed("no answer in time"), { once: true });
   try {
