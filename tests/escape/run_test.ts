@@ -26,6 +26,8 @@ class Place implements AsyncDisposable {
       BUREAU_STATE_DIR: `${this.dir}/s`,
       BUREAU_RUN_DIR: `${this.dir}/r`,
       BUREAU_DENO: deno,
+      // A test run under `deno task` inherits where that was started.
+      INIT_CWD: this.dir,
     };
   }
 
