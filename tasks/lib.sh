@@ -219,6 +219,9 @@ file_from_caller() {
 # into $RUN/cgroups, because the next shell may stand in another group.
 make_cgroups() {
   CGROUPS=''
+  lock_cgroups || return 0
+  # From here on an earlier one that has just ended leaves the place to us.
+  (umask 077 && printf '%s\n' "$$" >"$RUN/cgroups.pid") 2>/dev/null || true
   if [ -O "$RUN/cgroups" ] && [ ! -L "$RUN/cgroups" ]; then
     CGROUPS=$(cat "$RUN/cgroups")
     for dir in $(cgroup_dirs); do [ -d "$dir" ] || CGROUPS=''; done
@@ -230,6 +233,15 @@ make_cgroups() {
     make_cgroups_v1
   fi
   if [ -n "$CGROUPS" ]; then (umask 077 && printf '%s\n' "$CGROUPS" >"$RUN/cgroups") 2>/dev/null || true; fi
+  exec 8>&-
+}
+
+# One at a time makes or removes the place: whoever has descriptor 8.
+lock_cgroups() {
+  [ -w "$RUN" ] && [ ! -L "$RUN/cgroups.lock" ] || return 1
+  [ ! -e "$RUN/cgroups.lock" ] || [ -w "$RUN/cgroups.lock" ] || return 1
+  exec 8>>"$RUN/cgroups.lock"
+  flock 8
 }
 
 # The directories in CGROUPS, one a line; only such as we make.
@@ -280,12 +292,21 @@ make_cgroup_v2() {
   CGROUPS=2:unified=$place
 }
 
-# Nothing but empty directories of ours, and none of a Bureau that runs.
+# Nothing but empty directories of ours, and none of a Bureau that runs. $1: only what this pid was the last to make.
 remove_cgroups() {
-  [ ! -e "$RUN/up/up.sock" ] || return 0
+  [ ! -e "$RUN/up/up.sock" ] && lock_cgroups || return 0
+  if [ -n "${1:-}" ] && [ "$(cat "$RUN/cgroups.pid" 2>/dev/null)" != "$1" ]; then
+    exec 8>&-
+    return 0
+  fi
+  remove_cgroup_dirs
+  exec 8>&-
+}
+
+remove_cgroup_dirs() {
   for dir in $(cgroup_dirs); do rmdir "$dir/up" "$dir" 2>/dev/null || true; done
   for dir in $(cgroup_dirs); do [ ! -d "$dir" ] || return 0; done
-  rm -f "$RUN/cgroups" 2>/dev/null || true
+  rm -f "$RUN/cgroups" "$RUN/cgroups.pid" 2>/dev/null || true
 }
 
 # Where systemd manages version 2, a scope of our own is what we may make groups in. Runs `sh "$0" "$@"` in one, and

@@ -2,6 +2,7 @@
 
 /** Sync and event filters, parsed once into sets and patterns. Unknown members are ignored. */
 import { badJson, invalidParam, notFound } from "./errors.ts";
+import { type FieldPath, parseFields } from "./event_fields.ts";
 import type { Body } from "./http.ts";
 import type { Context } from "./context.ts";
 import { isObject } from "./params.ts";
@@ -25,6 +26,8 @@ export interface SyncFilter {
   readonly rooms: ReadonlySet<string> | undefined;
   readonly notRooms: ReadonlySet<string>;
   readonly includeLeave: boolean;
+  /** Undefined: all. */
+  readonly fields: readonly FieldPath[] | undefined;
   readonly timeline: EventFilter;
   readonly state: EventFilter;
   readonly ephemeral: EventFilter;
@@ -78,6 +81,7 @@ export function parseSyncFilter(value: unknown): SyncFilter {
     rooms: setOf(room["rooms"]),
     notRooms: setOf(room["not_rooms"]) ?? NONE,
     includeLeave: room["include_leave"] === true,
+    fields: parseFields(from["event_fields"]),
     timeline: eventFilter(room["timeline"]),
     state: eventFilter(room["state"]),
     ephemeral: eventFilter(room["ephemeral"]),

@@ -5,6 +5,7 @@
  * client's position, so a wake costs what changed, whatever the number of rooms.
  */
 import type { Context, Session } from "./context.ts";
+import { type FieldPath, keepFields } from "./event_fields.ts";
 import { unknownToken } from "./errors.ts";
 import { allowsRoom, matchesTypeAndSender, type SyncFilter } from "./filter.ts";
 import { profileChanges } from "./presence.ts";
@@ -78,6 +79,18 @@ async function acknowledgeToDevice(ctx: Context, session: Session, since: number
   }
 }
 
+/** What `event_fields` are about, of a joined or left room. */
+interface RoomPart {
+  readonly timeline?: { events: unknown[] };
+  readonly state?: { events: unknown[] };
+}
+
+function reduceEvents({ timeline, state }: RoomPart, fields: readonly FieldPath[]): void {
+  for (const list of [timeline, state]) {
+    if (list !== undefined) list.events = list.events.map((event) => keepFields(event, fields));
+  }
+}
+
 function build(
   ctx: Context,
   session: Session,
@@ -122,6 +135,12 @@ function build(
   );
   const presence = profileChanges(ctx, session.userId, since)
     .filter((event) => matchesTypeAndSender(filter.presence, "m.presence", event.sender));
+  const { fields } = filter;
+  if (fields !== undefined) {
+    for (const part of [...Object.values(sections.join), ...Object.values(sections.leave)]) {
+      reduceEvents(part as RoomPart, fields);
+    }
+  }
   const rooms = Object.fromEntries(
     Object.entries(sections).filter(([, part]) => Object.keys(part).length > 0),
   );

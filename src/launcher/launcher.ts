@@ -72,8 +72,28 @@ export class Launcher {
     for await (const entry of Deno.readDir(`${run_dir}/p`)) {
       if (known.has(entry.name)) continue;
       this.#log.warn("removing a cell that nobody owns", { hash: entry.name });
-      await tmuxClient(`${run_dir}/p/${entry.name}/tmux`).kill();
-      await removeDirectories(run_dir, entry.name);
+      await this.#clear(entry.name);
+    }
+  }
+
+  /**
+   * Ends a cell that has no principal, and removes its directory. One that can't be ended must not keep the
+   * launcher from serving the others: it is told, and the next start tries again.
+   */
+  async #clear(hash: string): Promise<boolean> {
+    const { run_dir } = this.#bootstrap;
+    try {
+      await this.#cgroups?.kill(hash).catch(() => {});
+      await tmuxClient(`${run_dir}/p/${hash}/tmux`).kill();
+      await this.#cgroups?.remove(hash).catch(() => {});
+      await removeDirectories(run_dir, hash);
+      return true;
+    } catch (thrown) {
+      this.#log.error("a cell can't be ended; its directory stays", {
+        hash,
+        why: messageOf(thrown),
+      });
+      return false;
     }
   }
 
@@ -112,11 +132,7 @@ export class Launcher {
         why: messageOf(thrown),
       });
       this.#principals.delete(entry.principal);
-      await tmuxClient(`${this.#bootstrap.run_dir}/p/${entry.hash}/tmux`).kill();
-      await this.#cgroups?.kill(entry.hash).catch(() => {});
-      await this.#cgroups?.remove(entry.hash);
-      await removeDirectories(this.#bootstrap.run_dir, entry.hash);
-      await this.#journal.remove(entry.hash);
+      if (await this.#clear(entry.hash)) await this.#journal.remove(entry.hash);
     }
   }
 

@@ -314,6 +314,9 @@ async function assertNothingLeft(bureau: Bureau): Promise<void> {
     if (left.length === 0) return true;
     throw new Error((await Promise.all(left.map(commandLine))).join("\n"));
   }, 10_000);
+  // Written while there are control groups of ours, and removed with the last of them.
+  const record = await Deno.readTextFile(`${bureau.runDir}/cgroups`).catch(() => null);
+  assert.equal(record, null, "control groups are left");
   const mounts = await Deno.readTextFile("/proc/self/mounts");
   assert.ok(!mounts.includes(bureau.runDir), "a mount is left");
   const principals: string[] = [];

@@ -88,7 +88,10 @@ async function sharedSecret(call: Call, nonces: Map<string, number>): Promise<un
     throw forbidden("Cannot register: the HMAC is wrong");
   }
   const name = optionalString(body, "displayname");
-  return await finishRegistration(call, body, username, password, admin, name);
+  return await finishRegistration(call, body, username, password, {
+    admin,
+    ...(name === undefined ? {} : { displayName: name }),
+  });
 }
 
 async function finishRegistration(
@@ -96,8 +99,11 @@ async function finishRegistration(
   body: Body,
   username: string,
   password: string,
-  admin: boolean,
-  displayName?: string,
+  account: {
+    readonly admin: boolean;
+    readonly displayName?: string;
+    readonly useToken?: () => void;
+  },
 ): Promise<unknown> {
   const { ctx } = call;
   checkUsername(ctx, username);
@@ -108,6 +114,8 @@ async function finishRegistration(
     address: call.address,
   };
   return await ctx.db.write(() => {
+    account.useToken?.();
+    const { admin, displayName } = account;
     const userId = createUser(ctx, username, hash, admin);
     if (displayName !== undefined) {
       ctx.db.run(
@@ -197,10 +205,10 @@ async function register(call: Call): Promise<unknown> {
   }
   const password = optionalString(body, "password");
   if (password === undefined) throw missingParam('Cannot register: "password" is missing');
-  // Counted before the account is made: a token for one must not make two.
-  await ctx.db.write(() => {
+  // With the account, or not at all: a token for one makes one, and a name that is taken costs none.
+  const useToken = () => {
     if (!isValidToken(ctx, token)) throw forbidden("Cannot register: the token was just used up");
     ctx.db.run("UPDATE registration_tokens SET used = used + 1 WHERE token = ?", token);
-  });
-  return await finishRegistration(call, body, username, password, false);
+  };
+  return await finishRegistration(call, body, username, password, { admin: false, useToken });
 }
