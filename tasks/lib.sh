@@ -303,9 +303,18 @@ remove_cgroups() {
   exec 8>&-
 }
 
+# A group can be removed a moment after its last process has ended.
 remove_cgroup_dirs() {
-  for dir in $(cgroup_dirs); do rmdir "$dir/up" "$dir" 2>/dev/null || true; done
-  for dir in $(cgroup_dirs); do [ ! -d "$dir" ] || return 0; done
+  tries=0
+  while ! remove_cgroup_dirs_once && [ "$tries" -lt 30 ]; do
+    tries=$((tries + 1))
+    sleep 0.1
+  done
+}
+
+remove_cgroup_dirs_once() {
+  for dir in $(cgroup_dirs); do rmdir "$dir"/*/ "$dir" 2>/dev/null || true; done
+  for dir in $(cgroup_dirs); do [ ! -d "$dir" ] || return 1; done
   rm -f "$RUN/cgroups" "$RUN/cgroups.pid" 2>/dev/null || true
 }
 

@@ -233,6 +233,8 @@ async function down(options: UpOptions): Promise<number> {
     console.log("stopped; `deno task up` resumes");
     return 0;
   }
+  // Nobody answers there: the file says to others that somebody does.
+  await Deno.remove(pathsOf(options).upSocket).catch(() => {});
   // A killed supervisor takes its processes along, but agents outlive it by design.
   const box = new DevBox(options, machineName(Deno.hostname()), createLogger("up"));
   if (!await box.hasLeftovers()) {
