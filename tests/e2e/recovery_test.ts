@@ -27,8 +27,12 @@ async function pidNamed(test: (line: string) => boolean): Promise<number | null>
 
 /** Asks, and waits for exactly one answer: the whole path works. */
 async function ask(bureau: Bureau, room: string, round: number): Promise<void> {
-  const sent = await bureau.cli("matrix", "send", "agent/scribe", `report round-${round}`);
-  assert.equal(sent.code, 0, sent.stderr);
+  // A homeserver that was just made again is a process before it listens.
+  await eventually("it can be asked", async () => {
+    const sent = await bureau.cli("matrix", "send", "agent/scribe", `report round-${round}`);
+    if (sent.code !== 0) throw new Error(sent.stderr);
+    return true;
+  }, RECOVERY_MS);
   await eventually(
     `an answer in round ${round}`,
     async () => (await answers(bureau, room)).some((body) => body.includes(`round-${round}`)),
