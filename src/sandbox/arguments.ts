@@ -160,28 +160,10 @@ export function agentArguments(plan: SandboxPlan): string[] {
  * @param tmuxDir host directory of the socket
  */
 export function tmuxClientArguments(tmuxDir: string): string[] {
-  return [
-    ...isolation("no-nesting"),
-    "--new-session",
-    "--die-with-parent",
-    ...system(),
-    "--bind",
-    tmuxDir,
-    "/run/bureau/tmux",
-    "--remount-ro",
-    "/",
-    "--chdir",
-    "/",
-    "--setenv",
-    "PATH",
-    "/usr/bin:/bin",
-    "--setenv",
-    "TERM",
-    "screen-256color",
-    "--setenv",
-    "LANG",
-    "C.UTF-8",
-  ];
+  return throwAwayArguments(["--bind", tmuxDir, "/run/bureau/tmux"], {
+    TERM: "screen-256color",
+    LANG: "C.UTF-8",
+  });
 }
 
 /**
@@ -190,26 +172,31 @@ export function tmuxClientArguments(tmuxDir: string): string[] {
  * @param sources host paths; they appear below /host, read-only
  */
 export function lookCellArguments(sources: readonly string[]): string[] {
+  const binds = [...new Set(sources)].toSorted().flatMap((path) => [
+    "--ro-bind-try",
+    path,
+    `/host${path === "/" ? "" : path}`,
+  ]);
+  return throwAwayArguments(binds, { LC_ALL: "C.UTF-8" });
+}
+
+/** For one program of ours: the host's programs and what is bound, nothing to write to. */
+function throwAwayArguments(
+  binds: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): string[] {
   return [
     ...isolation("no-nesting"),
     "--new-session",
     "--die-with-parent",
     ...system(),
-    ...[...new Set(sources)].toSorted().flatMap((path) => [
-      "--ro-bind-try",
-      path,
-      `/host${path === "/" ? "" : path}`,
-    ]),
+    ...binds,
     "--remount-ro",
     "/",
     "--chdir",
     "/",
-    "--setenv",
-    "PATH",
-    "/usr/bin:/bin",
-    "--setenv",
-    "LC_ALL",
-    "C.UTF-8",
+    ...Object.entries({ PATH: "/usr/bin:/bin", ...environment })
+      .flatMap(([name, value]) => ["--setenv", name, value]),
   ];
 }
 

@@ -321,8 +321,22 @@ export class Bed {
     return found;
   }
 
-  /** Ends everything, and fails when something stays. */
+  /** Ends everything, and fails when something stays; that is ended too, whatever failed. */
   async close(): Promise<void> {
+    try {
+      await this.#close();
+    } finally {
+      for (const { pid } of await this.processes()) {
+        try {
+          Deno.kill(pid, "SIGKILL");
+        } catch {
+          // It ended meanwhile.
+        }
+      }
+    }
+  }
+
+  async #close(): Promise<void> {
     const { principals } = await this.launcher.client.call("list");
     await Promise.all(
       principals.map(({ principal }) =>
