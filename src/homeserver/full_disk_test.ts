@@ -5,6 +5,7 @@
  * acknowledged is lost (killed in that state too), and writes recover by themselves.
  */
 import assert from "node:assert/strict";
+import { skip } from "../lib/testing/skip.ts";
 import { type Reply, Server, type User } from "./_process.ts";
 import { until } from "./_raw.ts";
 
@@ -78,10 +79,10 @@ async function afterRestart(old: Server, user: User, room: string, sent: Acknowl
   return { server, user: again };
 }
 
-Deno.test("homeserver on a full disk refuses writes, reads, and recovers", async () => {
+Deno.test("homeserver on a full disk refuses writes, reads, and recovers", async (t) => {
   await using disk = await smallDisk(8);
   if (disk === undefined) {
-    return console.log("skipped: mounting a small file system needs root with CAP_SYS_ADMIN");
+    return await skip(t, "mounting a small file system needs root with CAP_SYS_ADMIN");
   }
   const stateDir = `${disk.path}/state`;
   await Deno.mkdir(stateDir);
@@ -120,9 +121,9 @@ Deno.test("homeserver on a full disk refuses writes, reads, and recovers", async
   await using _third = last.server;
 });
 
-Deno.test("homeserver under a file size limit refuses writes, reads, and recovers", async () => {
+Deno.test("homeserver under a file size limit refuses writes, reads, and recovers", async (t) => {
   if (!await run("prlimit", "--version")) {
-    return console.log("skipped: there is no prlimit (Debian package util-linux)");
+    return await skip(t, "there is no prlimit (Debian package util-linux)");
   }
   // The signal would end the process first; a quota or a file system's own limit sends none.
   const wrapper = ["env", "--ignore-signal=XFSZ"];
@@ -133,7 +134,7 @@ Deno.test("homeserver under a file size limit refuses writes, reads, and recover
   const limit = (bytes: number | "unlimited") =>
     run("prlimit", "--pid", String(first.process.pid), `--fsize=${bytes}:`);
   if (!await limit(3 * MB)) {
-    return console.log("skipped: this user may not set limits of another process");
+    return await skip(t, "this user may not set limits of another process");
   }
   await fill(alice, room, sent, "a");
   assert.ok(sent.size > 0);

@@ -2,15 +2,19 @@
 
 /** Real control groups, real agents that take all they can. */
 import assert from "node:assert/strict";
+import { skip } from "../lib/testing/skip.ts";
 import { Bed, eventually, IDENTITY } from "./testing/harness.ts";
 import { makePlace } from "./testing/cgroups.ts";
 import { principalHash } from "../lib/ref/mod.ts";
 import { localpart } from "./testing/harness.ts";
 
 /** A launcher with a place; skips with the reason where there can be none. */
-async function withLimits(use: (bed: Bed) => Promise<void>): Promise<void> {
+async function withLimits(
+  t: Deno.TestContext,
+  use: (bed: Bed) => Promise<void>,
+): Promise<void> {
   const made = await makePlace(IDENTITY);
-  if (typeof made === "string") return console.log(`skipped: ${made}`);
+  if (typeof made === "string") return await skip(t, made);
   try {
     const bed = await Bed.make();
     bed.cgroups = made.place;
@@ -31,8 +35,8 @@ async function withLimits(use: (bed: Bed) => Promise<void>): Promise<void> {
 const usage = (bed: Bed, name: string) =>
   bed.launcher.client.call("usage", { params: { principal: localpart(name) } });
 
-Deno.test("a memory hog ends at its own limit, is told so, and its neighbour goes on", () =>
-  withLimits(async (bed) => {
+Deno.test("a memory hog ends at its own limit, is told so, and its neighbour goes on", (t) =>
+  withLimits(t, async (bed) => {
     const neighbour = await bed.template("neighbour", "echo up >up; exec sleep 1000");
     await bed.create("neighbour", await bed.request("neighbour", { template: neighbour }));
     // perl, for a shell's strings grow too slowly.
@@ -60,8 +64,8 @@ Deno.test("a memory hog ends at its own limit, is told so, and its neighbour goe
     assert.ok(((await usage(bed, "fed")).memory_bytes ?? 0) > 390 << 20);
   }));
 
-Deno.test("a fork bomb stays within its process limit; kill ends all of it", () =>
-  withLimits(async (bed) => {
+Deno.test("a fork bomb stays within its process limit; kill ends all of it", (t) =>
+  withLimits(t, async (bed) => {
     const bomb = await bed.template(
       "bomb",
       "exec perl -e 'while (1) { my $p = fork; if (!defined $p) { select undef, undef, undef, 0.1 } " +
@@ -83,8 +87,8 @@ Deno.test("a fork bomb stays within its process limit; kill ends all of it", () 
     await eventually("nothing of it is left", async () => (await usage(bed, "bomb")).pids === 0);
   }));
 
-Deno.test("a frozen sandbox does nothing until it is thawed; a new launcher keeps it frozen", () =>
-  withLimits(async (bed) => {
+Deno.test("a frozen sandbox does nothing until it is thawed; a new launcher keeps it frozen", (t) =>
+  withLimits(t, async (bed) => {
     const ticker = await bed.template("ticker", "while :; do echo x >>ticks; sleep 0.01; done");
     await bed.create("ticker", await bed.request("ticker", { template: ticker }));
     await bed.read("ticker", "ticks");
@@ -115,8 +119,8 @@ Deno.test("a frozen sandbox does nothing until it is thawed; a new launcher keep
     assert.equal((await bed.destroy("ticker", 200)).removed, true);
   }));
 
-Deno.test("a start removes control groups that nobody owns, and nothing else", () =>
-  withLimits(async (bed) => {
+Deno.test("a start removes control groups that nobody owns, and nothing else", (t) =>
+  withLimits(t, async (bed) => {
     await bed.end("SIGKILL");
     const { dirs } = bed.cgroups!;
     const stray = `${await principalHash(localpart("gone"))}.agent`;

@@ -2,6 +2,7 @@
 
 /** Devices, root file systems, bind roots elsewhere, and passthrough: in real sandboxes. */
 import assert from "node:assert/strict";
+import { skip } from "../lib/testing/skip.ts";
 import { type Bed, localpart, withLauncher } from "./testing/harness.ts";
 import type { Template } from "../lib/schema/events.ts";
 
@@ -33,13 +34,13 @@ async function inside(bed: Bed, name: string, script: string, change: Template):
 
 const isDevice = (path: string) => Deno.lstat(path).then((info) => info.isCharDevice, () => false);
 
-Deno.test("an agent gets the devices that its template asks for and the policy allows, no others", async () => {
+Deno.test("an agent gets the devices that its template asks for and the policy allows, no others", async (t) => {
   const present: string[] = [];
   for (const path of ["/dev/fuse", "/dev/kvm", "/dev/hwrng", "/dev/rtc0", "/dev/autofs"]) {
     if (await isDevice(path)) present.push(path);
   }
   const [wanted, other] = present;
-  if (wanted === undefined) return console.log("skipped: none of the devices is on this machine");
+  if (wanted === undefined) return await skip(t, "none of the devices is on this machine");
   await withLauncher(async (bed) => {
     await bed.writePolicy({ devices: [wanted, "kvm"] });
     const look = `[ -c ${wanted} ] && echo wanted; stat -c %t:%T ${wanted}

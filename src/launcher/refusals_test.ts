@@ -2,6 +2,7 @@
 
 /** What the launcher refuses, each with its code, and that nothing is left of it. */
 import assert from "node:assert/strict";
+import { skip } from "../lib/testing/skip.ts";
 import { generateSigningKey } from "../lib/signature/mod.ts";
 import { type Asked, bundleFor, localpart, SERVER, withLauncher } from "./testing/harness.ts";
 
@@ -52,8 +53,8 @@ Deno.test("create() refuses, with a code that says why, what is not in order", a
   });
 });
 
-Deno.test("a launcher that is started as root refuses", async () => {
-  if (Deno.uid() !== 0) return console.log("skipped: only root can start one as root");
+Deno.test("a launcher that is started as root refuses", async (t) => {
+  if (Deno.uid() !== 0) return await skip(t, "only root can start one as root");
   await withLauncher(async (bed) => {
     const { process, line, logged } = await bed.spawn("serve", "root");
     assert.equal((await process.status).code, 1);

@@ -2,6 +2,7 @@
 
 /** Everything that can be wrong before or around a start: an error that says what to do, and nothing left. */
 import assert from "node:assert/strict";
+import { skip } from "../../src/lib/testing/skip.ts";
 import { EMBEDDED, eventually, freePort, ROOT, run, withBureau } from "./harness.ts";
 import { matrix, SCRIBE } from "./matrix.ts";
 
@@ -89,7 +90,7 @@ Deno.test("up names a full disk as such", async (t) => {
     : ["--user", "--map-current-user", "--keep-caps", "--mount"];
   const probe = await run("unshare", [...namespace, "true"]);
   if (probe.code !== 0) {
-    console.log(`skipped: no mount namespace can be made here: ${probe.stderr.trim()}`);
+    await skip(t, `no mount namespace can be made here: ${probe.stderr.trim()}`);
     return;
   }
   await t.step("state directory of 1 MiB", async () => {

@@ -167,11 +167,7 @@ function say(text: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
 }
 
-/** What a test or step does instead when it can't have what it needs: the report shows the reason. */
-export async function skip(t: Deno.TestContext, reason: string): Promise<void> {
-  const name = `skipped: ${reason.replaceAll(/\s+/g, " ")}`;
-  await t.step({ name, ignore: true, fn: () => {} });
-}
+export { skip } from "../../src/lib/testing/skip.ts";
 
 /** For `Deno.test({ignore})` of what is about the embedded homeserver itself. */
 export function embeddedOnly(name: string): { name: string; ignore: boolean } {

@@ -2,6 +2,7 @@
 
 /** The whole system under attack: by an agent, by a stranger on the homeserver, by another local user. */
 import assert from "node:assert/strict";
+import { skip } from "../../src/lib/testing/skip.ts";
 import { bureauTemplate, signAssignment } from "../bench/assignments.ts";
 import { type Bureau, embeddedOnly, eventually, withBureau } from "./harness.ts";
 import { roomId, SCRIBE } from "./matrix.ts";
@@ -129,8 +130,8 @@ Deno.test("what the homeserver and the daemon give a stranger is nothing", async
   });
 });
 
-Deno.test("another local user reads no secret and reaches no socket", async () => {
-  if (Deno.uid() !== 0) return console.log("skipped: only root can become another user");
+Deno.test("another local user reads no secret and reaches no socket", async (t) => {
+  if (Deno.uid() !== 0) return await skip(t, "only root can become another user");
   await withBureau(async (bureau) => {
     await started(bureau);
     const script = `

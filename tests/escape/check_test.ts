@@ -2,6 +2,7 @@
 
 /** `bureau sandbox check`: in a fresh sandbox by the command, and beside a live agent by a launcher's mode. */
 import assert from "node:assert/strict";
+import { skip } from "../../src/lib/testing/skip.ts";
 import { localpart, withLauncher } from "../../src/launcher/testing/harness.ts";
 import type { CheckReport } from "../../src/launcher/api.ts";
 import { denoArguments, parseGrants } from "../../src/lib/process/mod.ts";
@@ -13,9 +14,9 @@ import { assertHeld } from "./verdicts.ts";
 
 const decoder = new TextDecoder();
 
-Deno.test("sandbox check tries every probe in a fresh sandbox and tells of each", async () => {
+Deno.test("sandbox check tries every probe in a fresh sandbox and tells of each", async (t) => {
   const why = await unreachable();
-  if (why !== null) return console.log(`skipped: ${why}`);
+  if (why !== null) return await skip(t, why);
   const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-chk" });
   const check = async (...args: string[]) => {
     const { code, stdout, stderr } = await new Deno.Command("sh", {

@@ -5,6 +5,7 @@
  * It must observe the breach there, or its silence elsewhere would mean nothing.
  */
 import assert from "node:assert/strict";
+import { skip } from "../../src/lib/testing/skip.ts";
 import { probes } from "../../src/sandbox/probes/mod.ts";
 import { controlGroups, type Group, runGroups } from "./groups.ts";
 import { assertBreached, assertHeld } from "./verdicts.ts";
@@ -17,16 +18,16 @@ Deno.test("each probe sees the breach once its defence is away", async () => {
   }
 });
 
-Deno.test("each probe that only root could get past sees the breach as root", async () => {
-  if (Deno.uid() !== 0) return console.log("skipped: these controls need root outside");
+Deno.test("each probe that only root could get past sees the breach as root", async (t) => {
+  if (Deno.uid() !== 0) return await skip(t, "these controls need root outside");
   const groups = controlGroups(probes, "root");
   for (const { group, results } of await runGroups(probes, groups, "root")) {
     assertBreached(`as root without ${String(group.without)}`, results);
   }
 });
 
-Deno.test("a root caller's capabilities stay outside", async () => {
-  if (Deno.uid() !== 0) return console.log("skipped: only root has any to keep");
+Deno.test("a root caller's capabilities stay outside", async (t) => {
+  if (Deno.uid() !== 0) return await skip(t, "only root has any to keep");
   const group: Group = {
     name: "held-root",
     kind: "held",

@@ -2,6 +2,7 @@
 
 /** `bureau sandbox run` as a person uses it: on a terminal, with pipes, with signals, and killed anywhere. */
 import assert from "node:assert/strict";
+import { skip } from "../../src/lib/testing/skip.ts";
 import { eventually, ROOT } from "../e2e/harness.ts";
 import { PersonTerminal } from "../e2e/terminal.ts";
 import { unreachable } from "./reach.ts";
@@ -67,9 +68,9 @@ class Place implements AsyncDisposable {
   }
 }
 
-Deno.test("sandbox run passes input, output, errors and the exact exit status, and leaves nothing", async () => {
+Deno.test("sandbox run passes input, output, errors and the exact exit status, and leaves nothing", async (t) => {
   const why = await unreachable();
-  if (why !== null) return console.log(`skipped: ${why}`);
+  if (why !== null) return await skip(t, why);
   await using place = await Place.make();
   const piped = await place.run(
     ["run", "--", "sh", "-c", "cat; echo wrong >&2; exit 7"],
@@ -89,9 +90,9 @@ Deno.test("sandbox run passes input, output, errors and the exact exit status, a
   assert.deepEqual([...Deno.readDirSync(place.dir)].map(({ name }) => name), []);
 });
 
-Deno.test("sandbox run shows what --rw and --ro name, starts where the person stands, and no more", async () => {
+Deno.test("sandbox run shows what --rw and --ro name, starts where the person stands, and no more", async (t) => {
   const why = await unreachable();
-  if (why !== null) return console.log(`skipped: ${why}`);
+  if (why !== null) return await skip(t, why);
   await using place = await Place.make();
   await Deno.mkdir(`${place.dir}/work/deep`, { recursive: true });
   for (const dir of ["work", "work/deep"]) await Deno.chmod(`${place.dir}/${dir}`, 0o777);
@@ -138,9 +139,9 @@ Deno.test("sandbox run shows what --rw and --ro name, starts where the person st
   }
 });
 
-Deno.test("sandbox run passes signals on, and ends everything when it is killed itself", async () => {
+Deno.test("sandbox run passes signals on, and ends everything when it is killed itself", async (t) => {
   const why = await unreachable();
-  if (why !== null) return console.log(`skipped: ${why}`);
+  if (why !== null) return await skip(t, why);
   await using place = await Place.make();
   const mark = `mark-${crypto.randomUUID()}`;
   const program = (
@@ -178,9 +179,9 @@ Deno.test("sandbox run passes signals on, and ends everything when it is killed 
   }
 });
 
-Deno.test("sandbox run on a terminal gives a terminal of its own: size, keys, job control, and all put back", async () => {
+Deno.test("sandbox run on a terminal gives a terminal of its own: size, keys, job control, and all put back", async (t) => {
   const why = await unreachable();
-  if (why !== null) return console.log(`skipped: ${why}`);
+  if (why !== null) return await skip(t, why);
   await using place = await Place.make();
   await using person = await PersonTerminal.open(90, 25);
   const environment = Object.entries(place.env).map(([name, value]) => `${name}=${quote(value)}`);
@@ -219,9 +220,9 @@ Deno.test("sandbox run on a terminal gives a terminal of its own: size, keys, jo
   await person.shows(/^same$/m);
 });
 
-Deno.test("sandbox run puts the terminal back when its launcher is killed", async () => {
+Deno.test("sandbox run puts the terminal back when its launcher is killed", async (t) => {
   const why = await unreachable();
-  if (why !== null) return console.log(`skipped: ${why}`);
+  if (why !== null) return await skip(t, why);
   await using place = await Place.make();
   await using person = await PersonTerminal.open(90, 25);
   const mark = `mark-${crypto.randomUUID()}`;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { skip } from "../../lib/testing/skip.ts";
 import { principalHash } from "../../lib/ref/mod.ts";
 import { CliError } from "../framework/exit.ts";
 import { prepareWorkspace, type WorkspaceRequest } from "./workspace.ts";
@@ -125,8 +126,8 @@ Deno.test("prepareWorkspace() runs nothing that the source or an agent configure
   assert.ok(await Deno.stat(mark));
 });
 
-Deno.test("prepareWorkspace() takes a source of another user, as root", async () => {
-  if (Deno.uid() !== 0) return console.log("skipped: needs root");
+Deno.test("prepareWorkspace() takes a source of another user, as root", async (t) => {
+  if (Deno.uid() !== 0) return await skip(t, "needs root");
   await using place = await Place.make();
   for (const path of [place.source, `${place.source}/.git`]) await Deno.chown(path, 12345, 12345);
   await Deno.chown(`${place.dir}/workspaces`, 64702, 64700);
