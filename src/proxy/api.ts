@@ -13,6 +13,8 @@ import { Denial, Grant, ProxyPolicy, RequestRule } from "../lib/schema/events.ts
 export const PROXY_SOCKET = "/run/bureau/agent/proxy.sock";
 /** `CONNECT`, `http://…` and WebSocket handshakes: no requests of `proxyAgentApi`. */
 export const FORWARD_SOCKET = "/run/bureau/agent/forward.sock";
+/** The protocol of `ssh-agent`; made where the principal has SSH keys. */
+export const SSH_AGENT_SOCKET = "/run/bureau/agent/ssh-agent.sock";
 export const ADMIN_SOCKET = "/run/bureau/admin/admin.sock";
 export const EGRESS_SOCKET = "/run/bureau/egress/egress.sock";
 
@@ -35,6 +37,21 @@ export const BoundService = z.object({
 });
 export type BoundService = z.infer<typeof BoundService>;
 
+/** An SSH key that signs in the proxy, and what for. */
+export const BoundSshKey = z.object({
+  /** Shown to programs as the key's comment. */
+  name: z.string(),
+  /** `-----BEGIN OPENSSH PRIVATE KEY-----…`. Secret. */
+  private_key: z.string(),
+  /** Hosts that it logs in to: `host:port`, and the host's own public key in base64. */
+  hosts: z.array(z.object({ host: z.string(), key: z.string() })),
+  /** Absent: as anybody. */
+  users: z.optional(z.array(z.string())),
+  /** Namespaces of `ssh-keygen -Y sign` that it signs in: `git` for commits and tags. */
+  signs: z.array(z.string()),
+});
+export type BoundSshKey = z.infer<typeof BoundSshKey>;
+
 /** One JSON document on stdin, then EOF. Holds secrets. The proxy then prints `{"ready":true}\n`. */
 export const ProxyBootstrap = z.object({
   version: z.literal(1),
@@ -51,6 +68,8 @@ export const ProxyBootstrap = z.object({
     access_token: z.string(),
   })),
   services: z.record(z.string(), BoundService),
+  /** By name. Present: `ssh-agent.sock` is served. */
+  ssh_keys: z.optional(z.record(z.string(), BoundSshKey)),
   /** Together a `ProxyPolicy`: `checkSelf(bootstrap, action, now)` of `lib/authorization/self.ts`. */
   grants: z.array(Grant),
   denials: z.array(Denial),
