@@ -396,7 +396,7 @@ Deno.test("resolveEgress() replaces presets and keeps what it does not know, whi
     ),
     {
       allow: ["registry.npmjs.org:443", "a.test:443", "preset:nope"],
-      deny: [...EGRESS_PRESETS["github"]!],
+      deny: [...EGRESS_PRESETS["github"]!.hosts],
     },
   );
   assert.deepEqual(resolveEgress(undefined, undefined, same), { allow: [], deny: [] });
@@ -405,8 +405,9 @@ Deno.test("resolveEgress() replaces presets and keeps what it does not know, whi
 const valid: Template = { description: "d", command: ["/bin/true"] };
 
 Deno.test("every egress preset is a list of hosts that a template may write itself", () => {
-  for (const [name, hosts] of Object.entries(EGRESS_PRESETS)) {
-    assert.ok(hosts.length > 0, name);
+  for (const [name, { hosts, brief, source }] of Object.entries(EGRESS_PRESETS)) {
+    assert.ok(hosts.length > 0 && brief !== "", name);
+    assert.match(source, /^https:\/\//, name);
     assert.deepEqual(validateTemplate({ ...valid, egress: { allow: [...hosts] } }), [], name);
     assert.deepEqual(validateTemplate({ ...valid, egress: { allow: [`preset:${name}`] } }), []);
   }
