@@ -15,7 +15,9 @@ try {
       forward: "/run/bureau/agent/forward.sock",
       admin: "/run/bureau/admin/admin.sock",
       egress: "/run/bureau/egress/egress.sock",
+      ssh: "/run/bureau/agent/ssh-agent.sock",
     },
+    log,
   });
   Deno.addSignalListener("SIGTERM", () => proxy.stop().finally(() => Deno.exit(0)));
   announceReady();

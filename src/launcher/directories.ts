@@ -75,6 +75,8 @@ export interface CellContents {
   readonly plan: SandboxPlan;
   readonly spec: { readonly payload: Record<string, unknown> };
   readonly pidsLimit: number;
+  /** Further files of the contract, which the sandbox reads in /run/bureau/contract. No secrets. */
+  readonly contract?: readonly (readonly [name: string, text: string])[];
 }
 
 /** Directories of `cellFiles`, parents first. */
@@ -86,10 +88,11 @@ export const CELL_DIRECTORIES = [
 
 /** What is in `/cell` for every sandbox: its contract, its /etc, the arguments of its bwrap. */
 export function cellFiles(
-  { plan, spec: { payload } }: Omit<CellContents, "pidsLimit">,
+  { plan, spec: { payload }, contract = [] }: Omit<CellContents, "pidsLimit">,
 ): [name: string, data: string | Uint8Array][] {
   return [
     ["contract/payload.json", JSON.stringify(payload)],
+    ...contract.map(([name, text]): [string, string] => [`contract/${name}`, text]),
     ...etcFiles(plan).map(([name, text]): [string, string] => [`etc/${name}`, text]),
     ...[[BOUND_FILE, boundScript(plan)], [`contract/${GUARD_FILE}`, guardScript(plan)]]
       .filter((file): file is [string, string] => file[1] !== null),

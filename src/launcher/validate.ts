@@ -16,6 +16,7 @@ import type { CreateRequest, LauncherPolicy } from "./api.ts";
 import { LauncherError } from "./errors.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 import { Look, machineFacts } from "./look.ts";
+import { bindSshKeys, type SshBinding } from "./ssh.ts";
 
 export interface Validated {
   readonly localpart: string;
@@ -29,6 +30,9 @@ export interface Validated {
   readonly limits: Limits;
   /** Secret. */
   readonly bundle: CredentialBundle | null;
+  /** Holds secrets. */
+  readonly ssh: SshBinding | null;
+  readonly contract: readonly (readonly [name: string, text: string])[];
 }
 
 const refuse = (code: string, message: string, hint?: string) =>
@@ -99,13 +103,6 @@ export async function validateRequest(
   }
   const spec = instantiate(template, assignment, {});
   checkLimits(spec, policy, who);
-  const look = new Look(policy);
-  const plan = await planSandbox(
-    spec,
-    policy.bind_roots,
-    look.lstat,
-    machineFacts(look, policy, name),
-  );
   const bundle = request.credentials === null
     ? null
     : await unsealBundle(request.credentials, identity);
@@ -120,6 +117,17 @@ export async function validateRequest(
       );
     }
   }
+  const ssh = bindSshKeys(spec, bundle, name);
+  const look = new Look(policy);
+  const plan = await planSandbox(
+    {
+      ...spec,
+      environment_variables: { ...ssh?.environment, ...spec.environment_variables },
+    },
+    policy.bind_roots,
+    look.lstat,
+    machineFacts(look, policy, name),
+  );
   return {
     localpart: name,
     userId: assignment.principal,
@@ -130,6 +138,8 @@ export async function validateRequest(
     limits: limitsOf(spec.resources, policy.limits),
     pidsLimit: spec.resources.pids_limit ?? policy.limits.pids_limit,
     bundle,
+    ssh,
+    contract: ssh?.contract ?? [],
   };
 }
 
@@ -180,6 +190,7 @@ export function proxyBootstrap(
     room: request.assignment.room ?? null,
     matrix: bundle?.matrix ?? null,
     services,
+    ...(validated.ssh === null ? {} : { ssh_keys: { ...validated.ssh.keys } }),
     grants: request.grants,
     denials: request.denials,
   };

@@ -5,7 +5,7 @@
  * Messages name fields, never values.
  */
 import type { Denial, Grant, ProxyPolicy, RequestRule } from "../lib/schema/events.ts";
-import type { BoundService, ProxyBootstrap } from "./api.ts";
+import type { BoundService, BoundSshKey, ProxyBootstrap } from "./api.ts";
 
 /** Carries issues in the form that `readBootstrap` reports: path and rule, no value. */
 class ShapeError extends Error {
@@ -129,6 +129,20 @@ function service(value: unknown, path: string): BoundService {
   });
 }
 
+function sshKey(value: unknown, path: string): BoundSshKey {
+  const given = object(value, path);
+  return compact<BoundSshKey>({
+    name: text(given["name"], `${path}.name`),
+    private_key: text(given["private_key"], `${path}.private_key`),
+    hosts: list(given["hosts"], `${path}.hosts`, (item, at) => {
+      const host = object(item, at);
+      return { host: text(host["host"], `${at}.host`), key: text(host["key"], `${at}.key`) };
+    }),
+    users: optional(given["users"], (found) => list(found, `${path}.users`, text)),
+    signs: list(given["signs"], `${path}.signs`, text),
+  });
+}
+
 /** @throws with `issues` that name the field, for `readBootstrap` */
 export function parseBootstrap(json: unknown): ProxyBootstrap {
   const given = object(json, "(root)");
@@ -155,6 +169,14 @@ export function parseBootstrap(json: unknown): ProxyBootstrap {
       access_token: text(matrix["access_token"], "matrix.access_token"),
     },
     services,
+    ...(given["ssh_keys"] === undefined ? {} : {
+      ssh_keys: Object.fromEntries(
+        Object.entries(object(given["ssh_keys"], "ssh_keys")).map(([name, key]) => [
+          name,
+          sshKey(key, `ssh_keys.${name}`),
+        ]),
+      ),
+    }),
     ...parsePolicy(given),
   };
 }

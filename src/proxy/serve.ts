@@ -2,11 +2,13 @@
 
 /** Puts one principal's proxy together and serves it until it is told to stop. */
 import { type Clock, systemClock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
 import { createAdminHandler } from "./admin.ts";
 import { createAgentInterface } from "./agent.ts";
 import type { ProxyBootstrap } from "./api.ts";
 import { errorResponse } from "./errors.ts";
 import { ProxyState } from "./state.ts";
+import type { SshAgentServer } from "./ssh/server.ts";
 import { ForwardServer } from "./tunnel/server.ts";
 
 /** Without a byte in either direction for 10 minutes, an exchange is given up. Never by total time (W-23). */
@@ -20,6 +22,7 @@ export interface ProxySockets {
   readonly forward: string;
   readonly admin: string;
   readonly egress: string;
+  readonly ssh: string;
 }
 
 export interface ProxyOptions {
@@ -28,6 +31,7 @@ export interface ProxyOptions {
   readonly idleTimeoutMs?: number;
   readonly maxActive?: number;
   readonly sweepMs?: number;
+  readonly log?: Logger;
 }
 
 export interface RunningProxy {
@@ -62,7 +66,12 @@ export async function startProxy(
   const admin = await listen(options.sockets.admin, createAdminHandler(state, closing.signal));
   let agentServer: Deno.HttpServer;
   let forward: ForwardServer;
+  let ssh: SshAgentServer | null = null;
   try {
+    await removeStale(options.sockets.ssh);
+    if (bootstrap.ssh_keys !== undefined) {
+      ssh = await serveSsh(bootstrap.ssh_keys, options.sockets.ssh, options.log);
+    }
     agentServer = await listen(options.sockets.agent, agent.handle);
     await removeStale(options.sockets.forward);
     forward = new ForwardServer({
@@ -76,6 +85,7 @@ export async function startProxy(
     });
     await Deno.chmod(options.sockets.forward, 0o660);
   } catch (thrown) {
+    await ssh?.close();
     await admin.shutdown();
     throw thrown;
   }
@@ -90,10 +100,29 @@ export async function startProxy(
     clearInterval(sweep);
     for (const upstream of agent.upstreams) upstream.close();
     await forward.close();
+    await ssh?.close();
     closing.abort();
     await Promise.all([drained, admin.shutdown()]);
   };
   return { state, stop: () => stopping ??= stop() };
+}
+
+/** Loaded only where there are keys: most principals have none. */
+async function serveSsh(
+  keys: NonNullable<ProxyBootstrap["ssh_keys"]>,
+  path: string,
+  log?: Logger,
+): Promise<SshAgentServer> {
+  const { SshKeyring, SshAgentServer } = await import("./ssh/mod.ts");
+  const server = new SshAgentServer({
+    path,
+    keyring: await SshKeyring.load(keys),
+    onDecision: ({ verdict, key, what }) => {
+      log?.[verdict === "allowed" ? "info" : "warn"]("ssh", { verdict, key, what });
+    },
+  });
+  await Deno.chmod(path, 0o660);
+  return server;
 }
 
 /** The socket's directory keeps strangers out until its own mode does. */

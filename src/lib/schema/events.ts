@@ -122,6 +122,17 @@ export const ProxyService = z.object({
 });
 export type ProxyService = z.infer<typeof ProxyService>;
 
+/** An SSH key that the principal's proxy signs with; it never leaves the proxy. */
+export const SshKey = z.object({
+  /** Name of a credential: an OpenSSH private key without a passphrase, with `known_hosts`. */
+  credential: z.string(),
+  /** Whom it logs in as: `git`. Absent: anybody. */
+  users: z.optional(words),
+  /** Namespaces of `ssh-keygen -Y sign` that it signs in: `git` for commits and tags. Absent: none. */
+  signs: z.optional(words),
+});
+export type SshKey = z.infer<typeof SshKey>;
+
 /** Destinations the egress gate lets a principal's proxy reach. Absent: none. */
 export const EgressPolicy = z.object({
   /**
@@ -190,6 +201,8 @@ export const Template = z.object({
   required_services: z.optional(words),
   default_payload: z.optional(z.record(z.string(), z.unknown())),
   proxy_services: z.optional(z.record(z.string(), ProxyService)),
+  /** By name; the sandbox reaches them through `SSH_AUTH_SOCK`. */
+  ssh_keys: z.optional(z.record(z.string(), SshKey)),
   egress: z.optional(EgressPolicy),
   authorization: z.optional(AuthorizationPolicy),
   restart_policy: z.optional(RestartPolicy),
@@ -270,6 +283,11 @@ export const CredentialBundle = z.object({
       value: z.string(),
       /** `host:port` list: an upstream outside it never sees the value. */
       allowed_hosts: words,
+      /**
+       * Of an SSH key: lines of `known_hosts` with plain names. It signs in only to allowed hosts whose
+       * key is here.
+       */
+      known_hosts: z.optional(z.string()),
       /** PEM of the CA that these hosts are verified against, instead of the system's. */
       ca: z.optional(z.string()),
     }),

@@ -5,6 +5,7 @@ import type {
   Mount,
   ProxyService,
   RestartPolicy,
+  SshKey,
   Sysroot,
   Template,
 } from "../schema/events.ts";
@@ -37,6 +38,7 @@ export interface ResolvedSpec {
   /** What the agent reads as `payload.json`. */
   readonly payload: Record<string, unknown>;
   readonly proxy_services: Record<string, ProxyService>;
+  readonly ssh_keys: Record<string, SshKey>;
   readonly egress: ResolvedEgress;
   /** The template's block alone; `effectiveGrants` adds the assignment's. */
   readonly authorization: AuthorizationPolicy;
@@ -121,6 +123,7 @@ export function instantiate(
       ...service,
       upstream: expand(service.upstream, `proxy_services.${name}.upstream`),
     })),
+    ssh_keys: resolved.ssh_keys ?? {},
     egress: resolveEgress(resolved.egress, assignment.egress, expand),
     authorization: resolved.authorization ?? {},
     restart_policy: assignment.restart_policy ?? resolved.restart_policy ?? "always",

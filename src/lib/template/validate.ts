@@ -141,6 +141,10 @@ function serviceProblems(template: Template, add: (field: string, message: strin
       if (!HEADER_NAME.test(header)) add(`${field}.strip_headers`, `${header} is no header name`);
     }
   }
+  for (const [name, key] of Object.entries(template.ssh_keys ?? {})) {
+    if (!isSegment(name)) add(`ssh_keys.${name}`, "a key's name is one segment of a-z 0-9 . _ = -");
+    if (key.credential === "") add(`ssh_keys.${name}.credential`, "must name a credential");
+  }
   for (const name of ["allow", "deny"] as const) {
     for (const [at, entry] of (template.egress?.[name] ?? []).entries()) {
       const preset = presetOf(entry);

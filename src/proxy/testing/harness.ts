@@ -45,6 +45,7 @@ export async function withProxy(
     forward: `${dir}/forward.sock`,
     admin: `${dir}/admin.sock`,
     egress: `${dir}/egress.sock`,
+    ssh: `${dir}/ssh-agent.sock`,
   };
   const gate = await startGate({
     path: sockets.egress,
