@@ -190,7 +190,7 @@ export function proxyBootstrap(
     room: request.assignment.room ?? null,
     matrix: bundle?.matrix ?? null,
     services,
-    ...(validated.ssh === null ? {} : { ssh_keys: { ...validated.ssh.keys } }),
+    ...(validated.ssh ? { ssh_keys: { ...validated.ssh.keys } } : {}),
     grants: request.grants,
     denials: request.denials,
   };
