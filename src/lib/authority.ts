@@ -20,6 +20,15 @@ export function parseAuthority(text: string): Target | null {
   return isHostName(host) ? { host, port } : null;
 }
 
+/** What `host:port` or `*.suffix:port` matches; null for anything else. An address is matched as written. */
+export function hostPattern(text: string): ((target: Target) => boolean) | null {
+  const wild = text.startsWith("*.");
+  const wanted = parseAuthority(wild ? text.slice(2) : text);
+  if (wanted === null || (wild && !wanted.host.includes("."))) return null;
+  return ({ host, port }) =>
+    port === wanted.port && (wild ? host.endsWith(`.${wanted.host}`) : host === wanted.host);
+}
+
 /** Dot-separated labels. One that ends in a number must be a plain IPv4 address, never `127.1` or `0x7f.1`. */
 export function isHostName(host: string): boolean {
   if (host.length === 0 || host.length > 253) return false;

@@ -133,15 +133,31 @@ export const SshKey = z.object({
 });
 export type SshKey = z.infer<typeof SshKey>;
 
+/** A destination of which only some requests may pass. The proxy reads them: TLS with it is terminated there. */
+export const EgressRule = z.object({
+  /** `host:port` or `*.suffix:port`. */
+  host: z.string(),
+  /** As in `RequestRule`. */
+  methods: z.optional(words),
+  /** As in `RequestRule`, over the whole path; absent: every path. */
+  paths: z.optional(words),
+});
+export type EgressRule = z.infer<typeof EgressRule>;
+
+/** A destination, or some requests to it. */
+export const EgressEntry = z.union([z.string(), EgressRule]);
+export type EgressEntry = z.infer<typeof EgressEntry>;
+
 /** Destinations the egress gate lets a principal's proxy reach. Absent: none. */
 export const EgressPolicy = z.object({
   /**
    * `host:port`, `*.suffix:port`, an IP literal with port (a private address only when named so), or
-   * `preset:<name>` of `lib/template/presets.ts`.
+   * `preset:<name>` of `lib/template/presets.ts`. A rule with methods or paths narrows its host, whatever
+   * else lets the gate reach it.
    */
-  allow: words,
+  allow: z.array(EgressEntry),
   /** Of the same forms; wins over `allow`. A malformed entry refuses everything. */
-  deny: z.optional(words),
+  deny: z.optional(z.array(EgressEntry)),
 });
 export type EgressPolicy = z.infer<typeof EgressPolicy>;
 
@@ -203,6 +219,11 @@ export const Template = z.object({
   proxy_services: z.optional(z.record(z.string(), ProxyService)),
   /** By name; the sandbox reaches them through `SSH_AUTH_SOCK`. */
   ssh_keys: z.optional(z.record(z.string(), SshKey)),
+  /**
+   * Environment variable → name of a credential in the sealed bundle. Its value there is a placeholder, which
+   * the proxy swaps for the secret in requests to the credential's `allowed_hosts`.
+   */
+  placeholders: z.optional(names),
   egress: z.optional(EgressPolicy),
   authorization: z.optional(AuthorizationPolicy),
   restart_policy: z.optional(RestartPolicy),

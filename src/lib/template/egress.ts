@@ -1,16 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** From a template's and an assignment's egress policy to the lists that the gate holds. */
-import type { EgressPolicy } from "../schema/events.ts";
+import type { EgressEntry, EgressPolicy, EgressRule } from "../schema/events.ts";
+import { hostPattern } from "../authority.ts";
 import { mergeEgress } from "./merge.ts";
 import { presetOf } from "./presets.ts";
 
 export interface ResolvedEgress {
+  /** For the gate, which sees hosts and no requests. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
+  /** For the proxy. */
+  readonly requests: EgressRequests;
 }
 
-export const noEgress: ResolvedEgress = { allow: [], deny: [] };
+/** What of some hosts' requests may pass. */
+export interface EgressRequests {
+  readonly allow: readonly EgressRule[];
+  readonly deny: readonly EgressRule[];
+}
+
+export const noEgress: ResolvedEgress = { allow: [], deny: [], requests: { allow: [], deny: [] } };
 
 /**
  * Variables expanded, presets replaced by their hosts, each entry once. An unknown preset stays as it is:
@@ -24,11 +34,32 @@ export function resolveEgress(
   expand: (entry: string, field: string) => string,
 ): ResolvedEgress {
   const merged = mergeEgress(template, assignment);
-  const list = (name: "allow" | "deny") => [
-    ...new Set(
-      (merged?.[name] ?? []).map((entry, at) => expand(entry, `egress.${name}[${at}]`))
-        .flatMap((entry) => presetOf(entry) ?? [entry]),
-    ),
-  ];
-  return { allow: list("allow"), deny: list("deny") };
+  const entries = (name: "allow" | "deny"): EgressEntry[] =>
+    (merged?.[name] ?? []).flatMap((entry, at): EgressEntry[] => {
+      const field = `egress.${name}[${at}]`;
+      if (typeof entry !== "string") return [{ ...entry, host: expand(entry.host, field) }];
+      const text = expand(entry, field);
+      return [...presetOf(text) ?? [text]];
+    });
+  const allow = entries("allow");
+  const deny = entries("deny");
+  return {
+    allow: [...new Set(allow.map(hostOf))],
+    // A denial of some requests leaves the host reachable; one whose host can't be read denies everything.
+    deny: [
+      ...new Set(
+        deny.filter((entry) => !isNarrow(entry) || hostPattern(entry.host) === null).map(hostOf),
+      ),
+    ],
+    requests: { allow: allow.filter(isNarrow), deny: deny.filter(isNarrow) },
+  };
+}
+
+/** Whether an entry speaks of some requests only. */
+function isNarrow(entry: EgressEntry): entry is EgressRule {
+  return typeof entry !== "string" && (entry.methods !== undefined || entry.paths !== undefined);
+}
+
+function hostOf(entry: EgressEntry): string {
+  return typeof entry === "string" ? entry : entry.host;
 }

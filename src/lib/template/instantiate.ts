@@ -38,6 +38,8 @@ export interface ResolvedSpec {
   /** What the agent reads as `payload.json`. */
   readonly payload: Record<string, unknown>;
   readonly proxy_services: Record<string, ProxyService>;
+  /** Environment variable → name of a credential. */
+  readonly placeholders: Record<string, string>;
   readonly ssh_keys: Record<string, SshKey>;
   readonly egress: ResolvedEgress;
   /** The template's block alone; `effectiveGrants` adds the assignment's. */
@@ -124,6 +126,7 @@ export function instantiate(
       upstream: expand(service.upstream, `proxy_services.${name}.upstream`),
     })),
     ssh_keys: resolved.ssh_keys ?? {},
+    placeholders: resolved.placeholders ?? {},
     egress: resolveEgress(resolved.egress, assignment.egress, expand),
     authorization: resolved.authorization ?? {},
     restart_policy: assignment.restart_policy ?? resolved.restart_policy ?? "always",

@@ -8,7 +8,7 @@ import type { AuthorizationPolicy, Mount, Template } from "../schema/events.ts";
  * | fields | rule |
  * |---|---|
  * | description, isolation, command, environment, resources, sysroot, hostname, seccomp, restart_policy | the child's when it has one, whole |
- * | environment_variables, roles, default_payload, proxy_services, ssh_keys | joined by key, the child's wins |
+ * | environment_variables, roles, default_payload, proxy_services, ssh_keys, placeholders | joined by key, the child's wins |
  * | prepend_variables | per key: the child's entries, then the parent's, each once |
  * | filesystem | the parent's whose `dest` the child doesn't name, then the child's |
  * | create_dirs, devices, protected_paths, required_credentials, required_services, egress, authorization | the parent's, then the child's, each once |
@@ -37,6 +37,7 @@ export function mergeTemplates(parent: Template, child: Template): Template {
     default_payload: byKey(parent.default_payload, child.default_payload),
     proxy_services: byKey(parent.proxy_services, child.proxy_services),
     ssh_keys: byKey(parent.ssh_keys, child.ssh_keys),
+    placeholders: byKey(parent.placeholders, child.placeholders),
     egress: mergeEgress(parent.egress, child.egress),
     authorization: mergeAuthorization(parent.authorization, child.authorization),
     restart_policy: child.restart_policy ?? parent.restart_policy,

@@ -12,6 +12,7 @@ import {
   type FetchTemplate,
   instantiate,
   mergeTemplates,
+  noEgress,
   resolveEgress,
   resolveTemplate,
   templateDigest,
@@ -280,6 +281,8 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
     create_dirs: ["/workspace"],
     sysroot: "host",
     devices: [],
+    placeholders: {},
+    ssh_keys: {},
     protected_paths: [],
     hostname: null,
     seccomp: "default",
@@ -293,7 +296,11 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
         inject_headers: { "X-Api-Key": "TIMESTAMP_API_KEY" },
       },
     },
-    egress: { allow: ["127.0.0.1:6167", "127.0.0.1:8443", "extra.example:443"], deny: [] },
+    egress: {
+      allow: ["127.0.0.1:6167", "127.0.0.1:8443", "extra.example:443"],
+      deny: [],
+      requests: { allow: [], deny: [] },
+    },
     authorization: {
       grants: [
         { actions: ["matrix/read", "matrix/send/m.room.message"] },
@@ -375,6 +382,17 @@ Deno.test("validateTemplate() finds each fault when a template has one", () => {
       "proxy_services.a.inject_headers",
     ],
     [{ ...good, egress: { allow: ["example.com"] } }, "egress.allow[0]"],
+    [{ ...good, egress: { allow: [{ host: "example.com" }] } }, "egress.allow[0].host"],
+    [
+      { ...good, egress: { allow: [{ host: "a.test:1", paths: ["/v1"] }] } },
+      "egress.allow[0].paths",
+    ],
+    [
+      { ...good, egress: { allow: [], deny: [{ host: "a.test:1", methods: ["get"] }] } },
+      "egress.deny[0].methods",
+    ],
+    [{ ...good, placeholders: { "A-B": "x" } }, "placeholders.A-B"],
+    [{ ...good, placeholders: { A: "x" }, environment_variables: { A: "" } }, "placeholders.A"],
     [{ ...good, egress: { allow: ["https://example.com:443"] } }, "egress.allow[0]"],
     [{ ...good, authorization: { grants: [{ actions: ["a**"] }] } }, "authorization"],
     [{ ...good, default_payload: { a: 0.5 } }, ""],
@@ -397,9 +415,30 @@ Deno.test("resolveEgress() replaces presets and keeps what it does not know, whi
     {
       allow: ["registry.npmjs.org:443", "a.test:443", "preset:nope"],
       deny: [...EGRESS_PRESETS["github"]!.hosts],
+      requests: { allow: [], deny: [] },
     },
   );
-  assert.deepEqual(resolveEgress(undefined, undefined, same), { allow: [], deny: [] });
+  assert.deepEqual(resolveEgress(undefined, undefined, same), noEgress);
+});
+
+Deno.test("resolveEgress() gives the gate the hosts and the proxy the requests", () => {
+  const resolved = resolveEgress(
+    {
+      allow: ["a.test:443", { host: "${API}:443", paths: ["v1/**"] }, { host: "b.test:443" }],
+      deny: [
+        { host: "a.test:443", methods: ["DELETE"] },
+        { host: "c.test:443" },
+        { host: "nonsense", methods: ["DELETE"] },
+      ],
+    },
+    undefined,
+    (entry) => entry.replace("${API}", "api.test"),
+  );
+  assert.deepEqual(resolved.allow, ["a.test:443", "api.test:443", "b.test:443"]);
+  // What can't be read denies everything, as everywhere in this list.
+  assert.deepEqual(resolved.deny, ["c.test:443", "nonsense"]);
+  assert.deepEqual(resolved.requests.allow, [{ host: "api.test:443", paths: ["v1/**"] }]);
+  assert.equal(resolved.requests.deny.length, 2);
 });
 
 const valid: Template = { description: "d", command: ["/bin/true"] };

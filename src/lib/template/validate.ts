@@ -4,7 +4,7 @@ import { canonicalJson } from "../canonical/mod.ts";
 import { messageOf } from "../errors.ts";
 import { isGlob } from "../glob/mod.ts";
 import { isSegment, parseTemplateRef } from "../ref/mod.ts";
-import type { Mount, ProxyService, Template } from "../schema/events.ts";
+import type { EgressRule, Mount, ProxyService, Template } from "../schema/events.ts";
 import { mountPoint } from "./merge.ts";
 import { EGRESS_PRESETS, presetOf } from "./presets.ts";
 import { VARIABLE_NAME, variablesOf } from "./variables.ts";
@@ -145,14 +145,32 @@ function serviceProblems(template: Template, add: (field: string, message: strin
     if (!isSegment(name)) add(`ssh_keys.${name}`, "a key's name is one segment of a-z 0-9 . _ = -");
     if (key.credential === "") add(`ssh_keys.${name}.credential`, "must name a credential");
   }
+  egressProblems(template, add);
+  for (const name of Object.keys(template.placeholders ?? {})) {
+    if (!ENVIRONMENT_NAME.test(name)) add(`placeholders.${name}`, "is no variable name");
+    if (template.environment_variables?.[name] !== undefined) {
+      add(`placeholders.${name}`, "is set in environment_variables too");
+    }
+  }
+}
+
+function egressProblems(template: Template, add: (field: string, message: string) => void): void {
   for (const name of ["allow", "deny"] as const) {
     for (const [at, entry] of (template.egress?.[name] ?? []).entries()) {
+      const field = `egress.${name}[${at}]`;
+      if (typeof entry !== "string") {
+        if (!isDestination(entry.host) || presetOf(entry.host) !== undefined) {
+          add(`${field}.host`, "must be host:port or *.host:port");
+        }
+        requestRuleProblems(entry, field, add);
+        continue;
+      }
       const preset = presetOf(entry);
       if (preset === null) {
         const known = Object.keys(EGRESS_PRESETS).join(", ");
-        add(`egress.${name}[${at}]`, `there is no such preset; there are ${known}`);
+        add(field, `there is no such preset; there are ${known}`);
       } else if (preset === undefined && !isDestination(entry)) {
-        add(`egress.${name}[${at}]`, "must be host:port, *.host:port or preset:<name>");
+        add(field, "must be host:port, *.host:port or preset:<name>");
       }
     }
   }
@@ -180,19 +198,24 @@ function serviceRuleProblems(
   }
   for (const effect of ["allow", "deny"] as const) {
     for (const [at, rule] of (service[effect] ?? []).entries()) {
-      for (const method of rule.methods ?? []) {
-        if (!/^[A-Z][A-Z-]*$/.test(method)) {
-          add(`${field}.${effect}[${at}].methods`, `${method} is no method in upper case`);
-        }
-      }
-      for (const path of rule.paths) {
-        if (!isGlob(path)) {
-          add(
-            `${field}.${effect}[${at}].paths`,
-            `${path} is no pattern; it starts without a slash`,
-          );
-        }
-      }
+      requestRuleProblems(rule, `${field}.${effect}[${at}]`, add);
+    }
+  }
+}
+
+function requestRuleProblems(
+  rule: Partial<EgressRule>,
+  field: string,
+  add: (field: string, message: string) => void,
+): void {
+  for (const method of rule.methods ?? []) {
+    if (!/^[A-Z][A-Z-]*$/.test(method)) {
+      add(`${field}.methods`, `${method} is no method in upper case`);
+    }
+  }
+  for (const path of rule.paths ?? []) {
+    if (!isGlob(path)) {
+      add(`${field}.paths`, `${path} is no pattern; it starts without a slash`);
     }
   }
 }
@@ -224,7 +247,7 @@ function* expandable(template: Template): Generator<[string, string]> {
   }
   for (const name of ["allow", "deny"] as const) {
     for (const [at, entry] of (template.egress?.[name] ?? []).entries()) {
-      yield [`egress.${name}[${at}]`, entry];
+      yield [`egress.${name}[${at}]`, typeof entry === "string" ? entry : entry.host];
     }
   }
   for (const [name, service] of Object.entries(template.proxy_services ?? {})) {
