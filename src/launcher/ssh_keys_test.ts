@@ -2,6 +2,7 @@
 
 /** SSH keys of a template: usable in the sandbox, and nowhere in it. */
 import assert from "node:assert/strict";
+import { lacks } from "../lib/testing/skip.ts";
 import type { CredentialBundle } from "../lib/schema/events.ts";
 import { publicKeyLine } from "../lib/ssh/mod.ts";
 import { bindSshKeys } from "./ssh.ts";
@@ -48,7 +49,8 @@ async function start(bed: Bed, name: string, pem: string, hostLine: string, scri
   };
 }
 
-Deno.test("a sandbox signs with a key that it can't read, and knows the hosts it is for", async () => {
+Deno.test("a sandbox signs with a key that it can't read, and knows the hosts it is for", async (t) => {
+  if (await lacks(t, "/usr/bin/ssh-keygen", "openssh-client")) return;
   await withLauncher(async (bed) => {
     const key = await keygen(bed.dir, "key");
     const host = await keygen(bed.dir, "host");
@@ -77,7 +79,8 @@ Deno.test("a sandbox signs with a key that it can't read, and knows the hosts it
   });
 });
 
-Deno.test("a key that can't be used is refused before anything starts, and the refusal says why", async () => {
+Deno.test("a key that can't be used is refused before anything starts, and the refusal says why", async (t) => {
+  if (await lacks(t, "/usr/bin/ssh-keygen", "openssh-client")) return;
   const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-ssh-" });
   try {
     const key = await keygen(dir, "key");

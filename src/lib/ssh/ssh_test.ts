@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { lacks } from "../testing/skip.ts";
 import fc from "fast-check";
 import {
   formatKnownHosts,
@@ -39,7 +40,8 @@ const KINDS: [string, string[], number][] = [
   ["RSA with SHA-512", ["-t", "rsa", "-b", "2048"], RSA_SHA2_512],
 ];
 for (const [name, args, flags] of KINDS) {
-  Deno.test(`${name}: a key of ssh-keygen signs, and only what it signed verifies`, async () => {
+  Deno.test(`${name}: a key of ssh-keygen signs, and only what it signed verifies`, async (t) => {
+    if (await lacks(t, "/usr/bin/ssh-keygen", "openssh-client")) return;
     const { pem, line } = await generate(...args);
     assert.equal(publicKeyLine(pem), line);
     const key = await importPrivateKey(pem);
@@ -59,7 +61,8 @@ for (const [name, args, flags] of KINDS) {
   });
 }
 
-Deno.test("RSA without SHA-2 is not done; a passphrase and other files say what to do", async () => {
+Deno.test("RSA without SHA-2 is not done; a passphrase and other files say what to do", async (t) => {
+  if (await lacks(t, "/usr/bin/ssh-keygen", "openssh-client")) return;
   const rsa = await importPrivateKey((await generate("-t", "rsa", "-b", "2048")).pem);
   assert.equal(await rsa.sign(new Uint8Array(8), 0), null);
   const sealed = await generate("-t", "ed25519", "-N", "a passphrase");
@@ -75,7 +78,8 @@ Deno.test("RSA without SHA-2 is not done; a passphrase and other files say what 
   });
 });
 
-Deno.test("known hosts: plain names and ports; what says less than it seems to is refused", async () => {
+Deno.test("known hosts: plain names and ports; what says less than it seems to is refused", async (t) => {
+  if (await lacks(t, "/usr/bin/ssh-keygen", "openssh-client")) return;
   const key = (await generate("-t", "ed25519")).line.split(" ")[1]!;
   const text = `# mine\nGit.Example.org,10.0.0.1 ssh-ed25519 ${key} comment\n\n` +
     `[git.example.org]:2222 ssh-ed25519 ${key}\n`;

@@ -2,6 +2,7 @@
 
 /** Against OpenSSH's own programs, and an SSH server of the `ssh2` package. */
 import assert from "node:assert/strict";
+import { lacks } from "../../lib/testing/skip.ts";
 import fc from "fast-check";
 // @ts-types="npm:@types/ssh2@1.15.6"
 import ssh2 from "ssh2";
@@ -126,7 +127,8 @@ function login(bed: Bed, port: number, host: string, user = "git", ...more: stri
   ]);
 }
 
-Deno.test("ssh logs in to the host that a key is for, as whom it is for, and nowhere else", async () => {
+Deno.test("ssh logs in to the host that a key is for, as whom it is for, and nowhere else", async (t) => {
+  if (await lacks(t, "/usr/bin/ssh-keygen", "openssh-client")) return;
   let key: { pem: string; line: string };
   let named: { pem: string; line: string };
   await withBed(async (bed) => {
@@ -185,7 +187,8 @@ Deno.test("ssh logs in to the host that a key is for, as whom it is for, and now
   });
 });
 
-Deno.test("git signs commits with a key that may, and with no other; nothing else is signed", async () => {
+Deno.test("git signs commits with a key that may, and with no other; nothing else is signed", async (t) => {
+  if (await lacks(t, "/usr/bin/ssh-keygen", "openssh-client")) return;
   let signer: { pem: string; line: string };
   let silent: { pem: string; line: string };
   await withBed(async (bed) => {
@@ -230,7 +233,8 @@ Deno.test("git signs commits with a key that may, and with no other; nothing els
   });
 });
 
-Deno.test("made-up sessions, forwarded ones and data of other shapes get no signature", async () => {
+Deno.test("made-up sessions, forwarded ones and data of other shapes get no signature", async (t) => {
+  if (await lacks(t, "/usr/bin/ssh-keygen", "openssh-client")) return;
   const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-agent-" });
   try {
     const make = async (name: string) => {
