@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** A step that is ignored: the report shows its reason. Plain output is hidden by `deno test --quiet`. */
+/**
+ * What a test or step does instead when it can't have what it needs: the report shows an ignored step
+ * with the reason. (`deno test --quiet`, which tasks/test runs, hides what a test prints.)
+ */
 export async function skip(t: Deno.TestContext, reason: string): Promise<void> {
-  await t.step({ name: `skipped: ${reason}`, ignore: true, fn: () => {} });
+  const name = `skipped: ${reason.replaceAll(/\s+/g, " ")}`;
+  await t.step({ name, ignore: true, fn: () => {} });
 }
 
 /**
