@@ -2,6 +2,7 @@
 
 /** News that comes in an order in which it did not happen. */
 import assert from "node:assert/strict";
+import { noEgress } from "../lib/template/mod.ts";
 import { noPolicy } from "../lib/authorization/mod.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Client } from "../lib/http/mod.ts";
@@ -29,7 +30,7 @@ const evaluation: Evaluation = {
   template: {} as Template,
   credentials: null,
   policy: noPolicy,
-  egress: { allow: [], deny: [] },
+  egress: noEgress,
   rooms: new Set(),
 };
 

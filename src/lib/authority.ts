@@ -29,6 +29,14 @@ export function hostPattern(text: string): ((target: Target) => boolean) | null 
     port === wanted.port && (wild ? host.endsWith(`.${wanted.host}`) : host === wanted.host);
 }
 
+/** As `hostPattern`, and `*:port` for every host: only for what a person is asked about. */
+export function askPattern(text: string): ((target: Target) => boolean) | null {
+  const every = /^\*:([1-9]\d{0,4})$/.exec(text);
+  if (every === null) return hostPattern(text);
+  const port = Number(every[1]);
+  return port > 65_535 ? null : (target) => target.port === port;
+}
+
 /** Dot-separated labels. One that ends in a number must be a plain IPv4 address, never `127.1` or `0x7f.1`. */
 export function isHostName(host: string): boolean {
   if (host.length === 0 || host.length > 253) return false;

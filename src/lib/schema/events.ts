@@ -158,6 +158,13 @@ export const EgressPolicy = z.object({
   allow: z.array(EgressEntry),
   /** Of the same forms; wins over `allow`. A malformed entry refuses everything. */
   deny: z.optional(z.array(EgressEntry)),
+  /**
+   * What neither list decides and one of these matches is held until an operator answers: `host:port`,
+   * `*.suffix:port`, `*:port` (every host) or `preset:<name>`. A malformed entry asks about nothing.
+   */
+  ask: z.optional(words),
+  /** Seconds until an unanswered question is a denial; 10 to 600, default 120. */
+  ask_timeout: z.optional(z.number()),
 });
 export type EgressPolicy = z.infer<typeof EgressPolicy>;
 

@@ -12,7 +12,17 @@ export interface ResolvedEgress {
   readonly deny: readonly string[];
   /** For the proxy. */
   readonly requests: EgressRequests;
+  /** What an operator is asked about where neither list decides. */
+  readonly ask: EgressAsk;
 }
+
+export interface EgressAsk {
+  readonly hosts: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/** Bounds of `ask_timeout`, in seconds. */
+export const ASK_TIMEOUT = { least: 10, most: 600, default: 120 } as const;
 
 /** What of some hosts' requests may pass. */
 export interface EgressRequests {
@@ -20,7 +30,12 @@ export interface EgressRequests {
   readonly deny: readonly EgressRule[];
 }
 
-export const noEgress: ResolvedEgress = { allow: [], deny: [], requests: { allow: [], deny: [] } };
+export const noEgress: ResolvedEgress = {
+  allow: [],
+  deny: [],
+  requests: { allow: [], deny: [] },
+  ask: { hosts: [], timeoutMs: ASK_TIMEOUT.default * 1000 },
+};
 
 /**
  * Variables expanded, presets replaced by their hosts, each entry once. An unknown preset stays as it is:
@@ -52,7 +67,22 @@ export function resolveEgress(
       ),
     ],
     requests: { allow: allow.filter(isNarrow), deny: deny.filter(isNarrow) },
+    ask: {
+      hosts: [
+        ...new Set(
+          (merged?.ask ?? []).map((entry, at) => expand(entry, `egress.ask[${at}]`))
+            .flatMap((entry) => presetOf(entry) ?? [entry]),
+        ),
+      ],
+      timeoutMs: askTimeoutMs(merged?.ask_timeout),
+    },
   };
+}
+
+/** What is out of bounds is brought to the nearest bound: the field is a person's patience, not a right. */
+function askTimeoutMs(seconds: number | undefined): number {
+  const { least, most, default: usual } = ASK_TIMEOUT;
+  return Math.round(Math.min(most, Math.max(least, seconds ?? usual)) * 1000);
 }
 
 /** Whether an entry speaks of some requests only. */

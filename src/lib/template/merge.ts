@@ -44,15 +44,18 @@ export function mergeTemplates(parent: Template, child: Template): Template {
   });
 }
 
-/** Joins the destinations of two policies, each once. */
+/** Joins the destinations of two policies, each once; how long to wait for an answer is the child's word. */
 export function mergeEgress(
   parent: Template["egress"],
   child: Template["egress"],
 ): Template["egress"] {
-  const allow = appended(parent?.allow, child?.allow);
-  const deny = appended(parent?.deny, child?.deny);
-  if (allow === undefined && deny === undefined) return undefined;
-  return { allow: allow ?? [], ...(deny === undefined ? {} : { deny }) };
+  if (parent === undefined && child === undefined) return undefined;
+  return compact({
+    allow: appended(parent?.allow, child?.allow) ?? [],
+    deny: appended(parent?.deny, child?.deny),
+    ask: appended(parent?.ask, child?.ask),
+    ask_timeout: child?.ask_timeout ?? parent?.ask_timeout,
+  });
 }
 
 function mergeAuthorization(

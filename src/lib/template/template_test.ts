@@ -300,6 +300,7 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
       allow: ["127.0.0.1:6167", "127.0.0.1:8443", "extra.example:443"],
       deny: [],
       requests: { allow: [], deny: [] },
+      ask: noEgress.ask,
     },
     authorization: {
       grants: [
@@ -382,6 +383,11 @@ Deno.test("validateTemplate() finds each fault when a template has one", () => {
       "proxy_services.a.inject_headers",
     ],
     [{ ...good, egress: { allow: ["example.com"] } }, "egress.allow[0]"],
+    [{ ...good, egress: { allow: ["*:443"] } }, "egress.allow[0]"],
+    [{ ...good, egress: { allow: [], deny: ["*:443"] } }, "egress.deny[0]"],
+    [{ ...good, egress: { allow: [{ host: "*:443" }] } }, "egress.allow[0].host"],
+    [{ ...good, egress: { allow: [], ask: ["*:443", "x"] } }, "egress.ask[1]"],
+    [{ ...good, egress: { allow: [], ask_timeout: 5 } }, "egress.ask_timeout"],
     [{ ...good, egress: { allow: [{ host: "example.com" }] } }, "egress.allow[0].host"],
     [
       { ...good, egress: { allow: [{ host: "a.test:1", paths: ["/v1"] }] } },
@@ -416,9 +422,19 @@ Deno.test("resolveEgress() replaces presets and keeps what it does not know, whi
       allow: ["registry.npmjs.org:443", "a.test:443", "preset:nope"],
       deny: [...EGRESS_PRESETS["github"]!.hosts],
       requests: { allow: [], deny: [] },
+      ask: noEgress.ask,
     },
   );
   assert.deepEqual(resolveEgress(undefined, undefined, same), noEgress);
+  assert.deepEqual(
+    resolveEgress(
+      { allow: [], ask: ["*:443", "preset:npm"], ask_timeout: 30 },
+      { allow: [], ask: ["*:443", "${H}:80"], ask_timeout: 100_000 },
+      (entry) => entry.replace("${H}", "h.test"),
+    ).ask,
+    // A person's patience has bounds; the assignment's word is the later one.
+    { hosts: ["*:443", "registry.npmjs.org:443", "h.test:80"], timeoutMs: 600_000 },
+  );
 });
 
 Deno.test("resolveEgress() gives the gate the hosts and the proxy the requests", () => {

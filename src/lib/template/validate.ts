@@ -5,6 +5,7 @@ import { messageOf } from "../errors.ts";
 import { isGlob } from "../glob/mod.ts";
 import { isSegment, parseTemplateRef } from "../ref/mod.ts";
 import type { EgressRule, Mount, ProxyService, Template } from "../schema/events.ts";
+import { ASK_TIMEOUT } from "./egress.ts";
 import { mountPoint } from "./merge.ts";
 import { EGRESS_PRESETS, presetOf } from "./presets.ts";
 import { VARIABLE_NAME, variablesOf } from "./variables.ts";
@@ -155,23 +156,37 @@ function serviceProblems(template: Template, add: (field: string, message: strin
 }
 
 function egressProblems(template: Template, add: (field: string, message: string) => void): void {
+  const destination = (entry: string, field: string, forms: string) => {
+    const preset = presetOf(entry);
+    if (preset === null) {
+      const known = Object.keys(EGRESS_PRESETS).join(", ");
+      add(field, `there is no such preset; there are ${known}`);
+    } else if (preset === undefined && !isDestination(entry)) {
+      add(field, `must be ${forms}`);
+    }
+  };
+  for (const [at, entry] of (template.egress?.ask ?? []).entries()) {
+    destination(entry, `egress.ask[${at}]`, "host:port, *.host:port, *:port or preset:<name>");
+  }
+  const patience = template.egress?.ask_timeout;
+  const { least, most } = ASK_TIMEOUT;
+  if (patience !== undefined && !(patience >= least && patience <= most)) {
+    add("egress.ask_timeout", `must be ${least} to ${most} seconds`);
+  }
   for (const name of ["allow", "deny"] as const) {
     for (const [at, entry] of (template.egress?.[name] ?? []).entries()) {
       const field = `egress.${name}[${at}]`;
       if (typeof entry !== "string") {
-        if (!isDestination(entry.host) || presetOf(entry.host) !== undefined) {
+        const every = entry.host.startsWith("*:");
+        if (every || !isDestination(entry.host) || presetOf(entry.host) !== undefined) {
           add(`${field}.host`, "must be host:port or *.host:port");
         }
         requestRuleProblems(entry, field, add);
         continue;
       }
-      const preset = presetOf(entry);
-      if (preset === null) {
-        const known = Object.keys(EGRESS_PRESETS).join(", ");
-        add(field, `there is no such preset; there are ${known}`);
-      } else if (preset === undefined && !isDestination(entry)) {
-        add(field, "must be host:port, *.host:port or preset:<name>");
-      }
+      // A slip that opens everything, or closes it, must not pass for a rule.
+      if (entry.startsWith("*:")) add(field, "every host is for egress.ask alone");
+      else destination(entry, field, "host:port, *.host:port or preset:<name>");
     }
   }
 }
@@ -249,6 +264,9 @@ function* expandable(template: Template): Generator<[string, string]> {
     for (const [at, entry] of (template.egress?.[name] ?? []).entries()) {
       yield [`egress.${name}[${at}]`, typeof entry === "string" ? entry : entry.host];
     }
+  }
+  for (const [at, entry] of (template.egress?.ask ?? []).entries()) {
+    yield [`egress.ask[${at}]`, entry];
   }
   for (const [name, service] of Object.entries(template.proxy_services ?? {})) {
     yield [`proxy_services.${name}.upstream`, service.upstream];
