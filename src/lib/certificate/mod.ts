@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** X.509 certificates, issued without a library. */
+export * from "./certificate.ts";
+export { pem } from "./der.ts";
