@@ -7,7 +7,7 @@
  */
 import * as z from "zod/mini";
 import { defineApi } from "../lib/http/api.ts";
-import { Denial, Grant, ProxyPolicy, RequestRule } from "../lib/schema/events.ts";
+import { Denial, EgressRule, Grant, ProxyPolicy, RequestRule } from "../lib/schema/events.ts";
 
 /** Fixed in-cell paths (architecture rule 2). */
 export const PROXY_SOCKET = "/run/bureau/agent/proxy.sock";
@@ -52,6 +52,35 @@ export const BoundSshKey = z.object({
 });
 export type BoundSshKey = z.infer<typeof BoundSshKey>;
 
+/** What stands for a secret in the sandbox, and where it is swapped for it. */
+export const BoundPlaceholder = z.object({
+  /** `bureau-placeholder-<name>-<id>`: letters, digits and hyphens. */
+  placeholder: z.string(),
+  /** Secret. */
+  value: z.string(),
+  /** `host:port`. */
+  hosts: z.array(z.string()),
+  /** PEM; absent: the system's roots. */
+  ca: z.optional(z.string()),
+});
+export type BoundPlaceholder = z.infer<typeof BoundPlaceholder>;
+
+/** The principal's own certificate authority, P-256. */
+export const EgressAuthority = z.object({
+  common_name: z.string(),
+  /** PKCS #8 in base64. Secret. */
+  key: z.string(),
+  /** SubjectPublicKeyInfo in base64. */
+  public_key: z.string(),
+  /** PEM; what the sandbox trusts. */
+  certificate: z.string(),
+});
+export type EgressAuthority = z.infer<typeof EgressAuthority>;
+
+/** What of some hosts' requests may pass: see `EgressPolicy`. */
+export const EgressRules = z.object({ allow: z.array(EgressRule), deny: z.array(EgressRule) });
+export type EgressRules = z.infer<typeof EgressRules>;
+
 /** One JSON document on stdin, then EOF. Holds secrets. The proxy then prints `{"ready":true}\n`. */
 export const ProxyBootstrap = z.object({
   version: z.literal(1),
@@ -70,6 +99,11 @@ export const ProxyBootstrap = z.object({
   services: z.record(z.string(), BoundService),
   /** By name. Present: `ssh-agent.sock` is served. */
   ssh_keys: z.optional(z.record(z.string(), BoundSshKey)),
+  placeholders: z.optional(z.array(BoundPlaceholder)),
+  /** Absent: no TLS is ended, so hosts that need it are refused. */
+  egress_authority: z.optional(EgressAuthority),
+  /** Until the daemon says otherwise. */
+  egress: z.optional(EgressRules),
   /** Together a `ProxyPolicy`: `checkSelf(bootstrap, action, now)` of `lib/authorization/self.ts`. */
   grants: z.array(Grant),
   denials: z.array(Denial),
@@ -83,6 +117,8 @@ export const ProxyStats = z.object({
   refused: z.number(),
   bytes_in: z.number(),
   bytes_out: z.number(),
+  /** Placeholders that were put into a request to another host than theirs. */
+  misplaced: z.number(),
   draining: z.boolean(),
 });
 export type ProxyStats = z.infer<typeof ProxyStats>;
@@ -104,6 +140,13 @@ export const proxyAdminApi = defineApi({
       path: "/v1/grants",
       summary: "Replace the grants and denials that agent requests are checked against",
       request: ProxyPolicy,
+      response: z.object({ count: z.number() }),
+    },
+    egress: {
+      method: "PUT",
+      path: "/v1/egress",
+      summary: "Replace the rules for requests to single hosts; tunnels past them are cut",
+      request: EgressRules,
       response: z.object({ count: z.number() }),
     },
     drain: {

@@ -4,8 +4,15 @@
  * Reads the two documents a proxy is given, by hand: a schema library would cost every agent's proxy 9 MB.
  * Messages name fields, never values.
  */
-import type { Denial, Grant, ProxyPolicy, RequestRule } from "../lib/schema/events.ts";
-import type { BoundService, BoundSshKey, ProxyBootstrap } from "./api.ts";
+import type { Denial, EgressRule, Grant, ProxyPolicy, RequestRule } from "../lib/schema/events.ts";
+import type {
+  BoundPlaceholder,
+  BoundService,
+  BoundSshKey,
+  EgressAuthority,
+  EgressRules,
+  ProxyBootstrap,
+} from "./api.ts";
 
 /** Carries issues in the form that `readBootstrap` reports: path and rule, no value. */
 class ShapeError extends Error {
@@ -143,6 +150,50 @@ function sshKey(value: unknown, path: string): BoundSshKey {
   });
 }
 
+function egressRule(value: unknown, path: string): EgressRule {
+  const given = object(value, path);
+  return compact<EgressRule>({
+    host: text(given["host"], `${path}.host`),
+    methods: optional(given["methods"], (found) => list(found, `${path}.methods`, text)),
+    paths: optional(given["paths"], (found) => list(found, `${path}.paths`, text)),
+  });
+}
+
+/** @throws when a field is missing or of another type: rules that were not understood are not used */
+export function parseEgressRules(json: unknown): EgressRules {
+  const given = object(json, "egress");
+  return {
+    allow: list(given["allow"], "egress.allow", egressRule),
+    deny: list(given["deny"], "egress.deny", egressRule),
+  };
+}
+
+const PLACEHOLDER = /^bureau-placeholder-[a-z0-9-]{8,200}$/;
+
+function placeholder(value: unknown, path: string): BoundPlaceholder {
+  const given = object(value, path);
+  if (!PLACEHOLDER.test(text(given["placeholder"], `${path}.placeholder`))) {
+    throw new ShapeError(`${path}.placeholder`, "is no placeholder");
+  }
+  return compact<BoundPlaceholder>({
+    placeholder: given["placeholder"] as string,
+    value: text(given["value"], `${path}.value`),
+    hosts: list(given["hosts"], `${path}.hosts`, text),
+    ca: optional(given["ca"], (found) => text(found, `${path}.ca`)),
+  });
+}
+
+function egressAuthority(value: unknown): EgressAuthority {
+  const given = object(value, "egress_authority");
+  const field = (name: keyof EgressAuthority) => text(given[name], `egress_authority.${name}`);
+  return {
+    common_name: field("common_name"),
+    key: field("key"),
+    public_key: field("public_key"),
+    certificate: field("certificate"),
+  };
+}
+
 /** @throws with `issues` that name the field, for `readBootstrap` */
 export function parseBootstrap(json: unknown): ProxyBootstrap {
   const given = object(json, "(root)");
@@ -176,6 +227,14 @@ export function parseBootstrap(json: unknown): ProxyBootstrap {
           sshKey(key, `ssh_keys.${name}`),
         ]),
       ),
+    }),
+    ...compact<Pick<ProxyBootstrap, "placeholders" | "egress_authority" | "egress">>({
+      placeholders: optional(
+        given["placeholders"],
+        (found) => list(found, "placeholders", placeholder),
+      ),
+      egress_authority: optional(given["egress_authority"], egressAuthority),
+      egress: optional(given["egress"], parseEgressRules),
     }),
     ...parsePolicy(given),
   };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What one proxy knows while it runs: who it speaks for, what that one may do, and its counters. */
-import { checkSelf } from "../lib/authorization/self.ts";
+import { checkActor, checkSelf } from "../lib/authorization/self.ts";
+import { isUserPattern, matchUserPattern } from "../lib/glob/user.ts";
 import type { ProxyPolicy } from "../lib/schema/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ProxyBootstrap, ProxyStats } from "./api.ts";
@@ -21,6 +22,7 @@ export class ProxyState {
   #requests = 0;
   #refused = 0;
   #upstreamErrors = 0;
+  #misplaced = 0;
 
   constructor(bootstrap: ProxyBootstrap, clock: Clock, maxActive = DEFAULT_MAX_ACTIVE) {
     this.bootstrap = bootstrap;
@@ -86,9 +88,25 @@ export class ProxyState {
     return checkSelf(this.policy, action, this.now()).allowed;
   }
 
+  /**
+   * Whether an action is allowed on one target: for lists that show only what the caller may see. A grant
+   * without targets shows nothing, as everywhere (`Grant.targets`).
+   *
+   * @param target `localpart:server`, of a user or an alias
+   */
+  allowsOn(action: string, target: string): boolean {
+    return checkActor(this.policy, action, this.now(), (targets, side) => {
+      if (targets === undefined) return side === "denial";
+      return targets.some((pattern) =>
+        matchUserPattern(pattern, target) || (side === "denial" && !isUserPattern(pattern))
+      );
+    }).allowed;
+  }
+
   /** Counts how a request failed. */
   note(error: unknown): void {
     if (!(error instanceof ProxyError)) return;
+    if (error.code === "placeholder-wrong-host") this.#misplaced++;
     if (error.status === 403 || error.status === 429) this.#refused++;
     else if (error.status >= 502) this.#upstreamErrors++;
   }
@@ -101,6 +119,7 @@ export class ProxyState {
       refused: this.#refused,
       bytes_in: this.counters.bytesIn,
       bytes_out: this.counters.bytesOut,
+      misplaced: this.#misplaced,
       draining: this.draining,
     };
   }
