@@ -287,6 +287,7 @@ export class Daemon {
       machine: this.#bootstrap.user_id,
       serverName: this.#bootstrap.server_name,
       admins: this.#bootstrap.admins,
+      homeserverUrl: this.#bootstrap.homeserver_url,
       openRoom: (alias) => this.#rooms.open(alias, this.#stop.signal),
     });
   }

@@ -39,7 +39,11 @@ Deno.test("daemon starts, restarts, updates and removes a principal as the event
       assert.equal(status["issued_at"], first.issued_at);
       assert.equal(launcher.creates.length, 1);
       const grants = launcher.creates[0]!.grants;
-      assert.deepEqual(grants.map((g) => [g.actions, g.source]), [[["matrix/read"], "template"]]);
+      assert.deepEqual(grants.map((g) => [g.actions, g.source]), [
+        [["matrix/read"], "template"],
+        // One line of policy is enough: what may be reached may be tunnelled to.
+        [["forward/api.test/443"], "egress"],
+      ]);
       const view = await b.view("agent/a");
       assert.equal(view.phase, "running");
       assert.equal(view.desired, "running");

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** From the config room's events about one principal to what is wanted of it. */
-import { effectiveGrants, type EffectivePolicy, noPolicy } from "../lib/authorization/mod.ts";
+import { type Target, targetOfUrl } from "../lib/authority.ts";
+import {
+  effectiveGrants,
+  type EffectivePolicy,
+  egressAuthorization,
+  noPolicy,
+} from "../lib/authorization/mod.ts";
 import { canonicalJson, sha256Hex } from "../lib/canonical/mod.ts";
 import { BureauError, messageOf } from "../lib/errors.ts";
 import { roomAlias, stateKey, type TemplateRef } from "../lib/ref/mod.ts";
@@ -33,6 +39,7 @@ export interface DesiredContext {
   readonly machine: string;
   readonly serverName: string;
   readonly admins: readonly string[];
+  readonly homeserverUrl: string;
   /** Room id of an alias, joined if it wasn't. @throws when it can't be */
   readonly openRoom: (alias: string) => Promise<string>;
 }
@@ -177,10 +184,31 @@ async function running(
     policy: effectiveGrants({
       template: template.authorization,
       assignment: assignment.authorization,
+      egress: egressAuthorization({
+        allow: egress.allow,
+        ask: egress.ask.hosts,
+        narrowed: egress.requests.allow.map(({ host }) => host),
+        reserved: reservedTargets(template, variables, context.homeserverUrl),
+        explicit: [template, assignment].flatMap(({ authorization }) =>
+          authorization?.grants ?? []
+        ),
+      }),
     }),
     egress,
     rooms,
   };
+}
+
+/** Where the proxy goes in the principal's name, with rules and credentials of its own. */
+function reservedTargets(
+  template: Template,
+  variables: Readonly<Record<string, string>>,
+  homeserverUrl: string,
+): Target[] {
+  const upstreams = Object.entries(template.proxy_services ?? {}).map(([name, { upstream }]) =>
+    expandVariables(upstream, variables, `proxy_services.${name}.upstream`)
+  );
+  return [homeserverUrl, ...upstreams].map(targetOfUrl).filter((target) => target !== null);
 }
 
 /** Of the text as it stands in the event, and of the bytes that it encodes. */

@@ -20,6 +20,14 @@ export function parseAuthority(text: string): Target | null {
   return isHostName(host) ? { host, port } : null;
 }
 
+/** Where an http(s) address leads, or null. */
+export function targetOfUrl(url: string): Target | null {
+  if (!URL.canParse(url)) return null;
+  const { protocol, hostname, port } = new URL(url);
+  if (protocol !== "https:" && protocol !== "http:") return null;
+  return parseAuthority(`${hostname}:${port || (protocol === "https:" ? 443 : 80)}`);
+}
+
 /** What `host:port` or `*.suffix:port` matches; null for anything else. An address is matched as written. */
 export function hostPattern(text: string): ((target: Target) => boolean) | null {
   const wild = text.startsWith("*.");

@@ -27,6 +27,8 @@ export interface PolicySources {
   readonly assignment?: AuthorizationPolicy | undefined;
   /** Of rooms whose policy speaks for this principal; stamped `room:<id>`. */
   readonly rooms?: readonly { readonly room: string; readonly policy: AuthorizationPolicy }[];
+  /** Of the egress policy, by `egressAuthorization`; stamped `egress`. */
+  readonly egress?: AuthorizationPolicy | undefined;
   /** Granted for a while; stamped `temporal`. One without `expires_at` and `ticket` is left out. */
   readonly temporal?: readonly Grant[];
 }
@@ -58,6 +60,7 @@ export function effectiveGrants(sources: PolicySources): EffectivePolicy {
   add(sources.defaultPolicy, "machine-default");
   add(sources.template, "template");
   add(sources.assignment, "principal");
+  add(sources.egress, "egress");
   for (const { room, policy } of sources.rooms ?? []) add(policy, `room:${room}`);
   const temporal = (sources.temporal ?? []).filter((grant) =>
     grant.expires_at !== undefined && grant.ticket !== undefined

@@ -6,5 +6,6 @@
  */
 export * from "./check.ts";
 export * from "./effective.ts";
+export * from "./egress.ts";
 export * from "./self.ts";
 export * from "./validate.ts";
