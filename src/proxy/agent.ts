@@ -3,8 +3,12 @@
 /** Serves `proxy.sock`: what `proxyAgentApi` in `api.ts` describes. */
 import { errorResponse, ProxyError } from "./errors.ts";
 import { ServiceForwarder, type UpstreamEnvironment } from "./forward.ts";
-import { MatrixGateway } from "./matrix.ts";
+import { MatrixAccount } from "./matrix/account.ts";
+import { isPassthrough, passThrough } from "./matrix/passthrough.ts";
+import { matrixRoutes } from "./matrix/routes.ts";
+import { openapiText } from "./openapi_text.ts";
 import { splitUrl } from "./path.ts";
+import { listServices } from "./services.ts";
 import type { ProxyState } from "./state.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -18,6 +22,8 @@ export interface AgentInterface {
   ) => Promise<Response>;
   readonly upstreams: readonly Upstream[];
   readonly services: ReadonlyMap<string, ServiceForwarder>;
+  /** Ends the streams that would go on for ever. */
+  close(): void;
 }
 
 /** @throws {ProxyError} when an upstream of the bootstrap document cannot be used */
@@ -30,14 +36,16 @@ export function createAgentInterface(
     services.set(name, new ServiceForwarder(name, service, environment));
   }
   const account = state.bootstrap.matrix;
-  const matrix = account === null
-    ? null
-    : new MatrixGateway(account, (action) => state.require(action), environment);
-  const routes = agentRoutes(state, matrix);
+  const matrix = account === null ? null : new MatrixAccount(account, state, environment);
+  const routes = agentRoutes(state, services, matrix);
 
   const dispatch = (request: Request): Response | Promise<Response> => {
     const { path, query } = splitUrl(request.url);
     if (path.startsWith("/http/")) return forward(state, services, request, path, query);
+    if (isPassthrough(path)) {
+      const parameters = new URLSearchParams(query);
+      return passThrough(matrix, request, path, parameters, (thrown) => state.note(thrown));
+    }
     const handlers = Object.hasOwn(routes, path) ? routes[path]! : undefined;
     if (handlers === undefined) throw notFound(path);
     const handler = handlers[request.method];
@@ -64,7 +72,7 @@ export function createAgentInterface(
 
   const upstreams = [...services.values()].map((service) => service.upstream);
   if (matrix !== null) upstreams.push(matrix.upstream);
-  return { handle, upstreams, services };
+  return { handle, upstreams, services, close: () => matrix?.close() };
 }
 
 function forward(
@@ -87,21 +95,12 @@ function forward(
   return service.forward(request, end === -1 ? "" : path.slice(end), query);
 }
 
-function agentRoutes(state: ProxyState, matrix: MatrixGateway | null): Routes {
+function agentRoutes(
+  state: ProxyState,
+  services: ReadonlyMap<string, ServiceForwarder>,
+  matrix: MatrixAccount | null,
+): Routes {
   const { bootstrap } = state;
-  const withMatrix = (
-    call: (gateway: MatrixGateway, request: Request, query: URLSearchParams) => Promise<Response>,
-  ) =>
-  (request: Request, query: URLSearchParams) => {
-    if (matrix === null) {
-      throw new ProxyError(
-        "no-matrix-account",
-        `Cannot call Matrix as "${bootstrap.principal}": it has no account`,
-        { status: 503, hint: "seal a Matrix account into the principal's credentials" },
-      );
-    }
-    return call(matrix, request, query);
-  };
   return {
     "/health": { GET: () => Response.json({ status: "ok" }) },
     "/v1/identity": {
@@ -116,24 +115,32 @@ function agentRoutes(state: ProxyState, matrix: MatrixGateway | null): Routes {
           services: Object.keys(bootstrap.services).sort(),
         }),
     },
+    "/v1/services": { GET: () => Response.json({ services: listServices(state, services) }) },
+    "/v1/openapi.json": {
+      GET: () => new Response(openapiText(), { headers: { "content-type": "application/json" } }),
+    },
     "/v1/grants": { GET: () => Response.json(state.policy) },
-    "/v1/matrix/whoami": { GET: withMatrix((gateway, request) => gateway.whoami(request)) },
-    "/v1/matrix/joined-rooms": {
-      GET: withMatrix((gateway, request) => gateway.joinedRooms(request)),
-    },
-    "/v1/matrix/resolve": { GET: withMatrix((gateway, ...call) => gateway.resolve(...call)) },
-    "/v1/matrix/state": {
-      GET: withMatrix((gateway, ...call) => gateway.getState(...call)),
-      POST: withMatrix((gateway, request) => gateway.putState(request)),
-    },
-    "/v1/matrix/message": { POST: withMatrix((gateway, ...call) => gateway.sendMessage(...call)) },
-    "/v1/matrix/event": { POST: withMatrix((gateway, ...call) => gateway.sendEvent(...call)) },
-    "/v1/matrix/messages": { GET: withMatrix((gateway, ...call) => gateway.messages(...call)) },
-    "/v1/matrix/room-members": { GET: withMatrix((gateway, ...call) => gateway.members(...call)) },
-    "/v1/matrix/room-state": { GET: withMatrix((gateway, ...call) => gateway.roomState(...call)) },
-    "/v1/matrix/join": { POST: withMatrix((gateway, request) => gateway.join(request)) },
-    "/v1/matrix/sync": { GET: withMatrix((gateway, ...call) => gateway.sync(...call)) },
+    ...matrixHandlers(bootstrap.principal, matrix),
   };
+}
+
+function matrixHandlers(principal: string, matrix: MatrixAccount | null): Routes {
+  const bound: Record<string, Record<string, Handler>> = {};
+  for (const [path, methods] of Object.entries(matrixRoutes)) {
+    const handlers: Record<string, Handler> = {};
+    for (const [method, call] of Object.entries(methods)) {
+      handlers[method] = (request, query) => {
+        if (matrix !== null) return call(matrix, request, query);
+        throw new ProxyError(
+          "no-matrix-account",
+          `Cannot call Matrix as "${principal}": it has no account`,
+          { status: 503, hint: "seal a Matrix account into the principal's credentials" },
+        );
+      };
+    }
+    bound[`/v1/matrix/${path}`] = handlers;
+  }
+  return bound;
 }
 
 function notFound(path: string): ProxyError {

@@ -54,7 +54,7 @@ export function normalisePath(path: string): string {
 }
 
 /** Refuses a segment that a server which decodes more, or splits at `;` or `\`, would take for dots. */
-function checkSegment(segment: string): void {
+export function checkSegment(segment: string): void {
   let text = segment;
   for (let round = 0; round < 4; round++) {
     // deno-lint-ignore no-control-regex -- control characters are what is looked for

@@ -93,6 +93,7 @@ export async function startProxy(
   const stop = async () => {
     state.draining = true;
     // Idle keep-alive connections of callers end here; open requests get their time.
+    agent.close();
     const drained = agentServer.shutdown();
     const enough = new AbortController();
     await Promise.race([drained, clock.sleep(DRAIN_MS, enough.signal).catch(() => {})]);
