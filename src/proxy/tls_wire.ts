@@ -202,6 +202,66 @@ export async function startTls(
   });
 }
 
+/** What a caller is shown. */
+export interface ServerIdentity {
+  /** PEM. */
+  readonly certificate: string;
+  /** PEM; secret. */
+  readonly key: string;
+}
+
+/**
+ * Answers a handshake in the upstream's place. HTTP/1.1 alone is offered.
+ *
+ * @param caller an open connection to the client; closed when this fails
+ * @throws {ProxyError} `tls-refused` when the client breaks off: it doesn't trust the certificate
+ */
+export async function acceptTls(
+  caller: Wire,
+  identity: ServerIdentity,
+  signal: AbortSignal,
+): Promise<Wire> {
+  const tls = await import("node:tls");
+  const wire = new TlsWire();
+  const { stream, resume } = await tunnelStream(caller, () => wire.hasRoom());
+  return await new Promise<Wire>((resolve, reject) => {
+    const socket = new tls.TLSSocket(stream, {
+      isServer: true,
+      cert: identity.certificate,
+      key: identity.key,
+      ALPNProtocols: ["http/1.1"],
+    });
+    const fail = (why: string) => {
+      signal.removeEventListener("abort", onAbort);
+      for (const end of [socket, stream]) end.on("error", () => {});
+      socket.destroy();
+      stream.destroy();
+      reject(
+        new ProxyError("tls-refused", `Cannot end TLS here: ${why}`, {
+          status: 403,
+          hint: "the client must trust the authorities in SSL_CERT_FILE and speak HTTP/1.1",
+        }),
+      );
+    };
+    const onAbort = () => fail("the handshake took too long");
+    const onError = (error: Error) => fail(error.message);
+    const onClose = () => fail("the client closed the connection");
+    socket.once("error", onError);
+    socket.once("close", onClose);
+    stream.once("close", onClose);
+    signal.addEventListener("abort", onAbort, { once: true });
+    socket.once("secure", () => {
+      signal.removeEventListener("abort", onAbort);
+      socket.removeListener("error", onError);
+      for (const end of [socket, stream]) end.removeListener("close", onClose);
+      wire.attach(socket, { stream, resume });
+      stream.on("error", (error: Error) => socket.destroy(error));
+      resolve(wire);
+    });
+    if (signal.aborted) onAbort();
+  });
+}
+
 function tlsFailed(host: string, why: string): ProxyError {
   return new ProxyError("tls-failed", `Cannot open TLS to "${host}": ${why}`, {
     status: 502,
