@@ -90,7 +90,7 @@ export class Secrets {
  * One byte string to look for, by Horspool's algorithm (Software: Practice and Experience 10, 1980): most
  * bytes are never looked at. (Not with node:buffer, whose search is slower, and costs every proxy 0.4 MB.)
  */
-class Form {
+export class Form {
   readonly #bytes: Uint8Array;
   /** How far to go on when the window's last byte is this one. */
   readonly #skip = new Uint32Array(256);
