@@ -13,6 +13,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   sandbox: ["lib"],
   proxy: ["lib"],
   observe: ["lib"],
+  bridge: ["lib"],
   launcher: ["lib", "sandbox", "proxy/api", "observe/api"],
   daemon: ["lib", "messaging", "launcher/api", "proxy/api", "observe/api"],
   cli: [
@@ -35,6 +36,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "daemon",
     "proxy",
     "observe",
+    "bridge",
     "messaging",
     "sandbox",
     "cli",

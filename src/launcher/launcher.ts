@@ -109,6 +109,7 @@ export class Launcher {
         entry.request,
         policy,
         this.#key.identity,
+        this.#bootstrap.runtime_dir,
       );
       const principal = this.#make(
         validated,
@@ -188,7 +189,13 @@ export class Launcher {
     const hash = await principalHash(name);
     const newest = await this.#journal.newest(hash);
     await verifyAssignment(name, request.assignment, policy, this.#bootstrap.machine, newest);
-    const validated = await validateRequest(name, request, policy, this.#key.identity);
+    const validated = await validateRequest(
+      name,
+      request,
+      policy,
+      this.#key.identity,
+      this.#bootstrap.runtime_dir,
+    );
     const present = this.#principals.get(name);
     if (present !== undefined) {
       const { phase, spec_digest, credentials_digest } = present.status;

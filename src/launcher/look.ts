@@ -97,6 +97,7 @@ export function machineFacts(
   look: Look,
   policy: Pick<LauncherPolicy, "passthrough"> & Partial<LauncherPolicy>,
   principal: string,
+  own: Pick<MachineFacts, "runtime" | "caBundle"> = {},
 ): MachineFacts {
   return {
     allowedDevices: policy.devices ?? [],
@@ -106,6 +107,7 @@ export function machineFacts(
     readText: look.readText,
     findDevices,
     list,
+    ...own,
   };
 }
 

@@ -16,6 +16,7 @@ import type { CreateRequest, LauncherPolicy } from "./api.ts";
 import { LauncherError } from "./errors.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 import { Look, machineFacts } from "./look.ts";
+import { caBundle } from "./ca_bundle.ts";
 import { bindSshKeys, type SshBinding } from "./ssh.ts";
 
 export interface Validated {
@@ -90,6 +91,7 @@ export async function validateRequest(
   request: CreateRequest,
   policy: LauncherPolicy,
   identity: string,
+  runtimeDir?: string,
 ): Promise<Validated> {
   const { assignment, template } = request;
   const who = `"${assignment.principal}"`;
@@ -119,6 +121,7 @@ export async function validateRequest(
   }
   const ssh = bindSshKeys(spec, bundle, name);
   const look = new Look(policy);
+  const certificates = spec.bridge ? await caBundle(look, null) : null;
   const plan = await planSandbox(
     {
       ...spec,
@@ -126,7 +129,10 @@ export async function validateRequest(
     },
     policy.bind_roots,
     look.lstat,
-    machineFacts(look, policy, name),
+    machineFacts(look, policy, name, {
+      ...(runtimeDir === undefined ? {} : { runtime: runtimeDir }),
+      caBundle: certificates !== null,
+    }),
   );
   return {
     localpart: name,
@@ -139,7 +145,10 @@ export async function validateRequest(
     pidsLimit: spec.resources.pids_limit ?? policy.limits.pids_limit,
     bundle,
     ssh,
-    contract: ssh?.contract ?? [],
+    contract: [
+      ...ssh?.contract ?? [],
+      ...(certificates === null ? [] : [["ca-bundle.pem", certificates] as const]),
+    ],
   };
 }
 

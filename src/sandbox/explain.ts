@@ -147,6 +147,9 @@ function network(plan: SandboxPlan, about: Circumstances) {
       plan.isolation === "none"
         ? "this machine's, without a limit; the egress gate binds only what goes through its proxy"
         : "none but a loopback of its own; it speaks to the world through its proxy alone",
+      ...(plan.mounts.some((mount) => mount.kind === "bind" && mount.why === "bridge")
+        ? ["programs find the proxy at http://127.0.0.1:8642, by HTTP_PROXY and HTTPS_PROXY"]
+        : []),
       `its proxy may reach: ${egress.join(", ") || "nothing"}`,
       ...(services.length === 0 ? [] : [
         `services with credentials that it uses but can't read: ${services.join(", ")}`,

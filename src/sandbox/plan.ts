@@ -5,6 +5,7 @@
  * the machine with: what may be bound is decided here, and nothing later adds to it.
  */
 import { HOST_LABEL, type ResolvedSpec } from "../lib/template/mod.ts";
+import { withBridge } from "./bridge.ts";
 import { type DeviceNode, devicePatterns, planDevices } from "./devices.ts";
 import { SandboxError } from "./errors.ts";
 import type { PlannedMount, SandboxPlan } from "./plan_parts.ts";
@@ -42,6 +43,10 @@ export interface MachineFacts {
   readonly seccomp?: readonly string[];
   /** Whether the operator wrote down the exception for this principal. */
   readonly passthrough?: boolean;
+  /** Host directory of Bureau's own programs, for a bridge. */
+  readonly runtime?: string;
+  /** Whether the contract will hold `ca-bundle.pem`. */
+  readonly caBundle?: boolean;
   /** Entries of a host directory, empty when there is none. */
   readonly list?: (dir: string) => Promise<readonly string[]>;
 }
@@ -101,7 +106,7 @@ export async function planSandbox(
       { hint: "take sysroot and devices out of the template" },
     );
   }
-  return {
+  const plan: SandboxPlan = {
     isolation: passthrough ? "none" : "standard",
     mounts,
     sysroot,
@@ -113,6 +118,14 @@ export async function planSandbox(
     environment: planEnvironment(spec),
     command: checkCommand(spec.command),
   };
+  if (!spec.bridge) return plan;
+  if (facts.runtime === undefined) {
+    throw new SandboxError("no-bridge", "Cannot plan a bridge: there is no proxy to lead to", {
+      hint: "take bridge out of the template, or run it with `bureau agent create`",
+    });
+  }
+  const bridged = withBridge(plan, facts.runtime, facts.caBundle === true);
+  return { ...bridged, mounts: orderMounts(bridged.mounts) };
 }
 
 function planSeccomp({ seccomp }: ResolvedSpec, facts: MachineFacts): Profile {
@@ -223,7 +236,7 @@ function orderMounts(mounts: readonly PlannedMount[]): PlannedMount[] {
 }
 
 function isOurs(mount: PlannedMount): boolean {
-  return mount.kind === "bind" && mount.why !== undefined;
+  return mount.kind === "bind" && mount.why !== undefined && mount.why !== "bridge";
 }
 
 /** `/a/b/c` lies in `/a/b` and `/a`. */

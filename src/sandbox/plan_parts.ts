@@ -14,9 +14,10 @@ export interface PlannedBind {
   readonly identity?: string;
   /**
    * Absent: the template asked for it. `protected`: a name that stays read-only; `pinned`: an ancestor of
-   * one, a mount of its own so that it can't be moved away; `sysroot`: the sandbox's programs.
+   * one, a mount of its own so that it can't be moved away; `sysroot`: the sandbox's programs;
+   * `bridge`: what the bridge runs from.
    */
-  readonly why?: "protected" | "pinned" | "sysroot";
+  readonly why?: "protected" | "pinned" | "sysroot" | "bridge";
 }
 
 export type PlannedMount =

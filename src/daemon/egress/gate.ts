@@ -11,7 +11,13 @@ import type { Target } from "../../lib/authority.ts";
 import { type ConnectHead, MAX_HEAD_BYTES, parseConnectHead } from "./connect_line.ts";
 import { DestinationPolicy } from "./policy.ts";
 import { type Resolve, resolveHost } from "./resolve.ts";
-import { closeQuietly, copyBoth, isDisconnect, type Transferred, writeAll } from "./tunnel.ts";
+import {
+  closeQuietly,
+  copyBoth,
+  isDisconnect,
+  type Transferred,
+  writeAll,
+} from "../../lib/duplex.ts";
 
 export interface GateOptions {
   /** Full localpart, for the log. */

@@ -13,6 +13,7 @@ export const ROLES = [
   "daemon",
   "proxy",
   "relay",
+  "bridge",
   "authority",
   "bureau",
 ] as const;
@@ -99,6 +100,7 @@ const HEAP_MB: Record<Role, number> = {
   daemon: 256,
   proxy: 64,
   relay: 64,
+  bridge: 32,
   authority: 64,
   bureau: 256,
 };

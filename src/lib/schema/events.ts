@@ -219,6 +219,11 @@ export const Template = z.object({
    */
   seccomp: z.optional(z.enum(["default", "networkless", "nested-tools"])),
   hostname: z.optional(z.string()),
+  /**
+   * Whether programs that only speak TCP reach the proxy: `http://127.0.0.1:8642`, which `HTTP_PROXY` and
+   * `HTTPS_PROXY` name. Absent: no; what speaks to a Unix socket needs none.
+   */
+  bridge: z.optional(z.boolean()),
   roles: z.optional(z.record(z.string(), words)),
   required_credentials: z.optional(words),
   required_services: z.optional(words),

@@ -5,7 +5,9 @@ import type { Template } from "../schema/events.ts";
  * The templates that come with Bureau, by name; they are published into `bureau/template`. None gives
  * the sandbox a network: an agent reaches the world through its proxy alone (W-6).
  */
-export const builtinTemplates: Readonly<Record<"base" | "agent" | "scribe", Template>> = {
+export const builtinTemplates: Readonly<
+  Record<"base" | "agent" | "networked" | "scribe", Template>
+> = {
   base: {
     description: "An isolated process: its own namespaces, no network, an empty /tmp",
     isolation: "standard",
@@ -26,6 +28,12 @@ export const builtinTemplates: Readonly<Record<"base" | "agent" | "scribe", Temp
     authorization: {
       grants: [{ actions: ["matrix/read", "matrix/send/m.room.message"] }],
     },
+  },
+  networked: {
+    description:
+      "An agent whose programs reach what its egress policy allows: git, npm, pip, cargo and curl as they are",
+    inherits: ["bureau/template:agent"],
+    bridge: true,
   },
   scribe: {
     description: "The example agent: has a document time-stamped and reports it",

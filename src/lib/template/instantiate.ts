@@ -32,6 +32,7 @@ export interface ResolvedSpec {
   readonly protected_paths: string[];
   readonly hostname: string | null;
   readonly seccomp: NonNullable<Template["seccomp"]>;
+  readonly bridge: boolean;
   readonly roles: Record<string, string[]>;
   readonly required_credentials: string[];
   readonly required_services: string[];
@@ -117,6 +118,7 @@ export function instantiate(
     protected_paths: resolved.protected_paths ?? [],
     hostname: resolved.hostname ?? null,
     seccomp: resolved.seccomp ?? "default",
+    bridge: resolved.bridge ?? false,
     roles: resolved.roles ?? {},
     required_credentials: resolved.required_credentials ?? [],
     required_services: resolved.required_services ?? [],

@@ -107,6 +107,9 @@ function sandboxProblems(template: Template, add: (field: string, message: strin
       add(`protected_paths[${at}]`, "must be relative to the workspace, without . or ..");
     }
   }
+  if (template.bridge === true && template.seccomp === "networkless") {
+    add("bridge", "needs Internet sockets on the sandbox's own loopback: not with networkless");
+  }
   if (template.hostname !== undefined && !HOST_LABEL.test(template.hostname)) {
     add("hostname", "must be one label of a-z 0-9 -");
   }
