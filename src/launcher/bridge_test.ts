@@ -69,6 +69,7 @@ Deno.test("a bridge that can't start ends the sandbox, and says why", async () =
     const exit = await bed.wait("dead");
     assert.equal(exit.code, 125, exit.output.join("\n"));
     assert.match(exit.output.join(" "), /the bridge to the proxy did not start/);
-    await assert.rejects(bed.read("dead", "out"));
+    // What did not run wrote nothing.
+    await assert.rejects(Deno.stat(`${await bed.workspace("dead")}/out`), Deno.errors.NotFound);
   });
 });
