@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { createLogger } from "../lib/log.ts";
 import type { MatrixEvent, SyncBatch } from "../messaging/mod.ts";
-import { readServerSentEvents } from "../messaging/sse.ts";
+import { readServerSentEvents } from "../lib/sse.ts";
 import { DaemonError } from "./errors.ts";
 import { Fanout } from "./fanout.ts";
 import { Members } from "./fanout_members.ts";

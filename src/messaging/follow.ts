@@ -9,7 +9,7 @@ import { BureauError, messageOf } from "../lib/errors.ts";
 import { parseErrorBody, UNIX_HOST } from "../lib/http/mod.ts";
 import { MessagingError } from "./errors.ts";
 import { retry } from "./retry.ts";
-import { readServerSentEvents, type ServerSentEvent } from "./sse.ts";
+import { readServerSentEvents, type ServerSentEvent } from "../lib/sse.ts";
 import type { MatrixEvent, StateEvent } from "./types.ts";
 
 export type FollowedEvent =

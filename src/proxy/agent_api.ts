@@ -307,7 +307,7 @@ export const proxyAgentApi = defineApi({
       method: "GET",
       path: "/v1/matrix/events",
       summary:
-        "Events of one's rooms as they come, from `Last-Event-ID` on or from now; kinds `open`, `event`, `gap`, `invite`, `leave`, `reset`, `cut`; grant `matrix/read`",
+        "Events of one's rooms as they come, from `Last-Event-ID` on or from now; kinds `open`, `event`, `gap`, `invite`, `leave`, `position`, `reset`, `cut`; grant `matrix/read`",
       kind: "sse",
       query: {
         rooms: "ids or aliases, with commas between",

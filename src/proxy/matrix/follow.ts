@@ -188,7 +188,7 @@ class Follower {
     if (typeof next !== "string") throw badAnswer();
     this.#since = next;
     // The id comes last: a reader that breaks off before gets the same events again.
-    return framesOf(answer) + `id: ${idOf(next)}\n\n`;
+    return framesOf(answer) + frame("position", {}, next);
   }
 
   /** Where the account's history ends now, without reading it. */

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What an agent asks of its proxy, typed. */
+import type { ProxyPolicy, RequestRule } from "../schema/events.ts";
+import { createProxyMatrix, type ProxyMatrix } from "./matrix.ts";
+import { type Address, Transport } from "./transport.ts";
+
+export interface Identity {
+  /** Full localpart. */
+  readonly principal: string;
+  readonly user_id: string | null;
+  readonly server_name: string;
+  readonly fleet: string;
+  readonly machine: string;
+  /** Room id the principal works in, if any. */
+  readonly room: string | null;
+  readonly services: readonly string[];
+}
+
+export interface Service {
+  readonly name: string;
+  readonly kind: "http";
+  readonly path: string;
+  /** null: something on this machine. */
+  readonly host: string | null;
+  readonly allow?: readonly RequestRule[];
+  readonly deny?: readonly RequestRule[];
+}
+
+/** All methods throw `ProxyClientError`. */
+export interface ProxyClient extends Disposable {
+  readonly matrix: ProxyMatrix;
+  health(): Promise<{ status: string }>;
+  identity(): Promise<Identity>;
+  grants(): Promise<ProxyPolicy>;
+  services(): Promise<readonly Service[]>;
+  /** The proxy's interface as an OpenAPI document. */
+  openapi(): Promise<Record<string, unknown>>;
+  /**
+   * `fetch` on a service, with its credentials; any status is an answer, also the proxy's own refusal
+   * (403, 429, 502) in `{error:{code,message,hint?}}`.
+   *
+   * @param path with its first slash and its query, encoded
+   */
+  http(service: string, path: string, init?: RequestInit): Promise<Response>;
+}
+
+/** @param address default: the socket that every sandbox has */
+export function createProxyClient(
+  address: Address = { socket: "/run/bureau/proxy.sock" },
+): ProxyClient {
+  const transport = new Transport(address);
+  return {
+    matrix: createProxyMatrix(transport),
+    health: () => transport.json("GET", "/health", "ask for its health"),
+    identity: () => transport.json("GET", "/v1/identity", "ask who I am"),
+    grants: () => transport.json("GET", "/v1/grants", "read my grants"),
+    services: async () => {
+      const answer = await transport.json<{ services: Service[] }>(
+        "GET",
+        "/v1/services",
+        "list the services",
+      );
+      return answer.services;
+    },
+    openapi: () => transport.json("GET", "/v1/openapi.json", "read the interface"),
+    http: (service, path, init) =>
+      transport.fetch(
+        `ask the service "${service}"`,
+        `/http/${encodeURIComponent(service)}${path}`,
+        init,
+      ),
+    [Symbol.dispose]: () => transport[Symbol.dispose](),
+  };
+}
