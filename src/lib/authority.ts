@@ -28,13 +28,24 @@ export function targetOfUrl(url: string): Target | null {
   return parseAuthority(`${hostname}:${port || (protocol === "https:" ? 443 : 80)}`);
 }
 
-/** What `host:port` or `*.suffix:port` matches; null for anything else. An address is matched as written. */
+/** An address in one spelling, IPv4 inside IPv6 as IPv4; a name as it is. */
+export function canonicalHost(host: string): string {
+  if (!host.includes(":")) return host;
+  const written = URL.parse(`http://[${host}]/`)?.hostname.slice(1, -1) ?? host;
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(written);
+  if (mapped === null) return written;
+  const number = parseInt(mapped[1]!, 16) * 65_536 + parseInt(mapped[2]!, 16);
+  return [24, 16, 8, 0].map((shift) => (number >>> shift) & 0xff).join(".");
+}
+
+/** What `host:port` or `*.suffix:port` matches; null for anything else. */
 export function hostPattern(text: string): ((target: Target) => boolean) | null {
   const wild = text.startsWith("*.");
   const wanted = parseAuthority(wild ? text.slice(2) : text);
   if (wanted === null || (wild && !wanted.host.includes("."))) return null;
   return ({ host, port }) =>
-    port === wanted.port && (wild ? host.endsWith(`.${wanted.host}`) : host === wanted.host);
+    port === wanted.port &&
+    (wild ? host.endsWith(`.${wanted.host}`) : canonicalHost(host) === canonicalHost(wanted.host));
 }
 
 /** As `hostPattern`, and `*:port` for every host: only for what a person is asked about. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Serves `admin.sock`, the daemon's line: `proxyAdminApi` in `api.ts`. No credential crosses it. */
-import { parsePolicy } from "./bootstrap.ts";
+import type { EgressRules } from "./api.ts";
+import { parseEgressRules, parsePolicy } from "./bootstrap.ts";
 import { badRequest, errorResponse, ProxyError } from "./errors.ts";
 import { readJsonObject } from "./json.ts";
 import { splitUrl } from "./path.ts";
@@ -27,6 +28,17 @@ export function createAdminHandler(
         throw badRequest(thrown instanceof Error ? thrown.message : "it is no policy");
       }
       return Response.json({ count: state.policy.grants.length });
+    },
+    "PUT /v1/egress": async (request) => {
+      const json = await readJsonObject(request, MAX_POLICY_BYTES);
+      let rules: EgressRules;
+      try {
+        rules = parseEgressRules(json);
+      } catch (thrown) {
+        throw badRequest(thrown instanceof Error ? thrown.message : "these are no rules");
+      }
+      state.hosts.setRules(rules);
+      return Response.json({ count: rules.allow.length + rules.deny.length });
     },
     "POST /v1/drain": () => {
       state.draining = true;

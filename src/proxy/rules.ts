@@ -1,21 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Which requests may go to one service. */
+/** Which requests may go to one service, or to one host. */
 import { deniesAction, grantsAction } from "../lib/authorization/self.ts";
 import type { RequestRule } from "../lib/schema/events.ts";
 import { ProxyError } from "./errors.ts";
 
+/** How a refusal names what it is about. */
+export interface RulesPlace {
+  readonly what: string;
+  readonly of: string;
+  readonly field: string;
+}
+
+function placeOfService(name: string): RulesPlace {
+  return { what: `service "${name}"`, of: "its template", field: `proxy_services.${name}` };
+}
+
 export class RequestRules {
-  readonly #service: string;
+  readonly #place: RulesPlace;
   readonly #allow: readonly RequestRule[] | undefined;
   readonly #deny: readonly RequestRule[];
 
+  /** @param place a service by its name, or anything else */
   constructor(
-    service: string,
+    place: RulesPlace | string,
     allow: readonly RequestRule[] | undefined,
     deny: readonly RequestRule[] | undefined,
   ) {
-    this.#service = service;
+    this.#place = typeof place === "string" ? placeOfService(place) : place;
     this.#allow = allow;
     this.#deny = deny ?? [];
   }
@@ -32,22 +44,22 @@ export class RequestRules {
       appliesTo(rule, method) &&
       spellings.some((spelling) => deniesAction(rule.paths, spelling))
     );
-    if (denied !== -1) throw this.#refused(method, path, `deny[${denied}] of its template`);
+    if (denied !== -1) throw this.#refused(method, path, `deny[${denied}] of ${this.#place.of}`);
     if (
       this.#allow === undefined ||
       this.#allow.some((rule) => appliesTo(rule, method) && grantsAction(rule.paths, subject))
     ) return;
-    throw this.#refused(method, path, "no allow rule of its template");
+    throw this.#refused(method, path, `no allow rule of ${this.#place.of}`);
   }
 
   #refused(method: string, path: string, rule: string): ProxyError {
     const shown = path.length > 120 ? `${path.slice(0, 120)}…` : path;
     return new ProxyError(
       "request-refused",
-      `Cannot ${method} "${shown}" on service "${this.#service}": refused by ${rule}`,
+      `Cannot ${method} "${shown}" on ${this.#place.what}: refused by ${rule}`,
       {
         status: 403,
-        hint: `an operator can change proxy_services.${this.#service} in the template`,
+        hint: `an operator can change ${this.#place.field} in the template`,
       },
     );
   }

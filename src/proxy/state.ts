@@ -7,6 +7,7 @@ import type { ProxyPolicy } from "../lib/schema/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ProxyBootstrap, ProxyStats } from "./api.ts";
 import { ProxyError } from "./errors.ts";
+import { HostTable } from "./swap/hosts.ts";
 
 /** Requests of one principal that may be open at once, long polls and streams included. */
 export const DEFAULT_MAX_ACTIVE = 256;
@@ -15,6 +16,8 @@ export class ProxyState {
   readonly bootstrap: ProxyBootstrap;
   readonly counters = { bytesIn: 0, bytesOut: 0 };
   policy: ProxyPolicy;
+  /** Whose requests are read, and what for. */
+  readonly hosts: HostTable;
   draining = false;
   active = 0;
   readonly #clock: Clock;
@@ -27,6 +30,7 @@ export class ProxyState {
   constructor(bootstrap: ProxyBootstrap, clock: Clock, maxActive = DEFAULT_MAX_ACTIVE) {
     this.bootstrap = bootstrap;
     this.policy = { grants: bootstrap.grants, denials: bootstrap.denials };
+    this.hosts = new HostTable(bootstrap.placeholders ?? [], bootstrap.egress);
     this.#clock = clock;
     this.#maxActive = maxActive;
   }
@@ -101,6 +105,11 @@ export class ProxyState {
         matchUserPattern(pattern, target) || (side === "denial" && !isUserPattern(pattern))
       );
     }).allowed;
+  }
+
+  /** Counts a further request on a connection that was let in. */
+  countRequest(): void {
+    this.#requests++;
   }
 
   /** Counts how a request failed. */

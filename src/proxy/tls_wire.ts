@@ -142,7 +142,13 @@ class TlsWire implements Wire {
   }
 
   closeWrite(): Promise<void> {
-    return new Promise((resolve) => this.#socket!.end(() => resolve()));
+    const socket = this.#socket!;
+    if (socket.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      // A socket that is destroyed before it could write never says that it did.
+      socket.once("close", () => resolve());
+      socket.end(() => resolve());
+    });
   }
 
   close(): void {

@@ -266,6 +266,11 @@ export class Upstream {
     this.#idle.push(connection);
   }
 
+  /** Whether it holds no connection and no exchange. */
+  get isUnused(): boolean {
+    return this.#idle.length === 0 && this.#active.size === 0;
+  }
+
   /** Called now and then: ends what has been silent for too long. */
   sweep(): void {
     const now = this.#options.now();

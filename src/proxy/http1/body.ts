@@ -4,7 +4,7 @@
 import { ProxyError } from "../errors.ts";
 import type { Wire } from "../wire.ts";
 
-const LAST_CHUNK = new TextEncoder().encode("0\r\n\r\n");
+export const LAST_CHUNK = new TextEncoder().encode("0\r\n\r\n");
 
 /**
  * @param length what the caller promised, or null for chunked
@@ -61,7 +61,7 @@ function wrongLength(): ProxyError {
 }
 
 /** One chunk with its size line and end, in one array: one write, one TLS record. */
-function chunk(bytes: Uint8Array): Uint8Array {
+export function chunk(bytes: Uint8Array): Uint8Array {
   const size = `${bytes.length.toString(16)}\r\n`;
   const framed = new Uint8Array(size.length + bytes.length + 2);
   for (let at = 0; at < size.length; at++) framed[at] = size.charCodeAt(at);

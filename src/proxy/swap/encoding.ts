@@ -53,3 +53,10 @@ export function base64Forms(value: string): string[] {
     return [form, form.replaceAll("+", "-").replaceAll("/", "_")];
   });
 }
+
+/** How a secret that was written into a request may stand in an answer that repeats it. */
+export function echoedForms(value: string): string[] {
+  const json = encodeSecret(value, "json");
+  // `Secrets` looks for each in JSON too: an echo of JSON is often JSON that holds JSON.
+  return [value, json, encodeSecret(value, "url"), ...base64Forms(value)];
+}

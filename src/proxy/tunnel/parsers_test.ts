@@ -73,6 +73,7 @@ Deno.test("parseRequestHead() refuses what two parsers could read differently", 
     method: "CONNECT",
     target: "a.test:443",
     headers: [["host", "a.test:443"], ["x-a", "b"]],
+    version: "1.1",
   });
   for (
     const text of [

@@ -16,6 +16,7 @@ export interface RequestHead {
   readonly target: string;
   /** In order, names in lower case. */
   readonly headers: readonly (readonly [string, string])[];
+  readonly version: "1.0" | "1.1";
 }
 
 const REQUEST_LINE = /^([A-Z][A-Z_-]{0,31}) ([\x21-\x7e]{1,16384}) HTTP\/1\.([01])$/;
@@ -43,7 +44,12 @@ export function parseRequestHead(text: string): RequestHead {
   if (says("content-length") && says("transfer-encoding")) {
     throw badRequest("it has both Content-Length and Transfer-Encoding");
   }
-  return { method: start[1]!, target: start[2]!, headers };
+  return {
+    method: start[1]!,
+    target: start[2]!,
+    headers,
+    version: start[3] === "1" ? "1.1" : "1.0",
+  };
 }
 
 /**

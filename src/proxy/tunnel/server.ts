@@ -7,15 +7,21 @@
  */
 import { parseAuthority, type Target } from "../../lib/authority.ts";
 import { concatBytes } from "../../lib/bytes.ts";
-import { authority, type Destination, openWire } from "../egress.ts";
+import { openWire } from "../egress.ts";
 import { badRequest, ProxyError, shownError } from "../errors.ts";
 import type { ServiceForwarder } from "../forward.ts";
 import { splitUrl } from "../path.ts";
 import type { ProxyState } from "../state.ts";
 import { latin1Bytes } from "../upstream.ts";
+import { destinationOf, isAddress } from "../swap/hosts.ts";
+import { acceptTls } from "../tls_wire.ts";
 import { PlainWire, type Wire } from "../wire.ts";
+import { Ahead } from "./ahead.ts";
 import { parseClientHello } from "./client_hello.ts";
+import { Leaves } from "./leaves.ts";
+import { isWebSocket } from "./request.ts";
 import { readRequestHead, type RequestHead } from "./request_head.ts";
+import { BrokenOff, type Caller, RequestServer } from "./requests.ts";
 import { splice } from "./splice.ts";
 
 /** A head, and a ClientHello, must come within this. */
@@ -49,10 +55,18 @@ export class ForwardServer {
   readonly #listener: Deno.UnixListener;
   readonly #active = new Set<Activity>();
   readonly #accepting: Promise<void>;
+  readonly #requests: RequestServer;
+  readonly #leaves: Leaves | null;
+  /** Tunnels that nobody reads. */
+  readonly #blind = new Map<Activity, Target>();
 
   /** @throws when the socket cannot be made */
   constructor(options: ForwardServerOptions) {
     this.#options = options;
+    this.#requests = new RequestServer(options);
+    const { egress_authority: authority } = options.state.bootstrap;
+    this.#leaves = authority === undefined ? null : new Leaves(authority, options.now);
+    options.state.hosts.onChange = () => this.#cutPastRules();
     this.#listener = Deno.listen({ transport: "unix", path: options.path });
     this.#accepting = this.#accept();
   }
@@ -87,8 +101,10 @@ export class ForwardServer {
         await this.#dispatch(request.head, wire, activity, closing.signal);
       }
     } catch (thrown) {
-      state.note(thrown);
-      await this.#refuse(caller, thrown);
+      if (!(thrown instanceof BrokenOff)) {
+        state.note(thrown);
+        await this.#refuse(caller, thrown);
+      }
     } finally {
       this.#active.delete(activity);
       caller.close();
@@ -114,7 +130,9 @@ export class ForwardServer {
   ): Promise<void> {
     const head = { ...received, target: received.target.replace(OURSELVES, "") };
     if (head.method === "CONNECT") return this.#connect(head, caller, activity, signal);
-    if (/^http:\/\//i.test(head.target)) return this.#plain(head, caller, activity, signal);
+    if (/^http:\/\//i.test(head.target)) {
+      return this.#requests.servePlain(this.#callerOf(caller, activity, signal), head);
+    }
     if (head.target.startsWith("/http/") && isWebSocket(head)) {
       return this.#upgrade(head, caller, activity, signal);
     }
@@ -142,9 +160,14 @@ export class ForwardServer {
     const target = parseAuthority(head.target);
     if (target === null) throw badRequest("the target of CONNECT is not host:port");
     const { state } = this.#options;
+    if (state.hosts.isRead(target)) return await this.#terminate(target, caller, activity, signal);
     const anyBytes = state.allows(`tunnel/${target.host}/${target.port}`);
     if (!anyBytes) this.#require("forward", target);
-    const upstream = await openWire(this.#options.egressSocket, plainTo(target), signal);
+    const upstream = await openWire(
+      this.#options.egressSocket,
+      destinationOf(target, false, undefined),
+      signal,
+    );
     try {
       await caller.write(latin1Bytes("HTTP/1.1 200 Connection established\r\n\r\n"));
       if (!anyBytes) {
@@ -155,41 +178,73 @@ export class ForwardServer {
         }
         await upstream.write(hello);
       }
+      this.#blind.set(activity, target);
+      // A rule may have come while the gate was asked.
+      if (state.hosts.isRead(target)) return;
       await this.#splice(caller, upstream, activity);
     } finally {
+      this.#blind.delete(activity);
       upstream.close();
     }
   }
 
-  /** `GET http://host/path`: one exchange a connection, in the clear, as the caller framed it. */
-  async #plain(
-    head: RequestHead,
+  /** TLS with a host whose requests are read ends here; another connection leads on. */
+  async #terminate(
+    target: Target,
     caller: Wire,
     activity: Activity,
     signal: AbortSignal,
   ): Promise<void> {
-    const url = /^http:\/\/([^/?#@]+)([/?][^#]*)?$/i.exec(head.target);
-    const target = url === null ? null : parseAuthority(withPort(url[1]!, 80));
-    if (target === null) throw badRequest("the target is no http:// address");
+    const { state } = this.#options;
     this.#require("forward", target);
-    const upstream = await openWire(this.#options.egressSocket, plainTo(target), signal);
+    if (this.#leaves === null) {
+      throw new ProxyError(
+        "no-authority",
+        `Cannot read requests to "${target.host}": the principal has no certificate authority`,
+        { status: 503, hint: "its launcher is older than its proxy; start the agent anew" },
+      );
+    }
+    await caller.write(latin1Bytes("HTTP/1.1 200 Connection established\r\n\r\n"));
+    const hello = await readHello(caller, target);
+    if (hello instanceof ProxyError) {
+      state.note(hello);
+      return await caller.write(ACCESS_DENIED).catch(() => {});
+    }
+    const leaf = await this.#leaves.for(target.host);
+    let inside: Wire;
     try {
-      const path = url![2] ?? "/";
-      const named = namedByConnection(head);
-      const lines = head.headers.filter(([name]) =>
-        name !== "host" && name !== "connection" && name !== "keep-alive" && name !== "upgrade" &&
-        !name.startsWith("proxy-") && !named.has(name)
-      ).map(([name, value]) => `${name}: ${value}\r\n`).join("");
-      const shown = target.port === 80 ? authority(target).replace(/:80$/, "") : authority(target);
-      await upstream.write(latin1Bytes(
-        `${head.method} ${
-          path.startsWith("/") ? path : `/${path}`
-        } HTTP/1.1\r\nHost: ${shown}\r\n` +
-          `${lines}Connection: close\r\n\r\n`,
-      ));
-      await this.#splice(caller, upstream, activity);
+      inside = await acceptTls(new Ahead(hello, caller), leaf, signal);
+    } catch (thrown) {
+      state.note(thrown);
+      return;
+    }
+    try {
+      await this.#requests.serveTls(this.#callerOf(inside, activity, signal), target);
+    } catch (thrown) {
+      if (thrown instanceof BrokenOff) return;
+      state.note(thrown);
+      await this.#refuse(inside, thrown);
     } finally {
-      upstream.close();
+      await inside.closeWrite();
+      inside.close();
+    }
+  }
+
+  #callerOf(wire: Wire, activity: Activity, signal: AbortSignal): Caller {
+    return {
+      wire,
+      signal,
+      touch: (limit) => {
+        activity.last = this.#options.now();
+        activity.limit = limit;
+      },
+    };
+  }
+
+  /** New rules hold for old tunnels too. */
+  #cutPastRules(): void {
+    for (const [activity, target] of this.#blind) {
+      if (this.#options.state.hosts.isRead(target)) activity.close();
     }
   }
 
@@ -252,12 +307,14 @@ export class ForwardServer {
     for (const activity of this.#active) {
       if (now - activity.last > activity.limit) activity.close();
     }
+    this.#requests.sweep();
   }
 
   /** Resolves when no more is accepted; open tunnels are cut. */
   async close(): Promise<void> {
     this.#listener.close();
     for (const activity of this.#active) activity.close();
+    this.#requests.close();
     await this.#accepting;
   }
 }
@@ -285,56 +342,4 @@ async function readHello(caller: Wire, { host, port }: Target): Promise<Uint8Arr
     const asked = hello.serverName === null ? "no name" : `"${hello.serverName}"`;
     return refused("wrong-server-name", `TLS asks for ${asked}`);
   }
-}
-
-/** Gives first what was read with the head. */
-class Ahead implements Wire {
-  #first: Uint8Array | null;
-  readonly #wire: Wire;
-  constructor(first: Uint8Array, wire: Wire) {
-    this.#first = first;
-    this.#wire = wire;
-  }
-  read(): Promise<Uint8Array | null> {
-    const first = this.#first;
-    this.#first = null;
-    return first === null ? this.#wire.read() : Promise.resolve(first);
-  }
-  write(bytes: Uint8Array): Promise<void> {
-    return this.#wire.write(bytes);
-  }
-  watch(onDead: () => void): () => void {
-    return this.#wire.watch(onDead);
-  }
-  closeWrite(): Promise<void> {
-    return this.#wire.closeWrite();
-  }
-  close(): void {
-    this.#wire.close();
-  }
-}
-
-function isWebSocket({ method, headers }: RequestHead): boolean {
-  return method === "GET" &&
-    headers.some(([name, value]) => name === "upgrade" && value.toLowerCase() === "websocket");
-}
-
-function namedByConnection({ headers }: RequestHead): Set<string> {
-  return new Set(
-    headers.filter(([name]) => name === "connection").flatMap(([, value]) =>
-      value.toLowerCase().split(",").map((option) => option.trim())
-    ),
-  );
-}
-
-function plainTo({ host, port }: Target): Destination {
-  return { host, port, tls: false, isAddress: isAddress(host), ca: undefined };
-}
-
-function isAddress(host: string): boolean {
-  return host.includes(":") || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
-}
-
-function withPort(host: string, port: number): string {
-  return /:\d+$/.test(host.replace(/\[.*\]/, "")) ? host : `${host}:${port}`;
 }

@@ -6,6 +6,8 @@ import type { Wire } from "../wire.ts";
 export interface SpliceOptions {
   /** Called with every piece that was passed on. */
   readonly onBytes: (direction: "up" | "down", count: number) => void;
+  /** Changes what goes to the upstream; what it throws ends both. */
+  readonly outgoing?: (bytes: Uint8Array) => Uint8Array;
   /** Changes what comes from the upstream; its `end` gives what was held back. */
   readonly scrubber?: { push(chunk: Uint8Array): Uint8Array; end(): Uint8Array };
 }
@@ -17,7 +19,7 @@ export interface SpliceOptions {
 export async function splice(
   caller: Wire,
   upstream: Wire,
-  { onBytes, scrubber }: SpliceOptions,
+  { onBytes, outgoing, scrubber }: SpliceOptions,
 ): Promise<void> {
   const close = () => {
     caller.close();
@@ -26,7 +28,8 @@ export async function splice(
   const up = async () => {
     for (let bytes = await caller.read(); bytes !== null; bytes = await caller.read()) {
       const { length } = bytes;
-      await upstream.write(bytes);
+      const out = outgoing === undefined ? bytes : outgoing(bytes);
+      if (out.length > 0) await upstream.write(out);
       onBytes("up", length);
     }
     await upstream.closeWrite();

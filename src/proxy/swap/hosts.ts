@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Which hosts' requests the proxy reads, and what holds for them. Every other host's TLS passes unread. */
+import { canonicalHost, hostPattern, parseAuthority, type Target } from "../../lib/authority.ts";
+import { authority, type Destination } from "../egress.ts";
+import type { EgressRule } from "../../lib/schema/events.ts";
+import type { BoundPlaceholder, EgressRules } from "../api.ts";
+import { RequestRules } from "../rules.ts";
+import { Secrets } from "../scrub.ts";
+import { echoedForms } from "./encoding.ts";
+import { Placeholders } from "./placeholders.ts";
+
+export interface HostPolicy {
+  readonly placeholders: Placeholders;
+  /** Null: every request may pass. */
+  readonly rules: RequestRules | null;
+  /** What must not come back. */
+  readonly secrets: Secrets;
+  /** PEM; undefined: the system's roots. */
+  readonly ca: string | undefined;
+}
+
+type Rule = EgressRule & { readonly matches: (target: Target) => boolean };
+
+const noSecrets = new Secrets([]);
+/** Policies are remembered for so many hosts. */
+const MAX_REMEMBERED = 256;
+
+export class HostTable {
+  readonly #bound: readonly BoundPlaceholder[];
+  readonly #targets: readonly ReadonlySet<string>[];
+  #allow: readonly Rule[] = [];
+  #deny: readonly Rule[] = [];
+  readonly #remembered = new Map<string, HostPolicy>();
+  /** Called after the rules were replaced. */
+  onChange: () => void = () => {};
+
+  constructor(placeholders: readonly BoundPlaceholder[], rules: EgressRules | undefined) {
+    this.#bound = placeholders;
+    this.#targets = placeholders.map(({ hosts }) =>
+      new Set(hosts.flatMap((host) => {
+        const target = parseAuthority(host);
+        return target === null ? [] : [shown(target)];
+      }))
+    );
+    if (rules !== undefined) this.setRules(rules);
+  }
+
+  /** From now on. A rule whose host can't be read allows nothing, or denies everything. */
+  setRules({ allow, deny }: EgressRules): void {
+    this.#allow = allow.flatMap((rule): Rule[] => {
+      const matches = hostPattern(rule.host);
+      return matches === null ? [] : [{ ...rule, matches }];
+    });
+    this.#deny = deny.map((rule): Rule => {
+      const matches = hostPattern(rule.host);
+      return matches === null ? { host: rule.host, matches: () => true } : { ...rule, matches };
+    });
+    this.#remembered.clear();
+    this.onChange();
+  }
+
+  /** Whether TLS with this host must end in the proxy. */
+  isRead(target: Target): boolean {
+    return this.#isBound(target) ||
+      [...this.#allow, ...this.#deny].some((rule) => rule.matches(target));
+  }
+
+  #isBound(target: Target): boolean {
+    return this.#targets.some((hosts) => hosts.has(shown(target)));
+  }
+
+  /** @param tls in the clear, only this machine is given secrets */
+  policyFor(target: Target, tls: boolean): HostPolicy {
+    const key = `${tls ? "https" : "http"}://${shown(target)}`;
+    const remembered = this.#remembered.get(key);
+    if (remembered !== undefined) return remembered;
+    const policy = this.#policy(target, tls || isLoopback(canonicalHost(target.host)));
+    if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
+    this.#remembered.set(key, policy);
+    return policy;
+  }
+
+  #policy(target: Target, mayHoldSecrets: boolean): HostPolicy {
+    const host = shown(target);
+    const here = (at: number) => mayHoldSecrets && this.#targets[at]!.has(host);
+    const values = this.#bound.filter((_, at) => here(at));
+    const allow = this.#allow.filter((rule) => rule.matches(target));
+    const deny = this.#deny.filter((rule) => rule.matches(target));
+    return {
+      placeholders: new Placeholders(
+        host,
+        this.#bound.map(({ placeholder, value }, at) => ({
+          placeholder,
+          value: here(at) ? value : null,
+        })),
+      ),
+      rules: allow.length + deny.length === 0 ? null : new RequestRules(
+        { what: `"${host}"`, of: `its egress policy for "${host}"`, field: "egress" },
+        allow.length === 0 ? undefined : allow.map(requestRule),
+        deny.map(requestRule),
+      ),
+      secrets: values.length === 0
+        ? noSecrets
+        : new Secrets(values.flatMap(({ value }) => echoedForms(value))),
+      ca: values.find(({ ca }) => ca !== undefined)?.ca,
+    };
+  }
+}
+
+/** One spelling of each address, so that none slips past a rule or a binding. */
+function shown({ host, port }: Target): string {
+  return authority({ host: canonicalHost(host), port });
+}
+
+function requestRule({ methods, paths }: EgressRule) {
+  return { ...(methods === undefined ? {} : { methods }), paths: paths ?? ["**"] };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** Where a request goes. */
+export function destinationOf(
+  { host, port }: Target,
+  tls: boolean,
+  ca: string | undefined,
+): Destination {
+  return { host, port, tls, isAddress: isAddress(host), ca };
+}
+
+export function isAddress(host: string): boolean {
+  return host.includes(":") || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
+}
