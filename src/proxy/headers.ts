@@ -110,6 +110,8 @@ export class HeaderPolicy {
     for (const [name, value] of headers) {
       if (UPSTREAM_NEVER.has(name) || name.startsWith("proxy-") || named?.has(name)) continue;
       if (this.#secrets.some((secret) => value.includes(secret))) continue;
+      // Names come in lower case, whatever was sent.
+      if (this.#secrets.some((secret) => name.includes(secret.toLowerCase()))) continue;
       passed.push([name, value]);
     }
     return passed;

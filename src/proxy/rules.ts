@@ -65,17 +65,32 @@ export class RequestRules {
   }
 }
 
-/** Other ways of writing the same for a server that decodes more, or ignores a last slash. */
+/**
+ * What servers make of a path that decode once more, drop `;parameters` of segments (RFC 3986 §3.3; then
+ * `..;` is a dot segment to some), take a backslash for a slash, or ignore empty segments and a last slash.
+ */
 function spellingsOf(path: string): string[] {
-  const spellings = new Set([path, path.replace(/\/$/, "")]);
+  const spellings = new Set([path]);
   if (path.includes("%")) {
-    const decoded = path.replace(
-      /%([0-9A-F]{2})/g,
-      (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
+    spellings.add(
+      path.replace(
+        /%([0-9A-F]{2})/g,
+        (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
+      ),
     );
-    spellings.add(decoded).add(decoded.replace(/\/$/, ""));
   }
+  for (const spelling of [...spellings]) spellings.add(spelling.replaceAll(/;[^/\\]*/g, ""));
+  for (const spelling of [...spellings]) spellings.add(withoutDots(spelling));
   return [...spellings];
+}
+
+function withoutDots(path: string): string {
+  const kept: string[] = [];
+  for (const segment of path.split(/[/\\]/)) {
+    if (segment === "..") kept.pop();
+    else if (segment !== "" && segment !== ".") kept.push(segment);
+  }
+  return kept.join("/");
 }
 
 function appliesTo({ methods }: RequestRule, method: string): boolean {
