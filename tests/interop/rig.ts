@@ -37,6 +37,8 @@ export interface Agent {
   readonly credentials?: Readonly<Record<string, Credential>>;
   /** Environment variable → credential. */
   readonly placeholders?: Readonly<Record<string, string>>;
+  /** Whether programs find the proxy at `http://127.0.0.1:8642`: yes. */
+  readonly bridge?: boolean;
   /** What its gate lets it reach, and it may tunnel to. */
   readonly servers?: readonly Served[];
   readonly grants?: readonly Grant[];
@@ -112,7 +114,7 @@ export class Rig {
   async start(agent: Agent): Promise<Running> {
     const name = `a${++this.#count}`;
     const workspace = await this.bed.workspace(name);
-    const request = await this.bed.request(name, await this.#asked(name, workspace, agent));
+    const request = await this.bed.request(name, this.#asked(name, workspace, agent));
     const servers = agent.servers ?? [];
     const grants = [
       ...Object.keys(agent.services ?? {}).map((service) => ({ actions: [`http/${service}`] })),
@@ -142,7 +144,7 @@ export class Rig {
     };
   }
 
-  async #asked(name: string, workspace: string, agent: Agent): Promise<Asked> {
+  #asked(name: string, workspace: string, agent: Agent): Asked {
     const script =
       `until [ -e /workspace/go ]; do sleep 0.02; done\nexec >/workspace/out 2>&1\ncd /workspace\n${agent.script}`;
     const template: Template = {
@@ -159,6 +161,7 @@ export class Rig {
         ...Object.entries(agent.binds ?? {}).map(([source, dest]) => ({ source, dest })),
       ],
       proxy_services: { ...agent.services },
+      bridge: agent.bridge ?? true,
       ...(agent.placeholders === undefined ? {} : { placeholders: { ...agent.placeholders } }),
       ...agent.change,
     };

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * A hostile agent and an upstream that tells everything it is told: no secret is in anything that the
+ * sandbox received or the host stored. The same against a proxy that scrubs nothing finds the secret in
+ * every answer: so the look for it would have seen it.
+ */
+import assert from "node:assert/strict";
+import { closeQuietly, copyBoth, writeAll } from "../../src/lib/duplex.ts";
+import { type Agent, type Rig, withRig } from "./rig.ts";
+import { scanDirectories } from "./scan.ts";
+import { type Hostile, startHostile } from "./servers/hostile.ts";
+import { echoes, malformed } from "./servers/hostile_answers.ts";
+import { authorityOf } from "./servers/tls.ts";
+import { waitFor } from "./wait.ts";
+
+const INSIDE = `${import.meta.dirname}/inside`;
+const NAMES = [...Object.keys(echoes), ...Object.keys(malformed)];
+const RUN =
+  "DENO_DIR=/tmp/deno exec /opt/bureau/deno run -A --quiet --no-remote --no-check /opt/inside/hostile.ts";
+
+/** As an agent: with three services of the hostile upstream, one for each way a secret is sent. */
+async function agentOf(rig: Rig, hostile: Hostile, key: string, words: string): Promise<Agent> {
+  const inside = `${rig.bed.dir}/state/agents/inside`;
+  if (await Deno.stat(inside).catch(() => null) === null) {
+    await Deno.mkdir(inside);
+    for await (const { name } of Deno.readDir(INSIDE)) {
+      await Deno.copyFile(`${INSIDE}/${name}`, `${inside}/${name}`);
+    }
+  }
+  const upstream = `https://${authorityOf(hostile)}`;
+  const deny = [{ paths: ["smuggled", "smuggled/**"] }];
+  return {
+    services: {
+      hostile: { upstream, inject_headers: { "X-Api-Key": "key" }, deny },
+      basic: { upstream, basic_auth: { username: "someone", password: "key" }, deny },
+      query: { upstream, inject_query: { key: "key" }, deny },
+    },
+    credentials: { key: { value: key, servers: [hostile] } },
+    servers: [hostile],
+    binds: { [inside]: "/opt/inside" },
+    script: `${RUN} /run/bureau/proxy.sock /workspace/received ${words}`,
+  };
+}
+
+function reportOf(said: string): Record<string, string> {
+  const line = said.trim().split("\n").at(-1) ?? "";
+  assert.ok(line.startsWith("{"), said);
+  return JSON.parse(line);
+}
+
+/** Injects the key and passes everything else on: what Bureau's proxy would be without its care. */
+function startNaive(path: string, hostile: Hostile, key: string, ca: string): Deno.Listener {
+  const listener = Deno.listen({ transport: "unix", path });
+  const serve = async (caller: Deno.Conn) => {
+    const upstream = await Deno.connectTls({
+      hostname: "localhost",
+      port: hostile.port,
+      caCerts: [ca],
+    });
+    try {
+      const buffer = new Uint8Array(65_536);
+      const count = await caller.read(buffer) ?? 0;
+      const head = new TextDecoder("latin1").decode(buffer.subarray(0, count))
+        .replace("/http/hostile", "").replace("\r\n", `\r\nX-Api-Key: ${key}\r\n`);
+      await writeAll(upstream, new TextEncoder().encode(head));
+      await copyBoth(caller, upstream, { up: 0, down: 0 });
+    } catch {
+      // Either may go.
+    } finally {
+      closeQuietly(upstream);
+      closeQuietly(caller);
+    }
+  };
+  void (async () => {
+    try {
+      for await (const caller of listener) void serve(caller);
+    } catch {
+      // Closed.
+    }
+  })();
+  return listener;
+}
+
+Deno.test("hostile run: answers that tell the secret, well-formed and malformed", async (t) => {
+  await withRig(async (rig) => {
+    const key = rig.secret("key");
+    await using hostile = startHostile(key, rig.authority);
+    await t.step("no answer brings the secret into the sandbox, and none hangs", async () => {
+      const { code, said } = await rig.run(
+        await agentOf(rig, hostile, key, `answers ${NAMES.join(" ")}`),
+      );
+      assert.equal(code, 0, said);
+      const report = reportOf(said);
+      assert.deepEqual(Object.keys(report).sort(), NAMES.toSorted());
+      assert.deepEqual(Object.entries(report).filter(([, end]) => end.startsWith("hang")), []);
+      assert.match(report["body"]!, / 200 /);
+      assert.match(report["two-answers"]!, / 200 /);
+      // The upstream was told the secret each time: there was something to hide.
+      assert.ok(hostile.known() >= NAMES.length, `${hostile.known()}`);
+      await rig.assertNoSecrets();
+    });
+    await t.step("by query and by basic authentication neither", async () => {
+      for (const service of ["basic", "query"]) {
+        const before = hostile.lines.length;
+        const agent = await agentOf(rig, hostile, key, "answers body error-page headers");
+        const { said } = await rig.run({ ...agent, environment: { SERVICE: service } });
+        assert.match(reportOf(said)["body"]!, / 200 /);
+        assert.equal(hostile.lines.length, before + 3, said);
+      }
+      await rig.assertNoSecrets();
+    });
+    await t.step("without Bureau's proxy the same answers bring it, each of them", async () => {
+      const path = `${rig.servers}/naive.sock`;
+      const out = `${rig.servers}/received`;
+      const naive = startNaive(path, hostile, key, rig.authority.ca);
+      try {
+        const done = await new Deno.Command(Deno.execPath(), {
+          args: ["run", "-A", "--quiet", "--no-check", `${INSIDE}/hostile.ts`]
+            .concat([path, out, "answers", ...NAMES]),
+          env: { NO_COLOR: "1" },
+        }).output();
+        assert.ok(done.success, new TextDecoder().decode(done.stderr));
+      } finally {
+        naive.close();
+      }
+      const { findings } = await scanDirectories([out], rig.secrets);
+      const leaked = new Set(findings.map(({ where }) => where.split("/").at(-1)!.split(".")[0]));
+      const mute = NAMES.filter((name) => !leaked.has(name));
+      assert.deepEqual(mute, ["nothing"]);
+    });
+  });
+});
+
+Deno.test("hostile run: requests that say two things, or too much", async (t) => {
+  await withRig(async (rig) => {
+    const key = rig.secret("key");
+    await using hostile = startHostile(key, rig.authority);
+    const { code, said } = await rig.run(await agentOf(rig, hostile, key, "requests"));
+    assert.equal(code, 0, said);
+    const report = reportOf(said);
+    const ends = (name: string) => report[name] ?? "no such request";
+    await t.step("none hangs", () => {
+      // A length that is never filled waits for the rest; the caller may wait as long as it likes.
+      const hung = Object.keys(report).filter((name) => ends(name).startsWith("hang"));
+      assert.deepEqual(hung, []);
+    });
+    await t.step(
+      "the upstream never sees what the rules deny, nor a message of two readings",
+      () => {
+        assert.deepEqual(hostile.ambiguous, []);
+        assert.deepEqual(hostile.lines.filter((line) => line.includes("smuggled")), []);
+      },
+    );
+    await t.step("what is in order passes, what is not is refused", () => {
+      for (const name of ["key-mine", "http-1.0", "forwarded", "te-case"]) {
+        assert.match(ends(name), / 200 /, name);
+      }
+      for (const name of ["trace", "track", "connect", "spelling-0", "spelling-3", "cl-minus"]) {
+        assert.match(ends(name), / 4\d\d /, name);
+      }
+    });
+    await t.step("the caller's own key never reaches the upstream", () => {
+      assert.equal(hostile.known(), hostile.lines.length);
+    });
+    await rig.assertNoSecrets();
+  });
+});
+
+/** Bureau's own process for one principal. */
+async function proxyPid(rig: Rig, cell: string): Promise<number> {
+  const found = (await rig.bed.processes(cell))
+    .filter(({ command }) => /^\S*deno .*proxy\.js/.test(command));
+  assert.equal(found.length, 1, JSON.stringify(found));
+  return found[0]!.pid;
+}
+
+async function descriptors(pid: number): Promise<number> {
+  return (await Array.fromAsync(Deno.readDir(`/proc/${pid}/fd`))).length;
+}
+
+Deno.test("hostile run: 200 that dawdle, and many that leave midway", async (t) => {
+  await withRig(async (rig) => {
+    const key = rig.secret("key");
+    await using hostile = startHostile(key, rig.authority);
+    await t.step("200 slow connections keep nobody from being served", async () => {
+      const { said } = await rig.run(await agentOf(rig, hostile, key, "slow 200"));
+      const report = reportOf(said) as unknown as { ends: Record<string, number> };
+      assert.deepEqual(report.ends, { "HTTP/1.1 200 OK": 10 }, said);
+    });
+    await t.step("10,000 aborted requests leave nothing behind", async () => {
+      const count = Number(Deno.env.get("BUREAU_TEST_ABORTS") ?? 10_000);
+      const running = await rig.start(await agentOf(rig, hostile, key, `abort ${count}`));
+      const { said } = await running.ended();
+      const report = reportOf(said);
+      assert.match(String(report["afterwards"]), / 200 /, said);
+      assert.ok(Number(report["aborted"]) > count * 0.9, said);
+      const pid = await proxyPid(rig, running.cell);
+      await waitFor("the proxy let go of every connection", async () => {
+        const count = await descriptors(pid);
+        if (count < 60) return true;
+        throw new Error(`${count} descriptors`);
+      });
+      await waitFor("the upstream is left alone", () => {
+        if (hostile.open() <= 20) return true;
+        throw new Error(`${hostile.open()} connections`);
+      });
+    });
+    await rig.assertNoSecrets();
+  });
+});
