@@ -3,7 +3,7 @@
 /** From a template's service and the sealed bundle to what the proxy injects. */
 import assert from "node:assert/strict";
 import type { CredentialBundle, ProxyService } from "../lib/schema/events.ts";
-import type { ResolvedSpec } from "../lib/template/mod.ts";
+import { noEgress, type ResolvedSpec } from "../lib/template/mod.ts";
 import type { CreateRequest } from "./api.ts";
 import { proxyBootstrap, type Validated } from "./validate.ts";
 
@@ -20,7 +20,8 @@ const bundle: CredentialBundle = {
 function bind(service: ProxyService) {
   const validated = {
     bundle,
-    spec: { proxy_services: { api: service } } as unknown as ResolvedSpec,
+    spec: { proxy_services: { api: service }, egress: noEgress } as unknown as ResolvedSpec,
+    placeholders: [] as Validated["placeholders"],
     localpart: "bureau/fleet/dev/agent/a",
     userId: "@bureau/fleet/dev/agent/a:bureau.local",
   } as Validated;

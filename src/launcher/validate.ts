@@ -10,13 +10,20 @@ import type { Assignment, CredentialBundle, ProxyService, Template } from "../li
 import { unsealBundle } from "../lib/sealed/mod.ts";
 import { verifyContent } from "../lib/signature/mod.ts";
 import { instantiate, type ResolvedSpec, templateDigest } from "../lib/template/mod.ts";
-import type { BoundService, ProxyBootstrap } from "../proxy/api.ts";
+import type {
+  BoundPlaceholder,
+  BoundService,
+  EgressAuthority,
+  ProxyBootstrap,
+} from "../proxy/api.ts";
 import { planSandbox, type SandboxPlan } from "../sandbox/mod.ts";
 import type { CreateRequest, LauncherPolicy } from "./api.ts";
 import { LauncherError } from "./errors.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 import { Look, machineFacts } from "./look.ts";
+import { bindPlaceholders } from "./placeholders.ts";
 import { caBundle } from "./ca_bundle.ts";
+import { egressAuthority } from "./egress_authority.ts";
 import { bindSshKeys, type SshBinding } from "./ssh.ts";
 
 export interface Validated {
@@ -31,6 +38,10 @@ export interface Validated {
   readonly limits: Limits;
   /** Secret. */
   readonly bundle: CredentialBundle | null;
+  /** Secret. */
+  readonly placeholders: readonly BoundPlaceholder[];
+  /** Secret. */
+  readonly authority: EgressAuthority;
   /** Holds secrets. */
   readonly ssh: SshBinding | null;
   readonly contract: readonly (readonly [name: string, text: string])[];
@@ -121,11 +132,17 @@ export async function validateRequest(
   }
   const ssh = bindSshKeys(spec, bundle, name);
   const look = new Look(policy);
-  const certificates = spec.bridge ? await caBundle(look, null) : null;
+  const placeholders = await bindPlaceholders(spec.placeholders, bundle, identity, name);
+  const authority = await egressAuthority(identity, name);
+  const certificates = spec.bridge ? await caBundle(look, authority.certificate) : null;
   const plan = await planSandbox(
     {
       ...spec,
-      environment_variables: { ...ssh?.environment, ...spec.environment_variables },
+      environment_variables: {
+        ...ssh?.environment,
+        ...spec.environment_variables,
+        ...placeholders.environment,
+      },
     },
     policy.bind_roots,
     look.lstat,
@@ -145,6 +162,8 @@ export async function validateRequest(
     pidsLimit: spec.resources.pids_limit ?? policy.limits.pids_limit,
     bundle,
     ssh,
+    placeholders: placeholders.bound,
+    authority,
     contract: [
       ...ssh?.contract ?? [],
       ...(certificates === null ? [] : [["ca-bundle.pem", certificates] as const]),
@@ -199,6 +218,9 @@ export function proxyBootstrap(
     room: request.assignment.room ?? null,
     matrix: bundle?.matrix ?? null,
     services,
+    ...(validated.placeholders.length === 0 ? {} : { placeholders: [...validated.placeholders] }),
+    egress_authority: validated.authority,
+    egress: { allow: [...spec.egress.requests.allow], deny: [...spec.egress.requests.deny] },
     ...(validated.ssh ? { ssh_keys: { ...validated.ssh.keys } } : {}),
     grants: request.grants,
     denials: request.denials,
