@@ -2,14 +2,14 @@
 
 /**
  * matrix-js-sdk, the client that Element is made of, against a homeserver: `client.ts URL` with a registration token on
- * stdin. A program of its own, because the SDK's timers keep a process for minutes after its end. Prints one JSON line:
+ * stdin; or `client.ts URL ALICE-URL BOB-URL` through two principals' proxies, with their users on stdin. A program of its own, because the SDK's timers keep a process for minutes after its end. Prints one JSON line:
  * what was checked, each endpoint that answered 404, and what the SDK logged as an error.
  */
 import assert from "node:assert/strict";
 import * as sdk from "matrix-js-sdk";
 import { registerWithToken } from "../../registration.ts";
 
-const url = Deno.args[0]!;
+const [url, ...proxies] = Deno.args as [string, ...string[]];
 const token = (await new Response(Deno.stdin.readable).text()).trim();
 
 const missing = new Set<string>();
@@ -40,16 +40,24 @@ const watched: typeof fetch = async (input, init) => {
   return response;
 };
 
-async function open(name: string): Promise<sdk.MatrixClient> {
+/** Where the user is, and who. Behind a proxy any password is right. */
+async function account(name: string): Promise<[url: string, localpart: string, password: string]> {
+  const at = name === "alice" ? 0 : 1;
+  const proxy = proxies[at];
+  if (proxy !== undefined) return [proxy, token.split(" ")[at]!, "any"];
   const localpart = `${name}-${crypto.getRandomValues(new Uint8Array(4)).toHex()}`;
-  const account = await registerWithToken(url, localpart, token);
-  const login = await sdk.createClient({ baseUrl: url, fetchFn: watched }).loginRequest({
+  return [url, localpart, (await registerWithToken(url, localpart, token)).password];
+}
+
+async function open(name: string): Promise<sdk.MatrixClient> {
+  const [baseUrl, user, password] = await account(name);
+  const login = await sdk.createClient({ baseUrl, fetchFn: watched }).loginRequest({
     type: "m.login.password",
-    identifier: { type: "m.id.user", user: localpart },
-    password: account.password,
+    identifier: { type: "m.id.user", user },
+    password,
   });
   const client = sdk.createClient({
-    baseUrl: url,
+    baseUrl,
     fetchFn: watched,
     accessToken: login.access_token,
     userId: login.user_id,
