@@ -46,8 +46,8 @@ Deno.test("matrix-nio: the same through the proxies of two principals", async (t
     await through(alice, (one) =>
       through(bob, (two) =>
         play(found.python, one, [
-          `${alice.id} any ${one}`,
-          `${bob.id} any ${two}`,
+          `${alice.id} any at ${one}`,
+          `${bob.id} any at ${two}`,
         ])));
   });
 });

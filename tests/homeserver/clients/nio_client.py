@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """matrix-nio, the client library of many bots, against a homeserver: `nio_client.py URL ALICE BOB`, each account as
-`user_id password`, or `user_id password url` where a principal's proxy speaks for it; prints what was checked, one line each. Whatever nio cannot read ends it with an assertion."""
+`user_id password`, or `user_id password at url` where a principal's proxy speaks for it; prints what was checked, one line each. Whatever nio cannot read ends it with an assertion."""
 
 import asyncio
 import io
@@ -27,8 +27,9 @@ async def sync_until(client, check):
 
 
 async def open_client(account):
-    user, password, url = [*account.split(" "), URL][:3]
-    client = nio.AsyncClient(url, user, config=nio.AsyncClientConfig(encryption_enabled=False))
+    user, _, rest = account.partition(" ")
+    password, _, url = rest.partition(" at ")
+    client = nio.AsyncClient(url or URL, user, config=nio.AsyncClientConfig(encryption_enabled=False))
     ok(await client.login(password, device_name="nio"), nio.LoginResponse)
     ok(await client.sync(timeout=0, full_state=True), nio.SyncResponse)
     return client
