@@ -8,6 +8,9 @@
 import * as z from "zod/mini";
 import { Usage } from "../launcher/api.ts";
 import { defineApi } from "../lib/http/api.ts";
+import { AsksAnswer, AskView, DecideAnswer, DecideRequest, PrincipalEgress } from "./asks/api.ts";
+
+export * from "./asks/api.ts";
 
 /** On stdin, once. Holds the machine's Matrix session. */
 export const DaemonBootstrap = z.object({
@@ -70,6 +73,8 @@ export const DaemonStatus = z.object({
   }),
   launcher: z.object({ connected: z.boolean() }),
   principals: z.array(PrincipalView),
+  /** Questions about destinations that wait for an operator; shown to operators. */
+  asks: z.array(AskView),
 });
 export type DaemonStatus = z.infer<typeof DaemonStatus>;
 
@@ -144,6 +149,34 @@ export const daemonApi = defineApi({
         rows: "rows",
       },
       kind: "websocket",
+    },
+    egressOf: {
+      method: "GET",
+      path: "/v1/principals/:principal/egress",
+      summary: "Its egress policy in force, each line with its source; right `observe`",
+      response: PrincipalEgress,
+    },
+    asks: {
+      method: "GET",
+      path: "/v1/asks",
+      summary:
+        "Questions about destinations that wait for an answer, the last answers, and what holds for a while; operators only",
+      response: AsksAnswer,
+    },
+    decide: {
+      method: "POST",
+      path: "/v1/asks/decide",
+      summary:
+        "Answer one, or set or take back what holds for a while; operators only. `always` here only says that the caller wrote it into the assignment",
+      request: DecideRequest,
+      response: DecideAnswer,
+    },
+    followAsks: {
+      method: "GET",
+      path: "/v1/asks/events",
+      summary:
+        "Server-sent events: the answer of `/v1/asks` at once and after each change; operators only",
+      kind: "sse",
     },
     followEvents: {
       method: "GET",

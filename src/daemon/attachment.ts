@@ -1,18 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The daemon's ends of one principal's sockets: egress gate, grants line, watchers. They live as long as its cell. */
+import type { Target } from "../lib/authority.ts";
 import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { ProxyPolicy } from "../lib/schema/mod.ts";
 import type { ResolvedEgress } from "../lib/template/mod.ts";
 import type { Principal } from "../launcher/api.ts";
+import type { AskDecider } from "./asks/types.ts";
 import { EgressGate } from "./egress/gate.ts";
 import { ProxyLink } from "./proxy_link.ts";
 
 /** The directory may come a moment after the news of its principal. */
 const LISTEN_RETRY_MS = 50;
 const LISTEN_TRIES = 200;
+
+export interface AttachmentOptions {
+  /** Full localpart. */
+  readonly principal: string;
+  readonly runDir: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Where the policy leaves it to a person. */
+  readonly ask: AskDecider;
+  /** What gate or proxy refused, for whoever tells operators. */
+  readonly onRefused: (target: Target, code: string, count?: number) => void;
+}
 
 export class Attachment {
   /** People watching at the moment. */
@@ -21,15 +35,17 @@ export class Attachment {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #gate: EgressGate;
-  #rights: { policy: ProxyPolicy; key: string } | null = null;
+  readonly #onRefused: AttachmentOptions["onRefused"];
+  #rights: { policy: ProxyPolicy; egress: ResolvedEgress; key: string } | null = null;
   #proxy: ProxyLink | null = null;
   #current: { key: string; proxyRestarts: number; abort: AbortController } | null = null;
 
-  constructor(localpart: string, runDir: string, clock: Clock, log: Logger) {
+  constructor({ principal, runDir, clock, log, ask, onRefused }: AttachmentOptions) {
     this.#runDir = runDir;
     this.#clock = clock;
     this.#log = log;
-    this.#gate = new EgressGate({ principal: localpart, log });
+    this.#onRefused = onRefused;
+    this.#gate = new EgressGate({ principal, log, ask, onRefused });
   }
 
   get egress(): { allowed: number; refused: number; bytes: number } {
@@ -39,9 +55,15 @@ export class Attachment {
   setRights(policy: ProxyPolicy, egress: ResolvedEgress): void {
     const key = JSON.stringify([policy, egress]);
     if (this.#rights?.key === key) return;
-    this.#rights = { policy, key };
-    this.#gate.setPolicy(egress.allow, egress.deny);
-    this.#proxy?.setPolicy(policy);
+    this.#rights = { policy, egress, key };
+    this.#gate.setPolicy(egress.allow, egress.deny, egress.ask);
+    this.#tellProxy();
+  }
+
+  #tellProxy(): void {
+    if (this.#rights === null) return;
+    const { policy, egress } = this.#rights;
+    this.#proxy?.setRights(policy, egress.requests);
   }
 
   /** Opens, renews or closes, as the launcher says. */
@@ -53,7 +75,7 @@ export class Attachment {
     if (this.#current?.key === key) {
       if (this.#current.proxyRestarts !== status.proxy.restarts) {
         this.#current.proxyRestarts = status.proxy.restarts;
-        if (this.#rights !== null) this.#proxy?.setPolicy(this.#rights.policy);
+        this.#tellProxy();
       }
       return;
     }
@@ -63,7 +85,7 @@ export class Attachment {
     const dir = `${this.#runDir}/p/${status.hash}`;
     this.#listen(`${dir}/egress/egress.sock`, abort.signal);
     this.#proxy = new ProxyLink(`${dir}/admin/admin.sock`, this.#clock, this.#log);
-    if (this.#rights !== null) this.#proxy.setPolicy(this.#rights.policy);
+    this.#tellProxy();
   }
 
   close(): void {

@@ -14,6 +14,7 @@ import { templateDigest } from "../lib/template/mod.ts";
 import {
   createMatrixClient,
   type MatrixClient,
+  type MatrixEvent,
   registerWithSharedSecret,
 } from "../messaging/mod.ts";
 import { SECRET, Server } from "../homeserver/_process.ts";
@@ -204,10 +205,19 @@ export class Bench implements AsyncDisposable {
     return await this.operator.getState(this.#setup.configRoom, EventType.principalStatus, key);
   }
 
+  /** What is told about principals' lives; oldest first. */
   async notices(): Promise<string[]> {
+    return (await this.messages())
+      .filter(({ content }) =>
+        content["msgtype"] === "m.notice" && content["m.bureau.egress_refused"] === undefined
+      )
+      .map(({ content }) => String(content["body"]));
+  }
+
+  /** Of the config room, oldest first. */
+  async messages(): Promise<MatrixEvent[]> {
     const { chunk } = await this.operator.messages(this.#setup.configRoom, { limit: 100 });
-    return chunk.filter((event) => event.content["msgtype"] === "m.notice")
-      .map((event) => String(event.content["body"])).reverse();
+    return chunk.filter(({ type }) => type === "m.room.message").reverse();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

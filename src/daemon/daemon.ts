@@ -7,11 +7,11 @@
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import { parseLocalpart, parseStateKey, parseUserId, roomAlias, userId } from "../lib/ref/mod.ts";
+import { parseLocalpart, parseStateKey, userId } from "../lib/ref/mod.ts";
 import { EventType } from "../lib/schema/mod.ts";
+import { noEgress } from "../lib/template/mod.ts";
 import type { Principal as LauncherPrincipal } from "../launcher/api.ts";
 import {
-  backoffMs,
   createMatrixClient,
   type MatrixClient,
   MessagingError,
@@ -21,16 +21,21 @@ import {
   SyncFilter,
 } from "../messaging/mod.ts";
 import { TokenVerifier } from "./access.ts";
+import { EgressAsks } from "./asks/asks.ts";
+import { findConfigRoom } from "./connect.ts";
 import type { DaemonBootstrap, DaemonStatus } from "./api.ts";
 import { evaluate, type Evaluation, notYetKnown } from "./desired.ts";
-import { ConfigRoomLost, endEverything, isLost, lossOf } from "./emergency.ts";
+import { ConfigRoomLost, endEverything, lossOf } from "./emergency.ts";
 import { DaemonError } from "./errors.ts";
 import { Fanout } from "./fanout.ts";
 import { KEPT, keptStates, POWER_LEVELS, syncFilter } from "./filter.ts";
+import { acceptInvitations } from "./invitations.ts";
 import { LauncherLink } from "./launcher_link.ts";
 import { Notices } from "./notices.ts";
 import { ManagedPrincipal } from "./principal.ts";
+import { openRelay } from "./relay.ts";
 import { StatusPublisher } from "./publisher.ts";
+import { RefusalNotices } from "./refusals.ts";
 import { Rooms } from "./rooms.ts";
 import { createDaemonHandler } from "./serve.ts";
 import { fileSyncStore } from "./store.ts";
@@ -60,6 +65,13 @@ export class Daemon {
   readonly #principals = new Map<string, ManagedPrincipal>();
   readonly #stop = new AbortController();
   readonly #startedAt: number;
+  readonly #asks: EgressAsks;
+  readonly #refusals: RefusalNotices;
+  /** Event types that somebody wants the sync to bring just now. */
+  #types: { followed: readonly string[]; answers: readonly string[] } = {
+    followed: [],
+    answers: [],
+  };
   #configRoom: string | null = null;
   /** There before the first sync, hence before anything is published. */
   #notices: Notices | null = null;
@@ -101,9 +113,29 @@ export class Daemon {
     });
     this.#fanout = new Fanout({
       members: (room) => this.#client.members(room),
-      onTypes: (types) => this.#filter.set(syncFilter(types)),
+      onTypes: (followed) => this.#wantTypes({ followed }),
       clock,
       log,
+    });
+    this.#asks = new EgressAsks({
+      client: this.#client,
+      configRoom: () => this.#configRoom,
+      machine: bootstrap.user_id,
+      isAdmin: (user) => this.#isAdmin(user),
+      admins: bootstrap.admins,
+      post: (room, content, txn) => this.#notices!.post(room, content, txn),
+      timeoutOf: (name) =>
+        (this.#principals.get(name)?.evaluation.egress ?? noEgress).ask.timeoutMs,
+      onRules: (name) => this.#principals.get(name)?.pushRights(),
+      onTypes: (answers) => this.#wantTypes({ answers }),
+      stateDir: bootstrap.state_dir,
+      clock,
+      log,
+      signal: this.#stop.signal,
+    });
+    this.#refusals = new RefusalNotices({
+      clock,
+      say: (body, content) => this.#notices?.tell(this.#configRoom!, body, content),
     });
     this.handler = createDaemonHandler({
       verifier: new TokenVerifier(homeserverUrl, clock),
@@ -114,8 +146,11 @@ export class Daemon {
       isAdmin: (user) => this.#isAdmin(user),
       status: () => this.#status(),
       launcher: this.#launcher.client,
-      openRelay: (principal) => this.#openRelay(principal),
+      openRelay: (principal) =>
+        openRelay(principal, this.#launcher.client, this.#bootstrap.run_dir),
       fanout: this.#fanout,
+      asks: this.#asks,
+      closing: this.#stop.signal,
       roomState: (room) => this.#client.roomState(room),
       now: () => clock.now(),
       log,
@@ -133,7 +168,12 @@ export class Daemon {
     if (signal.aborted) stop();
     let outcome: DaemonError | null = null;
     try {
-      await this.#connect();
+      this.#configRoom = await findConfigRoom(this.#bootstrap, {
+        client: this.#client,
+        clock: this.#clock,
+        signal: this.#stop.signal,
+        onFailure: (thrown) => this.#failing(thrown),
+      });
       if (!this.#stop.signal.aborted) await this.#follow();
     } catch (thrown) {
       if (!this.#stop.signal.aborted) {
@@ -145,42 +185,12 @@ export class Daemon {
       this.#stop.abort();
       this.#fanout[Symbol.dispose]();
       this.#forEach((principal) => principal.close());
+      this.#refusals.close();
+      await this.#asks.close();
       await this.#notices?.[Symbol.asyncDispose]();
       await link;
     }
     return outcome;
-  }
-
-  /** Who are we, and where is the config room. Repeated until it is known; only a refusal throws. */
-  async #connect(): Promise<void> {
-    const { user_id: machine, server_name: server } = this.#bootstrap;
-    const alias = roomAlias(parseUserId(machine).localpart, server);
-    const signal = this.#stop.signal;
-    for (let failures = 0; !signal.aborted;) {
-      try {
-        const who = await this.#client.whoami(signal);
-        if (who.user_id !== machine) {
-          throw new DaemonError(
-            "wrong-account",
-            `Cannot serve "${machine}": the session is of ${who.user_id}`,
-          );
-        }
-        const room = await this.#client.resolveAlias(alias, signal);
-        if (room === null) {
-          throw new MessagingError("unreachable", `Cannot find the config room "${alias}"`, {
-            hint: "provision this machine: deno task up",
-          });
-        }
-        this.#configRoom = await this.#client.join(room, signal);
-        return;
-      } catch (thrown) {
-        if (signal.aborted) return;
-        if (thrown instanceof DaemonError || isLost(thrown)) throw thrown;
-        failures++;
-        this.#failing(thrown);
-        await this.#clock.sleep(backoffMs(failures, Math.random), signal).catch(() => {});
-      }
-    }
   }
 
   async #follow(): Promise<void> {
@@ -191,6 +201,7 @@ export class Daemon {
       log: this.#log,
       signal: this.#stop.signal,
     });
+    await this.#asks.load();
     await runSync({
       client: this.#client,
       userId: this.#bootstrap.user_id,
@@ -205,6 +216,11 @@ export class Daemon {
         this.#sync = { state: "ok", last_ok: health.at, message: null };
       },
     });
+  }
+
+  #wantTypes(some: Partial<{ followed: readonly string[]; answers: readonly string[] }>): void {
+    this.#types = { ...this.#types, ...some };
+    this.#filter.set(syncFilter([...this.#types.followed, ...this.#types.answers]));
   }
 
   #failing(error: unknown): void {
@@ -245,11 +261,17 @@ export class Daemon {
     }
     this.#synced = true;
     this.#fanout.take(batch);
-    this.#accept(batch);
+    this.#asks.take(batch);
+    acceptInvitations(batch, {
+      isAdmin: (user) => this.#isAdmin(user),
+      join: (room) => this.#client.join(room, this.#stop.signal),
+      log: this.#log,
+    });
     if (everyone) {
       for (const key of this.#states.all(configRoom, EventType.assignment).keys()) touched.add(key);
     }
     for (const key of touched) this.#ensureByKey(key);
+    if (batch.initial) this.#asks.prune((name) => this.#principals.has(name));
     for (const principal of this.#principals.values()) {
       const { evaluation, userId } = principal;
       const concerned = everyone || touched.has(userId.slice(1)) ||
@@ -257,19 +279,6 @@ export class Daemon {
         // A room that was missing may be the one that came.
         (evaluation.desired.problem !== null && changedRooms.size > 0);
       if (concerned) principal.reevaluate();
-    }
-  }
-
-  /** Invitations of admins only: anybody may invite, and a joined room costs memory and trust. */
-  #accept({ invited }: SyncBatch): void {
-    for (const { room, sender } of invited) {
-      if (sender === null || !this.#isAdmin(sender)) {
-        this.#log.warn("invitation ignored: not from an admin", { room, sender });
-        continue;
-      }
-      this.#client.join(room, this.#stop.signal).catch((thrown) =>
-        this.#log.warn("invitation not accepted", { room, why: messageOf(thrown) })
-      );
     }
   }
 
@@ -319,6 +328,8 @@ export class Daemon {
           runDir: this.#bootstrap.run_dir,
           clock: this.#clock,
           log: this.#log,
+          asks: this.#asks,
+          onRefused: (refused) => this.#refusals.take(refused),
           onIdle: (idle) => this.#dropIfGone(idle),
         },
       );
@@ -332,6 +343,7 @@ export class Daemon {
     if (!this.#synced || !principal.isGone) return;
     principal.close();
     this.#principals.delete(principal.localpart);
+    this.#asks.desk.forget(principal.localpart);
   }
 
   #onCell(name: string, status: LauncherPrincipal | null, revision: number): void {
@@ -360,21 +372,7 @@ export class Daemon {
     for (const principal of [...this.#principals.values()]) visit(principal);
   }
 
-  async #openRelay(principal: ManagedPrincipal): Promise<string> {
-    const hash = principal.status?.hash;
-    if (hash === undefined || !principal.isLive) {
-      throw new DaemonError(
-        "not-running",
-        `Cannot observe "${principal.account}": it does not run`,
-        { status: 409, hint: `bureau agent show ${principal.account}` },
-      );
-    }
-    await this.#launcher.client.call("relay", { params: { principal: principal.localpart } });
-    // Where the launcher listens is fixed; a path in its answer is not followed.
-    return `${this.#bootstrap.run_dir}/p/${hash}/observe/relay.sock`;
-  }
-
-  #status(): Omit<DaemonStatus, "principals"> {
+  #status(): Omit<DaemonStatus, "principals" | "asks"> {
     return {
       version: DAEMON_VERSION,
       pid: Deno.pid,

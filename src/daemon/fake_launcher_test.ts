@@ -154,6 +154,7 @@ export class FakeLauncher {
         this.policies.push(body);
         return { count: body.grants.length };
       },
+      egress: () => ({ count: 0 }),
       drain: () => ({ active: 0 }),
       watch: () => sseResponse(() => () => {}, life.signal),
     });

@@ -50,7 +50,18 @@ export class Notices implements AsyncDisposable {
 
   /** @throws {MessagingError} when it can be neither kept nor sent */
   async say(room: string, body: string, txn: string): Promise<void> {
-    const message = { room, type: "m.room.message", content: { msgtype: "m.notice", body }, txn };
+    await this.post(room, { msgtype: "m.notice", body }, txn);
+  }
+
+  /** A notice with a part for programs, soon; a failure is logged. */
+  tell(room: string, body: string, content: Record<string, unknown>): void {
+    this.post(room, { msgtype: "m.notice", body, ...content }, `bureau-${crypto.randomUUID()}`)
+      .catch((thrown) => this.#options.log.warn("notice not sent", { why: messageOf(thrown) }));
+  }
+
+  /** Any message. @throws {MessagingError} when it can be neither kept nor sent */
+  async post(room: string, content: Record<string, unknown>, txn: string): Promise<void> {
+    const message = { room, type: "m.room.message", content, txn };
     try {
       if (this.#outbox !== null) return await this.#outbox.put(message);
     } catch (thrown) {

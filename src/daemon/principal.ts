@@ -9,9 +9,11 @@ import type { Clock } from "../lib/clock.ts";
 import { BureauError, messageOf } from "../lib/errors.ts";
 import type { Client } from "../lib/http/mod.ts";
 import type { Logger } from "../lib/log.ts";
-import { type Localpart, parseEntity } from "../lib/ref/mod.ts";
+import type { Localpart } from "../lib/ref/mod.ts";
 import type { launcherApi, Principal as LauncherPrincipal } from "../launcher/api.ts";
+import { accountOf } from "./account.ts";
 import type { PrincipalView } from "./api.ts";
+import type { EgressAsks } from "./asks/asks.ts";
 import { Attachment } from "./attachment.ts";
 import { type Evaluation, notYetKnown } from "./desired.ts";
 import {
@@ -28,6 +30,7 @@ import {
 } from "./reconcile.ts";
 import { buildReport } from "./report.ts";
 import type { StatusPublisher } from "./publisher.ts";
+import type { Refused } from "./refusals.ts";
 import { summarise, type Summary } from "./view.ts";
 
 export interface PrincipalDeps {
@@ -37,6 +40,8 @@ export interface PrincipalDeps {
   readonly runDir: string;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly asks: Pick<EgressAsks, "ask" | "extend" | "settle">;
+  readonly onRefused: (refused: Refused) => void;
   /** Called after every pass, so that the owner can drop a principal that is gone. */
   readonly onIdle: (principal: ManagedPrincipal) => void;
 }
@@ -70,7 +75,15 @@ export class ManagedPrincipal {
     this.userId = userId;
     this.#deps = deps;
     this.#log = deps.log.with({ principal: localpart });
-    this.attachment = new Attachment(localpart, deps.runDir, deps.clock, this.#log);
+    this.attachment = new Attachment({
+      principal: localpart,
+      runDir: deps.runDir,
+      clock: deps.clock,
+      log: this.#log,
+      ask: deps.asks,
+      onRefused: (target, code, count = 1) =>
+        deps.onRefused({ principal: localpart, target, code, count }),
+    });
   }
 
   get evaluation(): Evaluation {
@@ -174,9 +187,20 @@ export class ManagedPrincipal {
       this.#evaluation = { ...next, policy, egress };
       return;
     }
+    const before = JSON.stringify(this.#evaluation.egress);
     this.#evaluation = next;
-    const now = this.#deps.clock.now();
-    this.attachment.setRights(flattenForProxy(next.policy, now), next.egress);
+    this.pushRights();
+    if (JSON.stringify(next.egress) !== before) this.#deps.asks.settle(this.localpart, next.egress);
+  }
+
+  /** What the events give, and what was decided for a while. */
+  pushRights(): void {
+    const { policy, egress } = this.#evaluation;
+    const rights = this.#deps.asks.extend(this.localpart, {
+      policy: flattenForProxy(policy, this.#deps.clock.now()),
+      egress,
+    });
+    this.attachment.setRights(rights.policy, rights.egress);
   }
 
   #cell(): Cell | null {
@@ -348,13 +372,5 @@ export class ManagedPrincipal {
   /** `agent/scribe`, as people type it; the full localpart where it has no such form. */
   get account(): string {
     return accountOf(this.localpart);
-  }
-}
-
-export function accountOf(localpart: string): string {
-  try {
-    return parseEntity(localpart).account;
-  } catch {
-    return localpart;
   }
 }

@@ -11,7 +11,7 @@ import type { Localpart } from "../lib/ref/mod.ts";
 import type { Assignment, Template } from "../lib/schema/mod.ts";
 import type { launcherApi, Principal as LauncherPrincipal } from "../launcher/api.ts";
 import type { Evaluation } from "./desired.ts";
-import { ManagedPrincipal } from "./principal.ts";
+import { ManagedPrincipal, type PrincipalDeps } from "./principal.ts";
 import type { Report, StatusPublisher } from "./publisher.ts";
 
 const NAME = "bureau/fleet/dev/agent/a" as Localpart;
@@ -32,6 +32,12 @@ const evaluation: Evaluation = {
   policy: noPolicy,
   egress: noEgress,
   rooms: new Set(),
+};
+
+const asks: PrincipalDeps["asks"] = {
+  ask: () => Promise.reject(new Error("not needed")),
+  extend: (_, rights) => rights,
+  settle: () => {},
 };
 
 const cell = (phase: "running" | "exited", revision: number): LauncherPrincipal => ({
@@ -69,6 +75,8 @@ Deno.test("the news of an end that overtakes the answer to the start is not lost
     clock: systemClock,
     log: createLogger("test", {}, () => {}),
     onIdle: () => {},
+    asks,
+    onRefused: () => {},
   });
   principal.setStatus(null, 1);
   principal.reevaluate();
@@ -89,6 +97,8 @@ Deno.test("a launcher that was away counts anew, and is believed", () => {
     clock: systemClock,
     log: createLogger("test", {}, () => {}),
     onIdle: () => {},
+    asks,
+    onRefused: () => {},
   });
   principal.setStatus(cell("exited", 9), 9);
   principal.setStatus(null, 8);

@@ -7,6 +7,9 @@ import { resolvePrincipal } from "../lib/ref/mod.ts";
 import type { StateEvent } from "../messaging/mod.ts";
 import { mayDo, type TokenVerifier, type Viewer } from "./access.ts";
 import { daemonApi, type DaemonStatus } from "./api.ts";
+import type { EgressAsks } from "./asks/asks.ts";
+import { describeEgress } from "./asks/policy_view.ts";
+import { decideAsk, followAsks } from "./asks/serve.ts";
 import { DaemonError } from "./errors.ts";
 import type { Fanout } from "./fanout.ts";
 import { createMatrixHandlers } from "./fanout_serve.ts";
@@ -20,7 +23,10 @@ export interface Served {
   readonly principals: () => Iterable<ManagedPrincipal>;
   readonly principal: (localpart: string) => ManagedPrincipal | undefined;
   readonly isAdmin: (userId: string) => boolean;
-  readonly status: () => Omit<DaemonStatus, "principals">;
+  readonly status: () => Omit<DaemonStatus, "principals" | "asks">;
+  readonly asks: EgressAsks;
+  /** Ends streams when the daemon ends. */
+  readonly closing: AbortSignal;
   /** Asks the launcher for a relay. @returns its socket on the host */
   readonly openRelay: (principal: ManagedPrincipal) => Promise<string>;
   /** For what the daemon only passes on. */
@@ -84,12 +90,25 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     return { frozen: frozen ?? false };
   }
 
+  async function operatorOf(request: Request): Promise<Viewer> {
+    const viewer = await viewerOf(request);
+    if (viewer.isAdmin) return viewer;
+    throw new DaemonError(
+      "forbidden",
+      "Cannot see or answer egress questions: only operators may",
+      {
+        status: 403,
+      },
+    );
+  }
+
   return createHandler(daemonApi, {
     ...createMatrixHandlers(served, viewerNow),
     health: () => ({ status: "ok" }),
     status: async ({ request }) => {
       const viewer = await viewerOf(request);
-      return { ...served.status(), principals: visible(viewer) };
+      const asks = viewer.isAdmin ? served.asks.view.pending : [];
+      return { ...served.status(), principals: visible(viewer), asks };
     },
     list: async ({ request }) => ({ principals: visible(await viewerOf(request)) }),
     show: async ({ request, params }) => find(await viewerOf(request), params["principal"]!).view(),
@@ -101,6 +120,24 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       await setFrozen(await viewerOf(request), params["principal"]!, "freeze"),
     thaw: async ({ request, params }) =>
       await setFrozen(await viewerOf(request), params["principal"]!, "thaw"),
+    egressOf: async ({ request, params }) => {
+      const { localpart, evaluation } = find(await viewerOf(request), params["principal"]!);
+      return describeEgress(localpart, evaluation, served.asks.desk.rules.of(localpart));
+    },
+    asks: async ({ request }) => {
+      await operatorOf(request);
+      return served.asks.view;
+    },
+    decide: async ({ request, body }) => {
+      const viewer = await operatorOf(request);
+      const { principal: name, ...rest } = body;
+      const principal = name === undefined ? {} : { principal: find(viewer, name).localpart };
+      return decideAsk(served.asks, { ...rest, ...principal }, viewer.userId);
+    },
+    followAsks: async ({ request }) => {
+      await operatorOf(request);
+      return followAsks(served.asks, served.closing);
+    },
     observe: async ({ request, params, query }) => {
       const viewer = await viewerOf(request);
       const principal = find(viewer, params["principal"]!);

@@ -132,7 +132,12 @@ export class AskDesk implements AskDecider {
     const expires = scope.kind === "for" ? now + scope.ms : null;
     const allowed = verdict === "approve";
     const answer: AskAnswer = allowed
-      ? { allowed, code: "ask-approved", why: `${who.by} approved it` }
+      ? {
+        allowed,
+        code: "ask-approved",
+        why: `${who.by} approved it`,
+        ...(expires === null ? {} : { until: expires }),
+      }
       : {
         allowed,
         code: "ask-denied",
@@ -207,7 +212,12 @@ export class AskDesk implements AskDecider {
     const rule = this.rules.find(principal, target);
     if (rule !== null) {
       return rule.allowed
-        ? { allowed: true, code: "ask-approved", why: `${rule.by} approved it for a while` }
+        ? {
+          allowed: true,
+          code: "ask-approved",
+          why: `${rule.by} approved it for a while`,
+          until: rule.until,
+        }
         : { allowed: false, code: "ask-denied", why: `${rule.by} denied it for a while` };
     }
     const recent = this.#recent.get(key);

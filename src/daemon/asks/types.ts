@@ -11,6 +11,8 @@ export interface AskAnswer {
   /** `ask-approved`, or why not: `ask-denied`, `ask-timeout`, `ask-too-many`, `ask-withdrawn`. */
   readonly code: string;
   readonly hint?: string;
+  /** Until when the connection may stand (ms since the epoch); absent: until it ends. */
+  readonly until?: number;
 }
 
 /** Whom the gate asks when neither an allow nor a deny entry decides and the policy's `ask` list matches. */

@@ -8,12 +8,15 @@ import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { parseAddress } from "./addresses.ts";
 import type { Target } from "../../lib/authority.ts";
+import type { AskDecider } from "../asks/types.ts";
 import { type ConnectHead, MAX_HEAD_BYTES, parseConnectHead } from "./connect_line.ts";
+import { hold } from "./hold.ts";
 import { DestinationPolicy } from "./policy.ts";
 import { type Resolve, resolveHost } from "./resolve.ts";
 import {
   closeQuietly,
   copyBoth,
+  type Duplex,
   isDisconnect,
   type Transferred,
   writeAll,
@@ -30,6 +33,16 @@ export interface GateOptions {
   readonly connectDeadlineMs?: number;
   /** Tunnels at once; further callers are answered 503. */
   readonly maxTunnels?: number;
+  /** Asked about what neither list decides and the policy's `ask` list matches. */
+  readonly ask?: AskDecider;
+  /** What the policy refused, for whoever tells operators. */
+  readonly onRefused?: (target: Target, code: string) => void;
+}
+
+/** What a person is asked about; see `ResolvedEgress`. */
+export interface GateAsk {
+  readonly hosts: readonly string[];
+  readonly timeoutMs: number;
 }
 
 export interface GateCounters {
@@ -47,6 +60,9 @@ interface Refusal {
 
 interface Tunnel {
   readonly target: Target;
+  /** Until when a person's answer lets it pass, as long as the policy asks; null: the policy's word. */
+  readonly asked: number | null;
+  readonly caller: Duplex;
   readonly address: Uint8Array;
   readonly upstream: Deno.TcpConn;
 }
@@ -64,6 +80,8 @@ export class EgressGate {
   readonly #running = new Map<Tunnel, Transferred>();
   readonly #callers = new Set<Deno.UnixConn>();
   #policy = new DestinationPolicy([]);
+  #askTimeoutMs = 0;
+  #held = 0;
   #listener: Deno.UnixListener | null = null;
   #accepting: Promise<void> = Promise.resolve();
 
@@ -78,8 +96,9 @@ export class EgressGate {
   }
 
   /** From now on; tunnels to what is no longer allowed are cut. */
-  setPolicy(allow: readonly string[], deny: readonly string[] = []): void {
-    this.#policy = new DestinationPolicy(allow, deny);
+  setPolicy(allow: readonly string[], deny: readonly string[] = [], ask?: GateAsk): void {
+    this.#policy = new DestinationPolicy(allow, deny, ask?.hosts);
+    this.#askTimeoutMs = ask?.timeoutMs ?? 0;
     for (const text of this.#policy.malformed) {
       this.#options.log.warn(
         "egress entry is not host:port: allowing it allows nothing, denying it denies everything",
@@ -88,8 +107,9 @@ export class EgressGate {
         },
       );
     }
-    for (const { target, address, upstream } of this.#running.keys()) {
-      const allowed = this.#policy.denied(target) === null && this.#policy.match(target) !== null &&
+    for (const { target, address, upstream, asked } of this.#running.keys()) {
+      const allowed = this.#policy.denied(target) === null &&
+        (this.#policy.match(target) !== null || this.#stillAsked(target, asked)) &&
         this.#policy.refusal(target, address) === null;
       if (allowed) continue;
       this.#options.log.info("egress cut: no longer allowed", { target: show(target) });
@@ -161,7 +181,8 @@ export class EgressGate {
       return await this.#refuse(caller, null, { status: 400, code: "egress-bad-request", message });
     }
     const { target } = read.head;
-    const opened = await this.#open(target);
+    const opened = await this.#open(target, caller);
+    if (opened === null) return;
     if ("status" in opened) return await this.#refuse(caller, target, opened);
     const transferred: Transferred = { up: 0, down: 0 };
     this.#running.set(opened, transferred);
@@ -170,7 +191,7 @@ export class EgressGate {
       await writeAll(caller, encoder.encode("HTTP/1.1 200 Connection established\r\n\r\n"));
       await writeAll(opened.upstream, read.rest);
       transferred.up += read.rest.length;
-      await copyBoth(caller, opened.upstream, transferred);
+      await copyBoth(opened.caller, opened.upstream, transferred);
     } finally {
       closeQuietly(opened.upstream);
       this.#running.delete(opened);
@@ -184,7 +205,8 @@ export class EgressGate {
     }
   }
 
-  async #open(target: Target): Promise<Tunnel | Refusal> {
+  /** @returns null when the caller left before a person answered */
+  async #open(target: Target, caller: Duplex): Promise<Tunnel | Refusal | null> {
     const where = show(target);
     const denied = this.#policy.denied(target);
     if (denied !== null) {
@@ -196,13 +218,12 @@ export class EgressGate {
         hint: "take the entry out of egress.deny of the template or the assignment",
       };
     }
+    let asked: number | null = null;
     if (this.#policy.match(target) === null) {
-      return {
-        status: 403,
-        code: "egress-refused",
-        message: `Cannot connect to "${where}": the principal's egress policy does not name it`,
-        hint: `add "${where}" to egress.allow of the template or the assignment`,
-      };
+      const held = await this.#ask(target, caller);
+      if (held === null || "status" in held) return held;
+      caller = held.caller;
+      asked = held.until;
     }
     if (this.#running.size >= (this.#options.maxTunnels ?? 256)) {
       return {
@@ -223,7 +244,51 @@ export class EgressGate {
         hint: "check the name, and this machine's DNS",
       };
     }
-    return await this.#connect(target, addresses, signal);
+    const opened = await this.#connect(target, addresses, signal);
+    return "status" in opened ? opened : { ...opened, asked, caller };
+  }
+
+  #stillAsked(target: Target, until: number | null): boolean {
+    return until !== null && Date.now() < until && this.#policy.asks(target);
+  }
+
+  /** @returns whom to go on with when a person allowed it */
+  async #ask(
+    target: Target,
+    caller: Duplex,
+  ): Promise<{ caller: Duplex; until: number } | Refusal | null> {
+    const where = show(target);
+    const { ask, principal } = this.#options;
+    if (ask === undefined || !this.#policy.asks(target)) {
+      return {
+        status: 403,
+        code: "egress-refused",
+        message: `Cannot connect to "${where}": the principal's egress policy does not name it`,
+        hint: `add "${where}" to egress.allow of the template or the assignment`,
+      };
+    }
+    if (this.#held >= (this.#options.maxTunnels ?? 256)) {
+      return {
+        status: 503,
+        code: "egress-busy",
+        message: `Cannot connect to "${where}": too many connections wait for an answer`,
+      };
+    }
+    this.#held++;
+    try {
+      const held = await hold(caller, { ask, principal, target, timeoutMs: this.#askTimeoutMs });
+      if (held === null) return null;
+      const { allowed, code, why, hint, until = Infinity } = held.answer;
+      if (allowed) return { caller: held.caller, until };
+      return {
+        status: 403,
+        code,
+        message: `Cannot connect to "${where}": ${why}`,
+        ...(hint === undefined ? {} : { hint }),
+      };
+    } finally {
+      this.#held--;
+    }
   }
 
   /** Tries the addresses in order; nothing is resolved a second time, so a name can't be rebound. */
@@ -231,7 +296,7 @@ export class EgressGate {
     target: Target,
     addresses: readonly string[],
     signal: AbortSignal,
-  ): Promise<Tunnel | Refusal> {
+  ): Promise<Omit<Tunnel, "asked" | "caller"> | Refusal> {
     const where = show(target);
     let refused: string | null = null;
     let failed: string | null = null;
@@ -270,6 +335,7 @@ export class EgressGate {
   async #refuse(caller: Deno.UnixConn, target: Target | null, refusal: Refusal): Promise<void> {
     const { status, ...error } = refusal;
     this.#counters.refused++;
+    if (target !== null && status === 403) this.#options.onRefused?.(target, error.code);
     this.#options.log.warn("egress", {
       verdict: "refused",
       target: target === null ? null : show(target),

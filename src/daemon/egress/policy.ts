@@ -2,7 +2,7 @@
 
 /** One principal's list of destinations, read once; a malformed entry matches nothing (rule 8). */
 import { isLoopback, parseAddress, sameAddress, specialUse } from "./addresses.ts";
-import { isHostName, parseAuthority, type Target } from "../../lib/authority.ts";
+import { askPattern, isHostName, parseAuthority, type Target } from "../../lib/authority.ts";
 
 interface Exact {
   readonly kind: "host";
@@ -36,8 +36,13 @@ export class DestinationPolicy {
   /** Entries that could not be read. */
   readonly malformed: readonly string[];
   readonly #malformedDenial: string | undefined;
+  readonly #asked: readonly ((target: Target) => boolean)[];
 
-  constructor(allow: readonly string[], deny: readonly string[] = []) {
+  constructor(
+    allow: readonly string[],
+    deny: readonly string[] = [],
+    ask: readonly string[] = [],
+  ) {
     const malformed: string[] = [];
     const read = (list: readonly string[]) =>
       list.flatMap((text) => {
@@ -48,6 +53,11 @@ export class DestinationPolicy {
     this.#denied = read(deny);
     this.#malformedDenial = malformed[0];
     this.#entries = read(allow);
+    this.#asked = ask.flatMap((text) => {
+      const pattern = askPattern(text);
+      if (pattern === null) malformed.push(text);
+      return pattern === null ? [] : [pattern];
+    });
     this.malformed = malformed;
   }
 
@@ -55,6 +65,11 @@ export class DestinationPolicy {
   match(target: Target): Rule | null {
     const address = parseAddress(target.host);
     return this.#entries.find((entry) => matches(entry, target, address)) ?? null;
+  }
+
+  /** Whether a person is asked where neither list decides. */
+  asks(target: Target): boolean {
+    return this.#asked.some((matches) => matches(target));
   }
 
   /** The rule that refuses this destination before any other is looked at, or null. */
