@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Keeps one proxy's grants as they should be, for as long as its principal lives. */
+/** Keeps one proxy's grants and its rules for single hosts as they should be, for as long as its principal lives. */
 import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import { createClient } from "../lib/http/mod.ts";
 import type { Logger } from "../lib/log.ts";
 import type { ProxyPolicy } from "../lib/schema/mod.ts";
+import type { EgressRequests } from "../lib/template/mod.ts";
 import { proxyAdminApi } from "../proxy/api.ts";
 
 const RETRY_FIRST_MS = 50;
@@ -16,7 +17,7 @@ export class ProxyLink {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #stop = new AbortController();
-  #policy: ProxyPolicy | null = null;
+  #rights: { readonly policy: ProxyPolicy; readonly requests: EgressRequests } | null = null;
   #again = new AbortController();
   #pushes = 0;
 
@@ -33,8 +34,8 @@ export class ProxyLink {
   }
 
   /** From now on this; also given to every later proxy behind the same socket. */
-  setPolicy(policy: ProxyPolicy): void {
-    this.#policy = policy;
+  setRights(policy: ProxyPolicy, requests: EgressRequests): void {
+    this.#rights = { policy, requests };
     this.#again.abort();
   }
 
@@ -49,10 +50,8 @@ export class ProxyLink {
       this.#again = new AbortController();
       const signal = this.#again.signal;
       try {
-        if (this.#policy === null) await untilAborted(signal);
-        else {
-          await this.#push(this.#policy, signal, () => failures = 0);
-        }
+        if (this.#rights === null) await untilAborted(signal);
+        else await this.#push(this.#rights, signal, () => failures = 0);
       } catch (thrown) {
         if (signal.aborted) continue;
         failures++;
@@ -70,7 +69,11 @@ export class ProxyLink {
    * Watches first and pushes then: should the proxy be replaced in between, the watch ends and both are
    * done again. The other way round a new proxy could be watched that never got the grants.
    */
-  async #push(policy: ProxyPolicy, signal: AbortSignal, onDone: () => void): Promise<void> {
+  async #push(
+    { policy, requests }: { readonly policy: ProxyPolicy; readonly requests: EgressRequests },
+    signal: AbortSignal,
+    onDone: () => void,
+  ): Promise<void> {
     // A client of its own for each proxy: a pooled connection may lead to the one before.
     const client = createClient(proxyAdminApi, { socket: this.#socket });
     try {
@@ -79,6 +82,9 @@ export class ProxyLink {
         for await (const _ of watch) { /* says nothing; its end is what counts */ }
       })();
       ended.catch(() => {});
+      // The rules first: a grant may be for a host that only some requests may go to.
+      const rules = { allow: [...requests.allow], deny: [...requests.deny] };
+      await client.call("egress", { body: rules, signal });
       await client.call("grants", { body: policy, signal });
       this.#pushes++;
       onDone();
