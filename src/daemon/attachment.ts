@@ -66,12 +66,6 @@ export class Attachment {
     this.#proxy?.setRights(policy, egress.requests);
   }
 
-  #tellProxy(): void {
-    if (this.#rights === null) return;
-    const { policy, egress } = this.#rights;
-    this.#proxy?.setRights(policy, egress.requests);
-  }
-
   /** Opens, renews or closes, as the launcher says. */
   follow(status: Principal | null): void {
     const live = status !== null && status.phase !== "exited" && status.phase !== "failed";
