@@ -59,6 +59,13 @@ try {
   const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
   await Deno.writeTextFile(`${work}/runtime/deno.json`, JSON.stringify({ permissions }, null, 2));
   await Deno.copyFile(`${root}/tasks/grants.txt`, `${work}/runtime/grants.txt`);
+  // Cells see one directory: what runs, and what runs it.
+  const deno = await Deno.realPath(Deno.execPath());
+  await Deno.link(deno, `${work}/runtime/deno`).catch(async () => {
+    // Another file system, or another's file.
+    await Deno.copyFile(deno, `${work}/runtime/deno`);
+    await Deno.chmod(`${work}/runtime/deno`, 0o755);
+  });
   await Deno.mkdir(`${work}/agents/scribe`, { recursive: true });
   await Deno.copyFile(`${root}/agent/scribe/scribe`, `${work}/agents/scribe/scribe`);
   await Deno.chmod(`${work}/agents/scribe/scribe`, 0o755);

@@ -25,6 +25,37 @@ bind_from_caller() {
   printf '%s%s\n' "$real" "$dest"
 }
 
+# What stands in the file $1, in base64. The words are the person's, so the file is read as the person.
+secret_from_caller() {
+  path=$(file_from_caller "$1")
+  { [ -r "$path" ] && [ ! -d "$path" ]; } || die "Cannot read \"$path\"" "give a file that you can read; a secret is never an argument itself"
+  base64 -w 0 <"$path"
+}
+
+# Adds a line to SECRETS for NAME=FILE@HOSTS, and prints NAME@HOSTS. The last @ is meant: a file may have one in its name.
+SECRETS=''
+credential_from_caller() {
+  case "$1" in
+    ?*=?*@?*) ;;
+    *) die "Cannot use the credential \"${1%%=*}\": it is not NAME=FILE@HOST" "for example --credential GH_TOKEN=token.txt@api.github.com" ;;
+  esac
+  name=${1%%=*}
+  file=${1#*=}
+  file=${file%@*}
+  value=$(secret_from_caller "$file") || exit 1
+  SECRETS="$SECRETS$name $value
+"
+  argument=$name@${1##*@}
+  NETWORK=yes
+}
+
+ca_from_caller() {
+  value=$(secret_from_caller "$1") || exit 1
+  SECRETS="$SECRETS--ca $value
+"
+  argument=given
+}
+
 as_launcher() {
   /usr/bin/setpriv --reuid=$LAUNCHER_UID --regid=$LAUNCHER_GID --clear-groups --no-new-privs -- "$@"
 }
@@ -58,7 +89,7 @@ prepare_launcher() {
 
 # Sets DOCUMENT. Anything else that the CLI prints (help, an error) is the answer, and the end.
 ask() {
-  DOCUMENT=$(exec_role bureau --state-dir "$STATE" --run-dir "$RUN" "$@") || {
+  DOCUMENT=$(printf '%s' "$SECRETS" | exec_role bureau --state-dir "$STATE" --run-dir "$RUN" "$@") || {
     status=$?
     [ -z "$DOCUMENT" ] || printf '%s\n' "$DOCUMENT"
     exit "$status"
@@ -74,6 +105,8 @@ ask() {
 
 # Binds with absolute paths; what only we know, right behind the command's name.
 SCRATCH=''
+NETWORK=''
+SOCKETS=''
 remaining=$#
 previous=''
 while [ "$remaining" -gt 0 ]; do
@@ -100,6 +133,17 @@ while [ "$remaining" -gt 0 ]; do
     --rw'|'* | --ro'|'*)
       argument=$(bind_from_caller "$argument")
       ;;
+    --credential'|'*) credential_from_caller "$argument" ;;
+    *'|'--credential=*)
+      credential_from_caller "${argument#*=}"
+      argument=--credential=$argument
+      ;;
+    --ca'|'*) ca_from_caller "$argument" ;;
+    *'|'--ca=*)
+      ca_from_caller "${argument#*=}"
+      argument=--ca=$argument
+      ;;
+    *'|'--allow-host | *'|'--allow-host=*) NETWORK=yes ;;
     *'|'--rw=* | *'|'--ro=*)
       bound=$(bind_from_caller "${argument#*=}")
       argument=${argument%%=*}=$bound
@@ -109,10 +153,38 @@ while [ "$remaining" -gt 0 ]; do
   previous=$argument
 done
 
+if [ -n "$NETWORK" ]; then
+  # A Unix socket's path has 107 bytes: not in TMPDIR, which may be long.
+  SOCKETS=$(mktemp -d "/tmp/bureau-run.XXXXXX")
+  [ "$(id -u)" -ne 0 ] || chown "$LAUNCHER_UID:$LAUNCHER_GID" "$SOCKETS"
+  # It stays until this process, which becomes the launcher, is gone, however it went.
+  (
+    trap '' HUP INT QUIT TERM
+    exec </dev/null >/dev/null 2>&1
+    tail --pid=$$ -f /dev/null
+    rm -rf -- "$SOCKETS"
+  ) &
+  # Behind the command's name, before what may be the program's own words.
+  at=$#
+  placed=''
+  while [ "$at" -gt 0 ]; do
+    argument=$1
+    shift
+    at=$((at - 1))
+    set -- "$@" "$argument"
+    if [ -z "$placed" ] && [ "$argument" = run ]; then
+      set -- "$@" --sockets "$SOCKETS"
+      placed=yes
+    fi
+  done
+fi
+
 ask "$@"
 
 if [ -z "$SCRATCH" ]; then
   prepare_launcher
+  # What the launcher may write: its sockets, and nothing of a Bureau that serves.
+  [ -z "$SOCKETS" ] || RUN=$SOCKETS
   # The launcher's stdin is its document; the sandbox gets the person's.
   exec 4<&0 5>&1 6>&2
   exec_role launcher <<END

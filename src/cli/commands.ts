@@ -222,7 +222,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["sandbox", "run"],
-    brief: "Run a command in a sandbox like an agent's, without homeserver, daemon or network",
+    brief: "Run a command in a sandbox like an agent's, without homeserver or daemon",
     docs:
       "The command sees the host's programs, an empty /tmp and /workspace, and what --rw and --ro name; it starts where you " +
       "stand, if one of them holds that. On a terminal it gets a terminal of its own; else your pipes. Its exit status is " +
@@ -246,6 +246,28 @@ export const commands: readonly CommandSpec[] = [
         brief: "the same, read-only",
         placeholder: "PATH[:DEST]",
       },
+      "allow-host": {
+        kind: "texts",
+        brief:
+          "let it reach HOST (port 443 unless named), *.HOST, or the hosts of a preset; may be repeated",
+        placeholder: "HOST[:PORT]|preset:NAME",
+      },
+      credential: {
+        kind: "texts",
+        brief:
+          "the variable NAME holds a placeholder, for which the proxy puts what is in FILE, in requests to HOST alone",
+        placeholder: "NAME=FILE@HOST[,HOST]",
+      },
+      ca: {
+        kind: "text",
+        brief: "PEM of an authority for the hosts of --credential, instead of the system's",
+        placeholder: "FILE",
+      },
+      sockets: {
+        kind: "text",
+        brief: "a directory for sockets (`sh tasks/bureau` makes it)",
+        placeholder: "DIR",
+      },
       here: {
         kind: "text",
         brief: "where you stand (`sh tasks/bureau` says it)",
@@ -259,6 +281,8 @@ export const commands: readonly CommandSpec[] = [
     examples: [
       "sh tasks/bureau sandbox run -- id",
       "sh tasks/bureau sandbox run --ro docs:/docs -- ls /docs",
+      "sh tasks/bureau sandbox run --allow-host preset:npm --rw . -- npm install",
+      "sh tasks/bureau sandbox run --credential GH_TOKEN=token.txt@api.github.com -- gh api user",
     ],
     load: async () => (await import("./sandbox/run.ts")).run,
   }),

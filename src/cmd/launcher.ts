@@ -33,7 +33,9 @@ try {
   if (bootstrap.mode === "run" || bootstrap.mode === "check") {
     // A launcher that serves has no use for it.
     const { runOnce } = await import("../launcher/run/mod.ts");
-    Deno.exit(await runOnce(bootstrap));
+    // It runs from where the bundles are, and only it knows where that is.
+    const runtime_dir = import.meta.dirname ?? bootstrap.runtime_dir;
+    Deno.exit(await runOnce({ ...bootstrap, runtime_dir }));
   }
   const launcher = new Launcher(bootstrap, log);
   await launcher.open();

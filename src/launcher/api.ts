@@ -25,10 +25,29 @@ export const SandboxRequest = z.object({
   terminal: z.boolean(),
   /** Where the caller stood; the program starts there when a bind holds it. */
   directory: z.optional(z.string()),
+  /** Absent: nothing but the sandbox's own loopback. */
+  network: z.optional(z.object({
+    /** Secret. By name of the variable that holds the placeholder. */
+    credentials: z.record(
+      z.string(),
+      z.object({ value: z.string(), allowed_hosts: z.array(z.string()) }),
+    ),
+    /** PEM of an authority that upstreams are verified against, instead of the system's. */
+    ca: z.optional(z.string()),
+  })),
   /** `check`: beside this live principal instead of in a fresh sandbox. */
   principal: z.optional(z.string()),
 });
 export type SandboxRequest = z.infer<typeof SandboxRequest>;
+
+/** What the gate of one run gets on stdin. Holds no secret. */
+export const GateBootstrap = z.object({
+  principal: z.string(),
+  /** As in `EgressPolicy`, presets replaced. */
+  allow: z.array(z.string()),
+  deny: z.array(z.string()),
+});
+export type GateBootstrap = z.infer<typeof GateBootstrap>;
 
 /** What `check` prints. */
 export const CheckReport = z.object({

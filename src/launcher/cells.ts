@@ -130,7 +130,7 @@ export interface ServiceCell {
  * @throws {LauncherError} with the code and message that the process gave
  */
 export async function startServiceCell(
-  role: "proxy" | "relay",
+  role: "proxy" | "relay" | "gate",
   runtimeDir: string,
   binds: readonly { readonly source: string; readonly dest: string }[],
   document: unknown,
@@ -153,13 +153,13 @@ export async function startServiceCell(
     env: { PATH: "/usr/bin:/bin" },
     stdio: ["pipe", "pipe", "pipe", "pipe", "pipe", ...limited.stdio],
   });
-  // Its network is a Unix socket.
-  send(child, 4, seccompHere("networkless"));
+  // A proxy's and a relay's network is a Unix socket.
+  send(child, 4, seccompHere(role === "gate" ? "default" : "networkless"));
   send(
     child,
     3,
     encodeArguments(
-      auditDir === undefined ? serviceCellArguments(runtimeDir, binds) : [
+      auditDir === undefined ? serviceCellArguments(runtimeDir, binds, role === "gate") : [
         ...serviceCellArguments(runtimeDir, [...binds, { source: auditDir, dest: AUDIT_DIR }]),
         "--setenv",
         "DENO_AUDIT_PERMISSIONS",

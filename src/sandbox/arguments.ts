@@ -200,16 +200,22 @@ function throwAwayArguments(
   ];
 }
 
-/** A cell for one of Bureau's own processes: no network, the runtime, and the named directories. */
+/** How this machine finds addresses. */
+const RESOLVER = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf"];
+
+/** A cell for one of Bureau's own processes: no network unless asked for, the runtime, and the named directories. */
 export function serviceCellArguments(
   runtimeDir: string,
   binds: readonly { readonly source: string; readonly dest: string }[],
+  network = false,
 ): string[] {
   return [
     ...isolation("no-nesting"),
+    ...(network ? ["--share-net"] : []),
     "--new-session",
     "--die-with-parent",
     ...system(),
+    ...(network ? RESOLVER.flatMap((path) => ["--ro-bind-try", path, path]) : []),
     "--ro-bind",
     runtimeDir,
     RUNTIME_DIR,

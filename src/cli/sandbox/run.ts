@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `sandbox run`: what a person typed, as a request to a launcher that lives for one sandbox. */
+import { CliError } from "../framework/exit.ts";
 import type { CommandHandler } from "../framework/command.ts";
+import { networkOf } from "./network.ts";
 import { builtinTemplate, handOver, parseBind, words } from "./request.ts";
 
 export const run: CommandHandler = async (call) => {
@@ -15,14 +17,35 @@ export const run: CommandHandler = async (call) => {
     ...(/^[a-z0-9+.-]{1,64}$/i.test(name) ? { TERM: name } : {}),
   };
   const here = flags["here"];
-  handOver(call, "run", {
-    template: { ...template, environment_variables },
+  const sockets = flags["sockets"];
+  const asked = networkOf(
+    words(flags["allow-host"]),
+    words(flags["credential"]),
+    words(flags["credential"]).length > 0 || typeof flags["ca"] === "string"
+      ? await new Response(Deno.stdin.readable).text()
+      : "",
+  );
+  if (asked !== null && typeof sockets !== "string") {
+    throw new CliError("usage", "Cannot open a way out: nobody made a place for its sockets", {
+      hint: "run `sh tasks/bureau`, which does",
+    });
+  }
+  const open = asked === null ? {} : {
+    bridge: true,
+    egress: { allow: asked.allow },
+    placeholders: Object.fromEntries(
+      Object.keys(asked.network.credentials).map((name) => [name, name]),
+    ),
+  };
+  handOver(typeof sockets === "string" ? { ...call, runDir: sockets } : call, "run", {
+    template: { ...template, ...open, environment_variables },
     binds: [
       ...words(flags["ro"]).map((path) => parseBind(path, "ro")),
       ...words(flags["rw"]).map((path) => parseBind(path, "rw")),
     ],
     command: [...call.args],
     terminal,
+    ...(asked === null ? {} : { network: asked.network }),
     ...(typeof here === "string" && here.startsWith("/") ? { directory: here } : {}),
   });
 };

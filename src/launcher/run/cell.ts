@@ -11,7 +11,7 @@ import {
   seccompHere,
   tmuxCellArguments,
 } from "../../sandbox/mod.ts";
-import { CELL_DIRECTORIES, cellFiles } from "../directories.ts";
+import { CELL_DIRECTORIES, type CellContents, cellFiles } from "../directories.ts";
 import { LauncherError } from "../errors.ts";
 import { runScript, STARTED, startRunScript } from "./script.ts";
 
@@ -35,6 +35,9 @@ export interface RunCell {
   readonly terminal: boolean;
   /** Where the program starts; absent: as the plan has it. */
   readonly directory?: string;
+  /** Host directory of its proxy's sockets; absent: it has no proxy. */
+  readonly agentDir?: string;
+  readonly contract?: CellContents["contract"];
   /** What else is to lie in the cell; the sandbox sees `contract/x` as `/run/bureau/contract/x`. */
   readonly files?: readonly (readonly [name: string, data: string])[];
 }
@@ -42,9 +45,9 @@ export interface RunCell {
 type CellFile = readonly [name: string, data: string | Uint8Array];
 
 function filesOf(cell: RunCell): CellFile[] {
-  const { plan, pids, terminal, directory } = cell;
+  const { plan, pids, terminal, directory, contract = [] } = cell;
   return [
-    ...cellFiles({ plan, spec: { payload: {} } }).map(([name, data]): CellFile =>
+    ...cellFiles({ plan, spec: { payload: {} }, contract }).map(([name, data]): CellFile =>
       name === "nested.args" && directory !== undefined
         ? [name, startIn(directory, data)]
         : [name, data]
@@ -66,10 +69,15 @@ function startIn(directory: string, data: string | Uint8Array): Uint8Array {
 }
 
 /** A principal's cell with its three host directories made inside instead. */
-function runCellArguments(plan: SandboxPlan, files: readonly CellFile[]): string[] {
+function runCellArguments(
+  { plan, agentDir }: RunCell,
+  files: readonly CellFile[],
+): string[] {
   const instead: Readonly<Record<string, string[]>> = {
     [NOWHERE.tmux]: ["--dir", "/run/bureau/tmux"],
-    [NOWHERE.agent]: ["--dir", "/run/bureau/agent"],
+    [NOWHERE.agent]: agentDir === undefined
+      ? ["--dir", "/run/bureau/agent"]
+      : ["--ro-bind", agentDir, "/run/bureau/agent"],
     [NOWHERE.cell]: [
       "--dir",
       "/cell",
@@ -132,7 +140,7 @@ export function startRunCell(
   }[];
   // A bwrap that ends early closes its ends; its exit says why.
   for (const pipe of pipes.slice(3)) pipe.on("error", () => {});
-  pipes[3]!.end(encodeArguments(runCellArguments(cell.plan, files)));
+  pipes[3]!.end(encodeArguments(runCellArguments(cell, files)));
   pipes[FILTER]!.end(seccompHere("cell"));
   for (const [index, [, data]] of files.entries()) pipes[FIRST_FILE + index]!.end(bytesOf(data));
   const control = pipes[4]!;

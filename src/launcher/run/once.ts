@@ -17,7 +17,9 @@ export async function runOnce(bootstrap: LauncherBootstrap): Promise<number> {
     if (request === undefined) {
       throw new LauncherError("bad-request", "Cannot make a sandbox: the document asks for none");
     }
-    if (bootstrap.mode === "run") return await runSandbox(request);
+    if (bootstrap.mode === "run") {
+      return await runSandbox(request, bootstrap.run_dir, bootstrap.runtime_dir);
+    }
     const results = request.principal === undefined
       ? await checkFresh(request)
       : await checkBeside(bootstrap.run_dir, await principalHash(request.principal));

@@ -14,6 +14,7 @@ export const ROLES = [
   "proxy",
   "relay",
   "bridge",
+  "gate",
   "authority",
   "bureau",
 ] as const;
@@ -100,6 +101,7 @@ const HEAP_MB: Record<Role, number> = {
   daemon: 256,
   proxy: 64,
   relay: 64,
+  gate: 64,
   bridge: 32,
   authority: 64,
   bureau: 256,
