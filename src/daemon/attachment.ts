@@ -84,7 +84,8 @@ export class Attachment {
     this.#current = { key, proxyRestarts: status.proxy.restarts, abort };
     const dir = `${this.#runDir}/p/${status.hash}`;
     this.#listen(`${dir}/egress/egress.sock`, abort.signal);
-    this.#proxy = new ProxyLink(`${dir}/admin/admin.sock`, this.#clock, this.#log);
+    const admin = `${dir}/admin/admin.sock`;
+    this.#proxy = new ProxyLink(admin, this.#clock, this.#log, this.#onRefused);
     this.#tellProxy();
   }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Keeps one proxy's grants and its rules for single hosts as they should be, for as long as its principal lives. */
+import * as z from "zod/mini";
+import { parseAuthority, type Target } from "../lib/authority.ts";
 import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import { createClient } from "../lib/http/mod.ts";
@@ -12,6 +14,13 @@ import { proxyAdminApi } from "../proxy/api.ts";
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 5_000;
 
+export type ProxyLinkListener = (target: Target, code: string, count: number) => void;
+
+/** What the proxy says while it is watched. It comes from a cell, so it is read like a stranger's. */
+const WatchEvent = z.object({
+  refused: z.array(z.object({ host: z.string(), port: z.number(), count: z.number() })),
+});
+
 export class ProxyLink {
   readonly #socket: string;
   readonly #clock: Clock;
@@ -21,7 +30,11 @@ export class ProxyLink {
   #again = new AbortController();
   #pushes = 0;
 
-  constructor(socket: string, clock: Clock, log: Logger) {
+  readonly #onRefused: ProxyLinkListener;
+
+  /** @param onRefused tunnels that the proxy refused for want of a grant */
+  constructor(socket: string, clock: Clock, log: Logger, onRefused: ProxyLinkListener) {
+    this.#onRefused = onRefused;
     this.#socket = socket;
     this.#clock = clock;
     this.#log = log;
@@ -42,6 +55,15 @@ export class ProxyLink {
   close(): void {
     this.#stop.abort();
     this.#again.abort();
+  }
+
+  #hear(event: unknown): void {
+    const parsed = z.safeParse(WatchEvent, event);
+    if (!parsed.success) return;
+    for (const { host, port, count } of parsed.data.refused) {
+      const target = parseAuthority(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+      if (target !== null && count > 0) this.#onRefused(target, "forbidden", Math.trunc(count));
+    }
   }
 
   async #run(): Promise<void> {
@@ -79,7 +101,7 @@ export class ProxyLink {
     try {
       const watch = client.events("watch", { signal });
       const ended = (async () => {
-        for await (const _ of watch) { /* says nothing; its end is what counts */ }
+        for await (const event of watch) this.#hear(event);
       })();
       ended.catch(() => {});
       // The rules first: a grant may be for a host that only some requests may go to.

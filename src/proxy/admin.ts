@@ -44,7 +44,7 @@ export function createAdminHandler(
       state.draining = true;
       return Response.json({ active: state.active });
     },
-    "GET /v1/watch": () => watch(closing),
+    "GET /v1/watch": () => watch(closing, state),
   };
   return async (request) => {
     try {
@@ -65,17 +65,26 @@ export function createAdminHandler(
   };
 }
 
-function watch(closing: AbortSignal): Response {
+function watch(closing: AbortSignal, { refusals }: ProxyState): Response {
   let onClosing: () => void;
+  let end: () => void = () => {};
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       // A first comment flushes the headers, so that the daemon knows it is connected.
       controller.enqueue(new TextEncoder().encode(":\n\n"));
-      onClosing = () => controller.close();
+      end = refusals.listen((refused) => {
+        const line = `data: ${JSON.stringify({ refused })}\n\n`;
+        controller.enqueue(new TextEncoder().encode(line));
+      });
+      onClosing = () => {
+        end();
+        controller.close();
+      };
       if (closing.aborted) onClosing();
       else closing.addEventListener("abort", onClosing, { once: true });
     },
     cancel() {
+      end();
       closing.removeEventListener("abort", onClosing);
     },
   });

@@ -10,8 +10,10 @@ import { headEnd, latin1, parseHead } from "./http1/head.ts";
 import { startTls } from "./tls_wire.ts";
 import { PlainWire, type Wire } from "./wire.ts";
 
-/** Gate and TLS handshake together may take this long: 20 s. */
+/** Gate and TLS handshake together may take this long: 20 s, and what the gate says that a person may take. */
 const CONNECT_DEADLINE_MS = 20_000;
+/** Longest hold that is believed. */
+const MAX_HOLD_MS = 600_000;
 /** Largest answer of the gate to a CONNECT. */
 const MAX_ANSWER_BYTES = 16 * 1024;
 
@@ -37,16 +39,43 @@ export async function openWire(
   to: Destination,
   signal: AbortSignal,
 ): Promise<Wire> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_DEADLINE_MS)]);
-  const tunnel = await openTunnel(egressSocket, to, limit);
-  return to.tls ? await startTls(tunnel, to, limit) : tunnel;
+  const patience = new Patience(signal);
+  try {
+    const tunnel = await openTunnel(egressSocket, to, patience);
+    return to.tls ? await startTls(tunnel, to, patience.signal) : tunnel;
+  } finally {
+    patience.end();
+  }
+}
+
+/** The deadline of one attempt, which the gate may move while a person is asked. */
+class Patience {
+  readonly signal: AbortSignal;
+  readonly #late = new AbortController();
+  #timer: ReturnType<typeof setTimeout>;
+
+  constructor(signal: AbortSignal) {
+    this.signal = AbortSignal.any([signal, this.#late.signal]);
+    this.#timer = setTimeout(() => this.#late.abort(), CONNECT_DEADLINE_MS);
+  }
+
+  extend(ms: number): void {
+    clearTimeout(this.#timer);
+    const limit = Math.min(ms, MAX_HOLD_MS) + CONNECT_DEADLINE_MS;
+    this.#timer = setTimeout(() => this.#late.abort(), limit);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
 }
 
 async function openTunnel(
   egressSocket: string,
   to: Destination,
-  signal: AbortSignal,
+  patience: Patience,
 ): Promise<Wire> {
+  const { signal } = patience;
   let connection: Deno.Conn;
   try {
     connection = await Deno.connect({ transport: "unix", path: egressSocket });
@@ -59,7 +88,7 @@ async function openTunnel(
   try {
     if (signal.aborted) wire.close();
     await wire.write(connectLine(to));
-    const answer = new GateAnswer(to);
+    const answer = new GateAnswer(to, (ms) => patience.extend(ms));
     while (true) {
       const bytes = await wire.read();
       if (bytes === null) throw answer.cutShort();
@@ -98,10 +127,13 @@ function tooLate(to: Destination): ProxyError {
 /** Collects what the gate says until it is an answer. */
 class GateAnswer {
   readonly #to: Destination;
+  readonly #onHold: (ms: number) => void;
   #bytes = new Uint8Array(0);
 
-  constructor(to: Destination) {
+  /** @param onHold a person is asked, who may take so long */
+  constructor(to: Destination, onHold: (ms: number) => void) {
     this.#to = to;
+    this.#onHold = onHold;
   }
 
   /** @returns true when the tunnel stands. @throws {ProxyError} when the gate refused or broke protocol */
@@ -116,6 +148,12 @@ class GateAnswer {
       return false;
     }
     const head = parseHead(latin1(this.#bytes.subarray(0, end - 4)));
+    if (head.status === 102) {
+      const seconds = Number(head.headers.find(([name]) => name === "bureau-hold")?.[1] ?? NaN);
+      if (!(seconds >= 0)) throw this.#nonsense();
+      this.#onHold(seconds * 1000);
+      return this.push(this.#take(end));
+    }
     if (head.status === 200) {
       // Nobody speaks before the client in HTTP or TLS: early bytes belong to no exchange.
       if (this.#bytes.length !== end) throw this.#nonsense();
@@ -125,6 +163,13 @@ class GateAnswer {
     if (!(length <= MAX_ANSWER_BYTES)) throw this.#nonsense();
     if (this.#bytes.length - end < length) return false;
     throw this.#refusal(head.status, this.#bytes.subarray(end, end + length));
+  }
+
+  /** Forgets what was read up to `end`. @returns the rest, which is to be pushed anew */
+  #take(end: number): Uint8Array {
+    const rest = this.#bytes.slice(end);
+    this.#bytes = new Uint8Array(0);
+    return rest;
   }
 
   cutShort(): ProxyError {

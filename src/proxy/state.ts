@@ -7,6 +7,7 @@ import type { ProxyPolicy } from "../lib/schema/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ProxyBootstrap, ProxyStats } from "./api.ts";
 import { ProxyError } from "./errors.ts";
+import { TunnelRefusals } from "./refusals.ts";
 import { HostTable } from "./swap/hosts.ts";
 
 /** Requests of one principal that may be open at once, long polls and streams included. */
@@ -18,6 +19,8 @@ export class ProxyState {
   policy: ProxyPolicy;
   /** Whose requests are read, and what for. */
   readonly hosts: HostTable;
+  /** Tunnels that no grant allows, for the daemon to tell operators of. */
+  readonly refusals = new TunnelRefusals();
   draining = false;
   active = 0;
   readonly #clock: Clock;
@@ -75,6 +78,7 @@ export class ProxyState {
   require(action: string): void {
     const decision = checkSelf(this.policy, action, this.now());
     if (decision.allowed) return;
+    this.refusals.note(action);
     throw new ProxyError(
       "forbidden",
       `Cannot do "${action}" as "${this.bootstrap.principal}": ${decision.reason}`,

@@ -163,7 +163,7 @@ export const EgressPolicy = z.object({
    * `*.suffix:port`, `*:port` (every host) or `preset:<name>`. A malformed entry asks about nothing.
    */
   ask: z.optional(words),
-  /** Seconds until an unanswered question is a denial; 10 to 600, default 120. */
+  /** Seconds until an unanswered question is a denial; 10 to 540, default 120. */
   ask_timeout: z.optional(z.number()),
 });
 export type EgressPolicy = z.infer<typeof EgressPolicy>;

@@ -21,8 +21,8 @@ export interface EgressAsk {
   readonly timeoutMs: number;
 }
 
-/** Bounds of `ask_timeout`, in seconds. */
-export const ASK_TIMEOUT = { least: 10, most: 600, default: 120 } as const;
+/** Bounds of `ask_timeout`, in seconds. A proxy gives a silent connection up after ten minutes. */
+export const ASK_TIMEOUT = { least: 10, most: 540, default: 120 } as const;
 
 /** What of some hosts' requests may pass. */
 export interface EgressRequests {

@@ -433,7 +433,7 @@ Deno.test("resolveEgress() replaces presets and keeps what it does not know, whi
       (entry) => entry.replace("${H}", "h.test"),
     ).ask,
     // A person's patience has bounds; the assignment's word is the later one.
-    { hosts: ["*:443", "registry.npmjs.org:443", "h.test:80"], timeoutMs: 600_000 },
+    { hosts: ["*:443", "registry.npmjs.org:443", "h.test:80"], timeoutMs: 540_000 },
   );
 });
 

@@ -163,11 +163,14 @@ export class ForwardServer {
     if (state.hosts.isRead(target)) return await this.#terminate(target, caller, activity, signal);
     const anyBytes = state.allows(`tunnel/${target.host}/${target.port}`);
     if (!anyBytes) this.#require("forward", target);
+    // The gate has limits of its own, and may ask a person.
+    this.#touch(activity, this.#options.idleTimeoutMs);
     const upstream = await openWire(
       this.#options.egressSocket,
       destinationOf(target, false, undefined),
       signal,
     );
+    this.#touch(activity, HEAD_DEADLINE_MS);
     try {
       await caller.write(latin1Bytes("HTTP/1.1 200 Connection established\r\n\r\n"));
       if (!anyBytes) {
@@ -186,6 +189,12 @@ export class ForwardServer {
       this.#blind.delete(activity);
       upstream.close();
     }
+  }
+
+  /** From now on `limit` ms of silence end the connection. */
+  #touch(activity: Activity, limit: number): void {
+    activity.last = this.#options.now();
+    activity.limit = limit;
   }
 
   /** TLS with a host whose requests are read ends here; another connection leads on. */
@@ -268,6 +277,7 @@ export class ForwardServer {
     const headers = new Headers(
       head.headers.map(([name, value]): [string, string] => [name, value]),
     );
+    this.#touch(activity, this.#options.idleTimeoutMs);
     const opened = await service.openWebSocket(
       headers,
       end === -1 ? "" : path.slice(end),
