@@ -130,7 +130,7 @@ export interface ServiceCell {
  * @throws {LauncherError} with the code and message that the process gave
  */
 export async function startServiceCell(
-  role: "proxy" | "relay" | "gate",
+  role: "proxy" | "relay" | "gate" | "bridge",
   runtimeDir: string,
   binds: readonly { readonly source: string; readonly dest: string }[],
   document: unknown,
@@ -154,7 +154,7 @@ export async function startServiceCell(
     stdio: ["pipe", "pipe", "pipe", "pipe", "pipe", ...limited.stdio],
   });
   // A proxy's and a relay's network is a Unix socket.
-  send(child, 4, seccompHere(role === "gate" ? "default" : "networkless"));
+  send(child, 4, seccompHere(role === "gate" || role === "bridge" ? "default" : "networkless"));
   send(
     child,
     3,

@@ -14,7 +14,7 @@ Deno.serve({ path: "/run/bureau/observe/relay.sock", onListen: () => console.log
 
 let built: Promise<string> | null = null;
 
-/** @returns a directory with `deno`, `deno.json`, `launcher.js`, `proxy.js`, `bridge.js`, `relay.js` */
+/** @returns a directory with `deno`, `deno.json`, `launcher.js`, `proxy.js`, `bridge.js`, `gate.js`, `relay.js` */
 export function buildRuntime(): Promise<string> {
   return built ??= build();
 }
@@ -23,7 +23,7 @@ async function build(): Promise<string> {
   const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-rt" });
   globalThis.addEventListener("unload", () => Deno.removeSync(dir, { recursive: true }));
   await Deno.chmod(dir, 0o755);
-  await Promise.all(["launcher", "proxy", "bridge"].map((role) => bundle(role, dir)));
+  await Promise.all(["launcher", "proxy", "bridge", "gate"].map((role) => bundle(role, dir)));
   await Deno.writeTextFile(`${dir}/relay.js`, STAND_IN_RELAY, { mode: 0o644 });
   const { permissions } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
   await Deno.writeTextFile(`${dir}/deno.json`, JSON.stringify({ permissions }), { mode: 0o644 });
