@@ -220,6 +220,17 @@ Deno.test("an assigned agent reports through its proxy and never holds a key", a
       );
     });
 
+    await step(t, bureau, "an operator asks its proxy what it would be told", async () => {
+      const asked = await bureau.cli("proxy", "call", "agent/scribe", "GET", "/v1/identity");
+      assert.equal(asked.code, 0, asked.stderr);
+      assert.deepEqual(JSON.parse(asked.stdout).services, ["timestamp"]);
+      const refused = await bureau.cli("proxy", "call", "agent/scribe", "GET", "/http/none/x");
+      assert.equal(refused.code, 1);
+      assert.match(refused.stdout, /"code":"no-such-service"/);
+      const nobody = await bureau.cli("proxy", "call", "agent/nobody", "GET", "/v1/identity");
+      assert.match(nobody.stderr, /no such agent runs here\nhint: /);
+    });
+
     await step(t, bureau, "status and show tell the truth", async () => {
       const shown = await bureau.json<{ phase: string; egress: { allowed: number } }>(
         "agent",
