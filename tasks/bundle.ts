@@ -6,31 +6,14 @@
  * directory that the first argument names where the checkout is somebody else's.
  */
 import { ROLES } from "../src/lib/process/mod.ts";
+import { bundleRole } from "./bundle_role.ts";
 
 const root = import.meta.dirname!.replace(/\/tasks$/, "");
 const dist = Deno.args[0] ?? `${root}/dist`;
 const parent = dist.slice(0, dist.lastIndexOf("/"));
 const work = await Deno.makeTempDir({ dir: parent, prefix: ".dist-" });
 
-async function bundle(role: string): Promise<void> {
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "bundle",
-      "--quiet",
-      "--frozen",
-      "--output",
-      `${work}/runtime/${role}.js`,
-      `src/cmd/${role}.ts`,
-    ],
-    cwd: root,
-    env: { RUST_BACKTRACE: "0", NO_COLOR: "1" },
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) {
-    throw new Error(`Cannot bundle "${role}":\n${new TextDecoder().decode(stderr).trim()}`);
-  }
-}
+const bundle = (role: string) => bundleRole(role, `${work}/runtime/${role}.js`);
 
 /** One rename makes the new build current; of two builds at once either is whole, and one of them stays. */
 async function replace(): Promise<void> {

@@ -4,6 +4,7 @@
  * A real proxy process for tests and benchmarks: bundled, with the static permission set `proxy`, inside a
  * bubblewrap cell without a network, as the launcher starts it.
  */
+import { bundleRole } from "../../../tasks/bundle_role.ts";
 import { denoArguments } from "../../lib/process/mod.ts";
 import type { ProxyBootstrap } from "../api.ts";
 
@@ -13,13 +14,7 @@ const ROOT = new URL("../../../", import.meta.url).pathname.replace(/\/$/, "");
 export async function buildRuntime(dir: string): Promise<string> {
   const runtime = `${dir}/runtime`;
   await Deno.mkdir(runtime);
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--output", `${runtime}/proxy.js`, "src/cmd/proxy.ts"],
-    cwd: ROOT,
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  await bundleRole("proxy", `${runtime}/proxy.js`);
   const { permissions } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
   await Deno.writeTextFile(`${runtime}/deno.json`, JSON.stringify({ permissions }));
   await Deno.chmod(dir, 0o755);

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** One process as one file. */
+
+const root = import.meta.dirname!.replace(/\/tasks$/, "");
+
+/**
+ * There is one of these for each principal, and V8 keeps the text of what it runs: short text makes each
+ * proxy 0.5 MB smaller. (`--keep-names` would cost the same 0.5 MB again; no code here goes by the name of
+ * a class or function.)
+ */
+const PER_PRINCIPAL: ReadonlySet<string> = new Set(["proxy", "relay", "bridge"]);
+
+/** @throws Error with the bundler's words */
+export async function bundleRole(role: string, output: string): Promise<void> {
+  const short = PER_PRINCIPAL.has(role) ? ["--minify"] : [];
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["bundle", "--quiet", "--frozen", ...short, "--output", output, `src/cmd/${role}.ts`],
+    cwd: root,
+    env: { RUST_BACKTRACE: "0", NO_COLOR: "1" },
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) {
+    throw new Error(`Cannot bundle "${role}":\n${new TextDecoder().decode(stderr).trim()}`);
+  }
+  await Deno.writeTextFile(output, inAscii(await Deno.readTextFile(output)));
+}
+
+/**
+ * A text with one character beyond ASCII is copied, one beyond Latin 1 takes twice the memory: 0.3 MB of a
+ * proxy for an arrow in a comment. Only strings, templates and comments hold such characters here.
+ */
+export function inAscii(text: string): string {
+  // deno-lint-ignore no-control-regex -- ASCII with its control characters is what stays
+  return text.replace(/[^\x00-\x7f]/g, (unit) => {
+    return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
