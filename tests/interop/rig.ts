@@ -28,6 +28,8 @@ import { waitFor } from "./wait.ts";
 export interface Credential {
   readonly value: string;
   readonly servers: readonly Served[];
+  /** Of an SSH key. */
+  readonly knownHosts?: string;
 }
 
 export interface Agent {
@@ -169,10 +171,11 @@ export class Rig {
       ...agent.change,
     };
     const credentials = Object.fromEntries(
-      Object.entries(agent.credentials ?? {}).map(([key, { value, servers }]) => [key, {
+      Object.entries(agent.credentials ?? {}).map(([key, { value, servers, knownHosts }]) => [key, {
         value,
         allowed_hosts: servers.map(authorityOf),
         ca: this.authority.ca,
+        ...(knownHosts === undefined ? {} : { known_hosts: knownHosts }),
       }]),
     );
     const bundle = bundleFor(name, credentials);
@@ -234,6 +237,14 @@ export class Rig {
   get log(): string {
     return [...this.bed.launcher.log, ...this.#gateLog].join("\n");
   }
+}
+
+/** The proxy's process, of the principal whose directory is `cell`. */
+export async function proxyPid(rig: Rig, cell: string): Promise<number> {
+  const found = (await rig.bed.processes(cell))
+    .filter(({ command }) => /^\S*deno .*proxy\.js/.test(command));
+  assert.equal(found.length, 1, JSON.stringify(found));
+  return found[0]!.pid;
 }
 
 /** Runs `use`, looks for secrets, and takes everything away again. */
