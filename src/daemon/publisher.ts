@@ -127,7 +127,10 @@ export class StatusPublisher {
     const present = this.published(userId);
     if (present !== null && sameContent(present, content)) return;
     if (notice !== null) {
-      const subject = [userId, status.issued_at ?? 0, status.phase, status.since].join("\n");
+      // One start is one start: a new assignment that changes nothing of it must not tell it again, though
+      // the report of it is made before the first one's is written.
+      const issuedAt = status.phase === "running" ? 0 : status.issued_at ?? 0;
+      const subject = [userId, issuedAt, status.phase, status.since].join("\n");
       const txn = `bureau-${(await sha256Hex(subject)).slice(0, 32)}`;
       await say(room, notice, txn);
     }
