@@ -7,7 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { closeQuietly, copyBoth, writeAll } from "../../src/lib/duplex.ts";
-import { type Agent, type Rig, withRig } from "./rig.ts";
+import { type Agent, proxyPid, type Rig, withRig } from "./rig.ts";
 import { scanDirectories } from "./scan.ts";
 import { type Hostile, startHostile } from "./servers/hostile.ts";
 import { echoes, malformed } from "./servers/hostile_answers.ts";
@@ -166,14 +166,6 @@ Deno.test("hostile run: requests that say two things, or too much", async (t) =>
     await rig.assertNoSecrets();
   });
 });
-
-/** Bureau's own process for one principal. */
-async function proxyPid(rig: Rig, cell: string): Promise<number> {
-  const found = (await rig.bed.processes(cell))
-    .filter(({ command }) => /^\S*deno .*proxy\.js/.test(command));
-  assert.equal(found.length, 1, JSON.stringify(found));
-  return found[0]!.pid;
-}
 
 async function descriptors(pid: number): Promise<number> {
   return (await Array.fromAsync(Deno.readDir(`/proc/${pid}/fd`))).length;

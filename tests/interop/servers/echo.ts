@@ -104,11 +104,15 @@ async function answer(request: Request, url: URL): Promise<Response> {
 }
 
 function echoFrames(request: Request): Response {
+  const key = request.headers.get("x-api-key") ??
+    request.headers.get("authorization")?.replace(/^Bearer /, "");
   const { socket, response } = Deno.upgradeWebSocket(request);
-  const key = request.headers.get("x-api-key");
+  socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => {
     // An upstream that says what it was given.
-    socket.send(data === "what is my key?" ? `your key is ${key}` : data);
+    if (data === "what is my key?") return socket.send(`your key is ${key}`);
+    if (data === `my key is ${key}`) return socket.send("so it is");
+    socket.send(data);
   };
   return response;
 }
