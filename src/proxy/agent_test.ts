@@ -15,7 +15,7 @@ interface Seen {
 
 /** A homeserver that records what reaches it. */
 async function withMatrix(
-  policy: { grants: Grant[]; denials?: { actions: string[] }[] },
+  policy: { grants: Grant[]; denials?: { actions: string[]; source?: string }[] },
   body: (harness: Harness, seen: Seen[]) => Promise<void>,
 ): Promise<void> {
   const seen: Seen[] = [];
@@ -88,7 +88,7 @@ Deno.test("the agent's socket checks each action, denials and expiry included", 
     { actions: ["matrix/send/m.room.message", "matrix/state/**"] },
     { actions: ["matrix/read"], expires_at: "2020-01-01T00:00:00Z" },
   ];
-  const denials = [{ actions: ["matrix/state/m.room.power_levels"] }];
+  const denials = [{ actions: ["matrix/state/m.room.power_levels"], source: "template" }];
   await withMatrix({ grants, denials }, async ({ get, proxy }, seen) => {
     const room = "!id:bureau.local";
     const refused = async (path: string, action: string, init?: RequestInit) => {
@@ -97,14 +97,21 @@ Deno.test("the agent's socket checks each action, denials and expiry included", 
       assert.equal(response.status, 403, path);
       assert.equal(error.code, "forbidden");
       assert.ok(error.message.includes(`"${action}"`), error.message);
+      return error.message;
     };
-    await refused(`/v1/matrix/messages?room=${room}`, "matrix/read");
+    const expired = await refused(`/v1/matrix/messages?room=${room}`, "matrix/read");
+    assert.match(expired, /expired \(matrix\/read, until 2020-01-01T00:00:00Z\)$/);
     await refused("/v1/matrix/sync", "matrix/read");
     await refused("/v1/matrix/join", "matrix/join", post({ room }));
     const event = { room, event_type: "m.room.redaction", content: {} };
     await refused("/v1/matrix/event", "matrix/send/m.room.redaction", post(event));
     const levels = { room, event_type: "m.room.power_levels", content: {} };
-    await refused("/v1/matrix/state", "matrix/state/m.room.power_levels", post(levels));
+    const denied = await refused(
+      "/v1/matrix/state",
+      "matrix/state/m.room.power_levels",
+      post(levels),
+    );
+    assert.match(denied, /explicit denial \(matrix\/state\/m\.room\.power_levels of template\)$/);
     assert.deepEqual(seen, []);
     assert.equal(proxy.state.stats().refused, 5);
     const other = await get("/v1/matrix/state", post({ ...levels, event_type: "m.bureau.report" }));

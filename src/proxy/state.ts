@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What one proxy knows while it runs: who it speaks for, what that one may do, and its counters. */
-import { checkActor, checkSelf } from "../lib/authorization/self.ts";
+import { checkActor, checkSelf, type Decision } from "../lib/authorization/self.ts";
 import { isUserPattern, matchUserPattern } from "../lib/glob/user.ts";
 import type { ProxyPolicy } from "../lib/schema/events.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -81,7 +81,9 @@ export class ProxyState {
     this.refusals.note(action);
     throw new ProxyError(
       "forbidden",
-      `Cannot do "${action}" as "${this.bootstrap.principal}": ${decision.reason}`,
+      `Cannot do "${action}" as "${this.bootstrap.principal}": ${decision.reason}${
+        ruleOf(decision)
+      }`,
       {
         status: 403,
         hint: decision.reason === "explicit denial"
@@ -136,4 +138,15 @@ export class ProxyState {
       draining: this.draining,
     };
   }
+}
+
+/** The rule that refused, as an operator wrote it. */
+function ruleOf({ denial, grant }: Decision): string {
+  const rule = denial ?? grant;
+  if (rule === undefined) return "";
+  const source = rule.source === undefined ? "" : ` of ${rule.source}`;
+  const expiry = denial === undefined && grant?.expires_at !== undefined
+    ? `, until ${grant.expires_at}`
+    : "";
+  return ` (${rule.actions.join(", ")}${source}${expiry})`.slice(0, 400);
 }
