@@ -132,7 +132,10 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       const viewer = await operatorOf(request);
       const { principal: name, ...rest } = body;
       const principal = name === undefined ? {} : { principal: find(viewer, name).localpart };
-      return decideAsk(served.asks, { ...rest, ...principal }, viewer.userId);
+      const answer = decideAsk(served.asks, { ...rest, ...principal }, viewer.userId);
+      // Whoever hears that it is decided may rely on it after a restart.
+      await served.asks.settled();
+      return answer;
     },
     followAsks: async ({ request }) => {
       await operatorOf(request);

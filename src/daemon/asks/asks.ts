@@ -81,6 +81,11 @@ export class EgressAsks implements AskDecider {
     await this.desk.load();
   }
 
+  /** Resolves when every decision so far is on disk, or could not be written. */
+  async settled(): Promise<void> {
+    await this.#store.settled();
+  }
+
   async close(): Promise<void> {
     this.desk.close();
     await this.#store.settled();

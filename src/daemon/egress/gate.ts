@@ -80,6 +80,7 @@ export class EgressGate {
   readonly #running = new Map<Tunnel, Transferred>();
   readonly #callers = new Set<Deno.UnixConn>();
   #policy = new DestinationPolicy([]);
+  #hasPolicy = false;
   #askTimeoutMs = 0;
   #held = 0;
   #listener: Deno.UnixListener | null = null;
@@ -98,6 +99,7 @@ export class EgressGate {
   /** From now on; tunnels to what is no longer allowed are cut. */
   setPolicy(allow: readonly string[], deny: readonly string[] = [], ask?: GateAsk): void {
     this.#policy = new DestinationPolicy(allow, deny, ask?.hosts);
+    this.#hasPolicy = true;
     this.#askTimeoutMs = ask?.timeoutMs ?? 0;
     for (const text of this.#policy.malformed) {
       this.#options.log.warn(
@@ -208,6 +210,14 @@ export class EgressGate {
   /** @returns null when the caller left before a person answered */
   async #open(target: Target, caller: Duplex): Promise<Tunnel | Refusal | null> {
     const where = show(target);
+    if (!this.#hasPolicy) {
+      return {
+        status: 503,
+        code: "egress-not-ready",
+        message: `Cannot connect to "${where}": the principal's egress policy is not known yet`,
+        hint: "the daemon is starting; the request can be repeated",
+      };
+    }
     const denied = this.#policy.denied(target);
     if (denied !== null) {
       return {

@@ -97,12 +97,14 @@ Deno.test("EgressGate reaches localhost when localhost is named", async () => {
 
 Deno.test("EgressGate answers 403 with the rule when the policy names nothing of it", async () => {
   await withGate({}, async ({ gate, path, port }) => {
+    assert.match(await talk(path, connect(`127.0.0.1:${port}`)), /503 .*egress-not-ready/s);
+    gate.setPolicy([]);
     const text = await talk(path, connect(`127.0.0.1:${port}`));
     assert.match(text, /^HTTP\/1\.1 403 Forbidden\r\n/);
     const body = JSON.parse(text.slice(text.indexOf("\r\n\r\n") + 4));
     assert.equal(body.error.code, "egress-refused");
     assert.match(body.error.hint, /egress\.allow/);
-    assert.equal(gate.counters.refused, 1);
+    assert.equal(gate.counters.refused, 2);
   });
 });
 
