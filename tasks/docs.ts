@@ -13,7 +13,7 @@ import type { Api } from "../src/lib/http/api.ts";
 import { openapi } from "../src/lib/http/openapi.ts";
 import { EGRESS_PRESETS } from "../src/lib/template/mod.ts";
 import { parseGrants, ROLES } from "../src/lib/process/mod.ts";
-import { proxyAdminApi, proxyAgentApi } from "../src/proxy/api.ts";
+import { matrixEndpoints, proxyAdminApi, proxyAgentApi } from "../src/proxy/api.ts";
 import { supervisorApi } from "../src/supervisor/api.ts";
 
 const root = import.meta.dirname!.replace(/\/tasks$/, "");
@@ -80,6 +80,24 @@ function renderOpenapiText(api: Api): string {
     `  return ${JSON.stringify(JSON.stringify(openapi(api)))};\n}\n`;
 }
 
+/** `/_matrix/…` of a proxy. */
+function renderMatrixEndpoints(): string {
+  const lines = [
+    "# Matrix endpoints for stock clients",
+    "",
+    "Generated from `src/proxy/matrix/table.ts`. These, and no others, pass a principal's proxy as they are",
+    "([the guide](../guide/matrix.md)); `r0` in the place of `v3` is taken too. `{self}` is the principal's own user id.",
+    "Names of other servers need `matrix/federate/<server>` besides.",
+    "",
+    "| method | path | grant |",
+    "|---|---|---|",
+  ];
+  for (const { method, path, action } of matrixEndpoints) {
+    lines.push(`| ${method} | \`${path}\` | ${action === null ? "none" : `\`${action}\``} |`);
+  }
+  return lines.join("\n") + "\n";
+}
+
 /** `preset:<name>` of an egress policy. */
 function renderPresets(): string {
   const lines = [
@@ -126,6 +144,7 @@ for (const [name, api] of Object.entries(apis)) {
   await emit(`openapi-${name}.json`, JSON.stringify(openapi(api), null, 2) + "\n");
 }
 await emit("../../src/proxy/openapi_text.ts", renderOpenapiText(proxyAgentApi));
+await emit("matrix-passthrough.md", renderMatrixEndpoints());
 await emit("permissions.md", await renderPermissions());
 await emit("egress-presets.md", renderPresets());
 await emit("cli.md", renderReference());

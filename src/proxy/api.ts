@@ -166,3 +166,5 @@ export const proxyAdminApi = defineApi({
 });
 
 export { proxyAgentApi } from "./agent_api.ts";
+/** What stock Matrix clients may ask on the same socket. */
+export { ENDPOINTS as matrixEndpoints } from "./matrix/table.ts";

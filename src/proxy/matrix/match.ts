@@ -115,7 +115,7 @@ function notInTable(method: string, path: string): ProxyError {
     `Cannot ${method} "${shown}": this proxy passes on no such Matrix endpoint`,
     {
       status: 403,
-      hint: "docs/guide/matrix.md lists what it passes on; no grant adds to that",
+      hint: "docs/reference/matrix-passthrough.md lists what it passes on; no grant adds to that",
     },
   );
 }
