@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Every command of `bureau`, declared. A group that is not listed does not exist: there are no stubs. */
+import { egressCommands } from "./egress/commands.ts";
 import { type CommandSpec, defineCommand } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
 
@@ -11,6 +12,7 @@ export const groups: readonly Group[] = [
     brief: "What an agent's sandbox is made of, what it holds, and a command in one",
   },
   { name: "proxy", brief: "An agent's way to the world" },
+  { name: "egress", brief: "Where agents may connect to, and what they ask for" },
   { name: "matrix", brief: "Rooms and messages, as the operator" },
   { name: "homeserver", brief: "The embedded homeserver's database" },
 ];
@@ -205,6 +207,7 @@ export const commands: readonly CommandSpec[] = [
     ],
     load: async () => (await import("./proxy/call.ts")).call,
   }),
+  ...egressCommands,
   defineCommand({
     path: ["matrix", "send"],
     brief: "Send a message as the operator",

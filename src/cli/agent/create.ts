@@ -17,9 +17,14 @@ import {
   type Template,
 } from "../../lib/schema/mod.ts";
 import { sealBundle } from "../../lib/sealed/mod.ts";
-import { signContent, type SigningKey } from "../../lib/signature/mod.ts";
+import { signContent, type SigningKey, verifyContent } from "../../lib/signature/mod.ts";
 import { instantiate, resolveTemplate, templateDigest } from "../../lib/template/mod.ts";
-import { createMatrixClient, type MatrixClient, type Session } from "../../messaging/mod.ts";
+import {
+  type Content,
+  createMatrixClient,
+  type MatrixClient,
+  type Session,
+} from "../../messaging/mod.ts";
 import { agentPassword, ensureAccount } from "../accounts.ts";
 import { Registration } from "../boot/api.ts";
 import { readJson } from "../files.ts";
@@ -287,6 +292,7 @@ async function assign(
 ): Promise<boolean> {
   const { localpart, request } = agent;
   const subject = stateKey(localpart, session.server_name);
+  const present = await client.getState(configRoom, EventType.assignment, subject);
   const wanted: Omit<Assignment, "signature" | "issued_at"> = {
     version: 1,
     principal: userId(localpart, session.server_name),
@@ -298,8 +304,8 @@ async function assign(
     variables: agent.variables,
     ...(request.payload === undefined ? {} : { payload: request.payload }),
     issued_by: session.user_id,
+    ...await keptEgress(present, key),
   };
-  const present = await client.getState(configRoom, EventType.assignment, subject);
   if (present !== null) {
     const { signature, issued_at, ...rest } = present;
     const signedByUs = (signature as { key_id?: string } | undefined)?.key_id === key.keyId;
@@ -313,5 +319,21 @@ async function assign(
     const signed = await signContent({ ...wanted, issued_at: issuedAt }, key);
     await client.putState(configRoom, EventType.assignment, subject, { ...signed });
     return true;
+  }
+}
+
+/** What `bureau egress allow` and `block` wrote stays, as long as the operator's own signature is on it. */
+async function keptEgress(
+  present: Content | null,
+  key: SigningKey,
+): Promise<Pick<Assignment, "egress">> {
+  if (present === null || present["egress"] === undefined) return {};
+  try {
+    await verifyContent(present, [key.publicKey]);
+    const assignment = parseEvent(EventType.assignment, present);
+    if (assignment?.egress === undefined || assignment.desired === "absent") return {};
+    return { egress: assignment.egress };
+  } catch {
+    return {};
   }
 }

@@ -7,6 +7,7 @@ import { createClient } from "../../lib/http/mod.ts";
 import { neutralise } from "../../lib/terminal/mod.ts";
 import { supervisorApi, type SupervisorStatus } from "../../supervisor/api.ts";
 import { agentTable, ago } from "../agent/list.ts";
+import { askTable } from "../egress/list.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { table } from "../framework/table.ts";
@@ -101,4 +102,8 @@ function printDaemon(call: Invocation, daemon: DaemonStatus): void {
   if (!daemon.launcher.connected) call.print("launcher     the daemon has no connection to it");
   call.print("");
   for (const line of agentTable(daemon.principals)) call.print(line);
+  if (daemon.asks.length === 0) return;
+  call.print("");
+  for (const line of askTable(daemon.asks)) call.print(line);
+  call.print("answer with: bureau egress approve ASK, or bureau egress deny ASK");
 }

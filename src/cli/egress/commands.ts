@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The commands of the group `egress`, declared. */
+import { type CommandSpec, defineCommand } from "../framework/command.ts";
+
+const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
+const HOST = {
+  name: "HOST",
+  brief: "`host`, `host:port` (without a port 443), `*.host:port`, or `preset:<name>`",
+} as const;
+const ASK = { name: "ASK", brief: "a question's id, or the host that it is about" } as const;
+
+const scopes = {
+  once: { kind: "switch", brief: "for what waits now, and one minute (the default)" },
+  for: { kind: "text", brief: "for a while: 30m, 1h, 2d; at most 7d", placeholder: "TIME" },
+  always: { kind: "switch", brief: "for good: written into the assignment, and signed" },
+  agent: { kind: "text", brief: "of this agent, where several ask", placeholder: "NAME" },
+} as const;
+
+const undo = {
+  undo: { kind: "switch", brief: "take the line out of the assignment instead" },
+} as const;
+
+export const egressCommands: readonly CommandSpec[] = [
+  defineCommand({
+    path: ["egress", "list"],
+    brief: "Show what agents ask to connect to, what holds for a while, and the last answers",
+    examples: ["sh tasks/bureau egress list"],
+    load: async () => (await import("./list.ts")).list,
+  }),
+  defineCommand({
+    path: ["egress", "show"],
+    brief: "Show where an agent may connect to, each line with where it comes from",
+    args: [NAME],
+    examples: ["sh tasks/bureau egress show agent/scribe"],
+    load: async () => (await import("./show.ts")).show,
+  }),
+  defineCommand({
+    path: ["egress", "approve"],
+    brief: "Allow what an agent asks to connect to",
+    docs: "With --for and --agent also before it is asked.",
+    args: [ASK],
+    flags: scopes,
+    load: async () => (await import("./decide.ts")).approve,
+  }),
+  defineCommand({
+    path: ["egress", "deny"],
+    brief: "Refuse what an agent asks to connect to, or take back what was allowed for a while",
+    docs: "A host with --agent, without a question about it, takes back what `approve --for` gave.",
+    args: [ASK],
+    flags: scopes,
+    load: async () => (await import("./decide.ts")).deny,
+  }),
+  defineCommand({
+    path: ["egress", "allow"],
+    brief: "Let an agent connect to a host for good; it takes effect without a restart",
+    docs: "Written into the agent's assignment, which is signed anew. A template's denial stays.",
+    args: [NAME, HOST],
+    flags: undo,
+    examples: ["sh tasks/bureau egress allow agent/scribe preset:npm"],
+    load: async () => (await import("./edit.ts")).allow,
+  }),
+  defineCommand({
+    path: ["egress", "block"],
+    brief: "Never let an agent connect to a host, whatever else allows it",
+    docs: "Written into the agent's assignment, which is signed anew. Open connections are cut.",
+    args: [NAME, HOST],
+    flags: undo,
+    examples: ["sh tasks/bureau egress block agent/scribe paste.example.org"],
+    load: async () => (await import("./edit.ts")).block,
+  }),
+];
