@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { makeAuthority } from "./testing/authority.ts";
+import { bridgeTo, curl } from "./testing/bridge.ts";
 import { buildRuntime, startCell } from "./testing/cell.ts";
 import { startGate } from "./testing/gate.ts";
 import { bootstrapWith, makeCertificates } from "./testing/harness.ts";
@@ -69,6 +71,45 @@ Deno.test("the proxy process serves from a cell without a network, with its stat
   // bwrap passes no signals on; ending the program ends the cell.
   Deno.kill(await second.pid(), "SIGTERM");
   assert.equal((await second.status).code, 0);
+  await gate.stop();
+  await upstream.shutdown();
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("TLS ends in the proxy process, with its static permissions and little memory", async () => {
+  const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-" });
+  const runtime = await buildRuntime(dir);
+  const { ca, cert, key } = await makeCertificates(dir, "DNS:api.test");
+  const upstream = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, cert, key, onListen() {} },
+    (request) => new Response(`right: ${request.headers.get("x-api-key") === SECRET}`),
+  );
+  await Deno.mkdir(`${dir}/egress`);
+  const gate = await startGate({
+    path: `${dir}/egress/egress.sock`,
+    route: () => upstream.addr.port,
+  });
+  const authority = await makeAuthority();
+  await Deno.writeTextFile(`${dir}/authority.pem`, authority.certificate);
+  const placeholder = "bureau-placeholder-api-0123456789abcdef0123456789abcdef";
+  const cell = await startCell(
+    dir,
+    runtime,
+    bootstrapWith({
+      egress_authority: authority,
+      placeholders: [{ placeholder, value: SECRET, hosts: ["api.test:443"], ca }],
+    }),
+  );
+  const bridge = bridgeTo(`${dir}/agent/forward.sock`);
+  const { stdout, stderr } = await curl(
+    ...["--proxy", `http://127.0.0.1:${bridge.port}`, "--cacert", `${dir}/authority.pem`],
+    ...["-H", `X-Api-Key: ${placeholder}`, "https://api.test/"],
+  );
+  assert.equal(stdout, "right: true", stderr);
+  await settlesBelow(await cell.pid(), 20);
+  bridge.stop();
+  cell.kill("SIGKILL");
+  await cell.status;
   await gate.stop();
   await upstream.shutdown();
   await Deno.remove(dir, { recursive: true });

@@ -15,8 +15,8 @@ export const connectTls = async (port: number, ca: string): Promise<Deno.Conn> =
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("latin1");
 
-function requestFor(path: string): Uint8Array {
-  return encoder.encode(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+function requestFor(path: string, host = "localhost"): Uint8Array {
+  return encoder.encode(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
 }
 
 /** Reads one response with a Content-Length; returns its body's size. */
@@ -46,9 +46,10 @@ export async function measureLatency(
   connect: Connect,
   path: string,
   count: number,
+  host?: string,
 ): Promise<number[]> {
   using connection = await connect();
-  const request = requestFor(path);
+  const request = requestFor(path, host);
   const buffer = new Uint8Array(65536);
   const sample: number[] = [];
   for (let turn = -Math.min(300, count - 1); turn < count; turn++) {
@@ -58,6 +59,12 @@ export async function measureLatency(
     if (turn >= 0) sample.push((performance.now() - start) * 1000);
   }
   return sample;
+}
+
+/** One round trip on a connection that stands. */
+export async function ask(connection: Deno.Conn, path: string, host: string): Promise<void> {
+  await connection.write(requestFor(path, host));
+  await readResponse(connection, new Uint8Array(4096));
 }
 
 /** Requests per second over `connections` connections for `ms`. */
