@@ -222,6 +222,7 @@ export const commands: readonly CommandSpec[] = [
     flags: {
       limit: { kind: "number", brief: "how many of the newest", placeholder: "N", default: "50" },
       follow: { kind: "switch", brief: "go on with what comes" },
+      asks: { kind: "switch", brief: "with --follow: also what agents ask to connect to" },
     },
     examples: ["sh tasks/bureau matrix messages agent/scribe --limit 5"],
     load: async () => (await import("./matrix/messages.ts")).messages,

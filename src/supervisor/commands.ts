@@ -99,7 +99,7 @@ export class Commands {
   }
 
   /**
-   * Shows a room's messages on our own terminal until `ended`.
+   * Shows a room's messages, and what agents ask for, on our own terminal until `ended`.
    *
    * @returns a promise of the follower's end, in an object so that it is not awaited here
    */
@@ -109,6 +109,7 @@ export class Commands {
       "messages",
       room,
       "--follow",
+      "--asks",
       "--state-dir",
       this.#options.stateDir,
       "--run-dir",

@@ -5,6 +5,7 @@ import { systemClock } from "../../lib/clock.ts";
 import { neutralise } from "../../lib/terminal/mod.ts";
 import { type MatrixClient, type MatrixEvent, MessagingError } from "../../messaging/mod.ts";
 import { shortName } from "../agent/list.ts";
+import { followAsks } from "../egress/follow.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { loadSession, matrixClient, roomOf } from "../session.ts";
@@ -33,6 +34,7 @@ export const messages: CommandHandler = async (call) => {
   for (const event of events) show(call, event);
   if (position === null) return undefined;
   const seen = new Set(events.map((event) => event.event_id));
+  if (call.flags["asks"] === true && !call.json) void followAsks(call, session);
   await follow(call, client, room, position, seen);
   return undefined;
 };
