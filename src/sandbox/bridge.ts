@@ -22,6 +22,8 @@ const CA_VARIABLES = [
   "PIP_CERT",
   "REQUESTS_CA_BUNDLE",
   "CARGO_HTTP_CAINFO",
+  // For npm alone: a machine whose npmrc names a file of its own would win over Node's.
+  "npm_config_cafile",
   "DENO_CERT",
 ];
 
