@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { skip } from "../../src/lib/testing/skip.ts";
 import { run } from "../e2e/harness.ts";
 import { programs } from "./packages.ts";
-import { type Agent, FORWARD, type Rig, withRig } from "./rig.ts";
+import { type Agent, type Rig, withRig } from "./rig.ts";
 import { type GitServer, startGit } from "./servers/git.ts";
 import { authorityOf } from "./servers/tls.ts";
 
@@ -53,7 +53,7 @@ async function check(rig: Rig, git: GitServer, root: string, agent: Agent): Prom
   assert.ok(git.served.some((line) => line.endsWith("/git-receive-pack")), git.served.join("\n"));
 }
 
-for (const way of ["reverse", "insteadOf", ...FORWARD] as const) {
+for (const way of ["reverse", "insteadOf", "forward"] as const) {
   Deno.test(`git: clone, push, fetch, shallow clone (${way})`, async (t) => {
     const missing = await programs("git");
     if (missing !== null) return await skip(t, missing);

@@ -66,9 +66,6 @@ export interface Running {
   ended(): Promise<Outcome>;
 }
 
-/** Ways of tests that need placeholders. */
-export const FORWARD: readonly "forward"[] = [];
-
 export class Rig {
   /** Name → value: none of them may be found anywhere at the end. */
   readonly secrets: Record<string, string> = {};
