@@ -22,7 +22,17 @@ export function errorResponse(thrown: unknown): Response {
   const headers: Record<string, string> = error.status === 429 || error.status === 503
     ? { "retry-after": "1" }
     : {};
+  headers["proxy-status"] = proxyStatus(error);
   return Response.json(error.toBody(), { status: error.status, headers });
+}
+
+/**
+ * RFC 9209, for clients that show no body: `curl -v` prints it when a CONNECT is refused. Only what fits a
+ * structured field's string goes in.
+ */
+export function proxyStatus({ code, message }: BureauError): string {
+  const text = `${code}: ${message}`.replace(/[^\x20-\x7e]/g, "?").replace(/["\\]/g, "'");
+  return `bureau; error=http_request_denied; details="${text.slice(0, 300)}"`;
 }
 
 export function badRequest(why: string, hint?: string): ProxyError {

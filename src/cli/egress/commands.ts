@@ -61,6 +61,16 @@ export const egressCommands: readonly CommandSpec[] = [
     load: async () => (await import("./edit.ts")).allow,
   }),
   defineCommand({
+    path: ["egress", "ask"],
+    brief: "Have an agent's connections to a host held until an operator answers",
+    docs:
+      "Of what no other line decides; `*:443` stands for every host. Written into the agent's assignment, which is signed anew.",
+    args: [NAME, HOST],
+    flags: undo,
+    examples: ['sh tasks/bureau egress ask agent/scribe "*:443"'],
+    load: async () => (await import("./edit.ts")).ask,
+  }),
+  defineCommand({
     path: ["egress", "block"],
     brief: "Never let an agent connect to a host, whatever else allows it",
     docs: "Written into the agent's assignment, which is signed anew. Open connections are cut.",

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** `egress allow` and `egress block`: a line in the assignment's policy, signed. */
+/** `egress allow`, `egress ask` and `egress block`: a line in the assignment's policy, signed. */
 import type { CommandHandler } from "../framework/command.ts";
 import { loadSession, principalOf } from "../session.ts";
-import { changePolicy, readEntry } from "./policy.ts";
+import { changePolicy, type ListName, readEntry } from "./policy.ts";
 
-const edit = (list: "allow" | "deny"): CommandHandler => async (call) => {
+const edit = (list: ListName): CommandHandler => async (call) => {
   const session = await loadSession(call);
   const principal = principalOf(session, call.args[0]!);
-  const entry = readEntry(call.args[1]!);
+  const entry = readEntry(call.args[1]!, list);
   const undo = call.flags["undo"] === true;
   const changed = await changePolicy(call, session, principal, { list, entry, undo });
-  const verb = undo ? "no longer says anything of" : list === "allow" ? "allows" : "refuses";
+  const verb = undo ? "no longer says anything of" : VERBS[list];
   call.print(
     changed
       ? `the assignment of ${principal} ${verb} ${entry}, from now on`
@@ -20,5 +20,8 @@ const edit = (list: "allow" | "deny"): CommandHandler => async (call) => {
   return { principal, entry, list, undo, changed };
 };
 
+const VERBS = { allow: "allows", deny: "refuses", ask: "asks an operator about" } as const;
+
 export const allow = edit("allow");
 export const block = edit("deny");
+export const ask = edit("ask");

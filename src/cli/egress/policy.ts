@@ -2,7 +2,7 @@
 
 /** Changes to the egress policy of an assignment, which the operator signs anew. */
 import { canonicalJson } from "../../lib/canonical/mod.ts";
-import { hostPattern, parseAuthority } from "../../lib/authority.ts";
+import { askPattern, hostPattern } from "../../lib/authority.ts";
 import { stateKey } from "../../lib/ref/mod.ts";
 import { type EgressPolicy, EventType, parseEvent } from "../../lib/schema/mod.ts";
 import { signContent, verifyContent } from "../../lib/signature/mod.ts";
@@ -11,16 +11,18 @@ import type { Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { loadSigningKey, matrixClient, type OperatorSession } from "../session.ts";
 
+export type ListName = "allow" | "deny" | "ask";
+
 export interface PolicyChange {
-  readonly list: "allow" | "deny";
+  readonly list: ListName;
   /** As `readEntry` gives it. */
   readonly entry: string;
   /** Take it out instead of putting it in. */
   readonly undo?: boolean;
 }
 
-/** `host`, `host:port`, `*.suffix[:port]` or `preset:<name>`; without a port it is 443. */
-export function readEntry(text: string): string {
+/** `host`, `host:port`, `*.suffix[:port]` or `preset:<name>`, to be asked about also `*:port`; without a port it is 443. */
+export function readEntry(text: string, list: ListName = "allow"): string {
   const preset = presetOf(text);
   if (preset === null) {
     throw new CliError("usage", `Cannot use "${text}": there is no such preset`, {
@@ -30,7 +32,8 @@ export function readEntry(text: string): string {
   if (preset !== undefined) return text;
   const lower = text.toLowerCase();
   for (const candidate of [lower, `${lower}:443`]) {
-    if (hostPattern(candidate) !== null || parseAuthority(candidate) !== null) return candidate;
+    const pattern = list === "ask" ? askPattern(candidate) : hostPattern(candidate);
+    if (pattern !== null) return candidate;
   }
   throw new CliError("usage", `Cannot use "${text}" as a destination`, {
     hint: "host, host:port, *.host:port, an address with its port, or preset:<name>",
@@ -89,14 +92,17 @@ export function applyChange(
   policy: EgressPolicy | undefined,
   { list, entry, undo = false }: PolicyChange,
 ): EgressPolicy {
-  const without = (name: "allow" | "deny") =>
-    (policy?.[name] ?? []).filter((present) => present !== entry);
-  const lists = { allow: without("allow"), deny: without("deny") };
-  if (!undo) lists[list].push(entry);
-  const { deny: _, ...rest } = policy ?? {};
+  const without = <T>(entries: readonly T[] | undefined) =>
+    (entries ?? []).filter((present) => present !== entry);
+  const allow = without(policy?.allow);
+  const deny = without(policy?.deny);
+  const ask = without(policy?.ask);
+  if (!undo) ({ allow, deny, ask })[list].push(entry);
+  const { deny: _, ask: __, ...rest } = policy ?? {};
   return {
     ...rest,
-    allow: lists.allow,
-    ...(lists.deny.length === 0 ? {} : { deny: lists.deny }),
+    allow,
+    ...(deny.length === 0 ? {} : { deny }),
+    ...(ask.length === 0 ? {} : { ask }),
   };
 }

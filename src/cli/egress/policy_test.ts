@@ -18,6 +18,11 @@ Deno.test("readEntry() takes what people type, and nothing that would be more th
   }
 });
 
+Deno.test("readEntry() takes every host of a port only where a person is asked", () => {
+  assert.equal(readEntry("*:443", "ask"), "*:443");
+  assert.throws(() => readEntry("*:443", "deny"), { code: "usage" });
+});
+
 Deno.test("applyChange() leaves a destination in one list, and the rest as it was", () => {
   const rule = { host: "api.test:443", methods: ["GET"] };
   const before = {

@@ -8,7 +8,7 @@
 import { parseAuthority, type Target } from "../../lib/authority.ts";
 import { concatBytes } from "../../lib/bytes.ts";
 import { openWire } from "../egress.ts";
-import { badRequest, ProxyError, shownError } from "../errors.ts";
+import { badRequest, ProxyError, proxyStatus, shownError } from "../errors.ts";
 import type { ServiceForwarder } from "../forward.ts";
 import { splitUrl } from "../path.ts";
 import type { ProxyState } from "../state.ts";
@@ -116,6 +116,7 @@ export class ForwardServer {
     const error = shownError(thrown);
     const bytes = new TextEncoder().encode(JSON.stringify(error.toBody()));
     const head = `HTTP/1.1 ${error.status} Refused\r\nContent-Type: application/json\r\n` +
+      `Proxy-Status: ${proxyStatus(error)}\r\n` +
       `Content-Length: ${bytes.length}\r\nConnection: close\r\n\r\n`;
     await caller.write(latin1Bytes(head)).then(() => caller.write(bytes)).catch(() => {
       // It left before it heard why.
