@@ -56,6 +56,8 @@ export const PrincipalView = z.object({
   egress: z.object({ allowed: z.number(), refused: z.number(), bytes: z.number() }),
   /** Present where its template asks for no sandbox (passthrough). */
   isolation: z.optional(z.literal("none")),
+  /** Present while `freeze` keeps it stopped in its tracks. */
+  frozen: z.optional(z.literal(true)),
 });
 export type PrincipalView = z.infer<typeof PrincipalView>;
 

@@ -41,8 +41,8 @@ export class FakeLauncher {
     const handler = createHandler(launcherApi, {
       status: unused,
       usage: unused,
-      freeze: unused,
-      thaw: unused,
+      freeze: ({ params }) => this.#setFrozen(params["principal"]!, true),
+      thaw: ({ params }) => this.#setFrozen(params["principal"]!, false),
       kill: unused,
       list: () => ({ principals: [...this.cells.values()], revision: this.#revision }),
       show: ({ params }) => this.cells.get(params["principal"]!)!,
@@ -102,6 +102,14 @@ export class FakeLauncher {
     const status: Principal = { ...this.cells.get(principal)!, phase: "exited", exit, revision };
     this.cells.set(principal, status);
     this.emit({ type: "principal", principal, status, revision });
+  }
+
+  #setFrozen(principal: string, frozen: boolean): Principal {
+    const revision = ++this.#revision;
+    const status: Principal = { ...this.cells.get(principal)!, frozen, revision };
+    this.cells.set(principal, status);
+    this.emit({ type: "principal", principal, status, revision });
+    return status;
   }
 
   async #create(name: string, request: CreateRequest): Promise<Principal> {

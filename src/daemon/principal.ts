@@ -361,6 +361,7 @@ export class ManagedPrincipal {
       watchers: this.attachment.watchers,
       egress: this.attachment.egress,
       ...(this.#isOpen ? { isolation: "none" as const } : {}),
+      ...(this.isLive && this.#status?.frozen === true ? { frozen: true as const } : {}),
     };
   }
 

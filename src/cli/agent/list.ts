@@ -37,6 +37,7 @@ export function agentTable(principals: readonly PrincipalView[]): string[] {
       String(view.restarts),
       view.template,
       (view.isolation === "none" ? "NOT ISOLATED " : "") +
+      (view.frozen === true ? "FROZEN " : "") +
       neutralise(view.message ?? (view.exit_code === null ? "" : `exit status ${view.exit_code}`)),
     ]),
   );
@@ -70,6 +71,9 @@ export const show: CommandHandler = async (call) => {
         ? [["isolation", "NONE: it has the launcher's rights on this machine"] as [string, string]]
         : []),
       ["state", `${view.phase}, for ${ago(view.since)}`],
+      ...(view.frozen === true
+        ? [["frozen", "yes; `bureau agent thaw` lets it go on"] as [string, string]]
+        : []),
       ["restarts", String(view.restarts)],
       ["exit status", view.exit_code === null ? "none" : String(view.exit_code)],
       ["watchers", String(view.watchers)],
