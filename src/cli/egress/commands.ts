@@ -32,7 +32,7 @@ export const egressCommands: readonly CommandSpec[] = [
     path: ["egress", "show"],
     brief: "Show where an agent may connect to, each line with where it comes from",
     args: [NAME],
-    examples: ["sh tasks/bureau egress show agent/scribe"],
+    examples: ["sh tasks/bureau egress show agent/second"],
     load: async () => (await import("./show.ts")).show,
   }),
   defineCommand({
@@ -57,7 +57,7 @@ export const egressCommands: readonly CommandSpec[] = [
     docs: "Written into the agent's assignment, which is signed anew. A template's denial stays.",
     args: [NAME, HOST],
     flags: undo,
-    examples: ["sh tasks/bureau egress allow agent/scribe preset:npm"],
+    examples: ["sh tasks/bureau egress allow agent/second preset:npm"],
     load: async () => (await import("./edit.ts")).allow,
   }),
   defineCommand({
@@ -67,7 +67,7 @@ export const egressCommands: readonly CommandSpec[] = [
       "Of what no other line decides; `*:443` stands for every host. Written into the agent's assignment, which is signed anew.",
     args: [NAME, HOST],
     flags: undo,
-    examples: ['sh tasks/bureau egress ask agent/scribe "*:443"'],
+    examples: ['sh tasks/bureau egress ask agent/second "*:443"'],
     load: async () => (await import("./edit.ts")).ask,
   }),
   defineCommand({
@@ -76,7 +76,7 @@ export const egressCommands: readonly CommandSpec[] = [
     docs: "Written into the agent's assignment, which is signed anew. Open connections are cut.",
     args: [NAME, HOST],
     flags: undo,
-    examples: ["sh tasks/bureau egress block agent/scribe paste.example.org"],
+    examples: ["sh tasks/bureau egress block agent/second paste.example.org"],
     load: async () => (await import("./edit.ts")).block,
   }),
 ];
