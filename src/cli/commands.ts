@@ -118,6 +118,13 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./agent/usage.ts")).thaw,
   }),
   defineCommand({
+    path: ["agent", "kill"],
+    brief: "Kill every process of an agent at once; its restart policy decides what follows",
+    args: [NAME],
+    examples: ["sh tasks/bureau agent kill agent/scribe"],
+    load: async () => (await import("./agent/usage.ts")).kill,
+  }),
+  defineCommand({
     path: ["agent", "create"],
     brief: "Assign an agent to this machine, or change its assignment",
     docs:

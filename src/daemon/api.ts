@@ -140,6 +140,13 @@ export const daemonApi = defineApi({
       summary: "Let a frozen sandbox go on; operators only. Idempotent",
       response: z.object({ frozen: z.boolean() }),
     },
+    kill: {
+      method: "POST",
+      path: "/v1/principals/:principal/kill",
+      summary:
+        "Kill every process of its sandbox at once, frozen or not; operators only. Its restart policy decides what follows",
+      response: z.object({ killed: z.boolean() }),
+    },
     observe: {
       method: "GET",
       path: "/v1/principals/:principal/observe",

@@ -43,7 +43,10 @@ export class FakeLauncher {
       usage: unused,
       freeze: ({ params }) => this.#setFrozen(params["principal"]!, true),
       thaw: ({ params }) => this.#setFrozen(params["principal"]!, false),
-      kill: unused,
+      kill: ({ params }) => {
+        this.exit(params["principal"]!, 137);
+        return { killed: true };
+      },
       list: () => ({ principals: [...this.cells.values()], revision: this.#revision }),
       show: ({ params }) => this.cells.get(params["principal"]!)!,
       create: ({ params, body }) => this.#create(params["principal"]!, body),

@@ -37,6 +37,13 @@ Deno.test("an operator freezes and thaws; what shows agents shows it, also a dae
   await b.startDaemon();
   // It answers before it has read its assignments.
   await until(async () => await frozen().catch(() => null) === true, "the next daemon shows it");
+  const killer = b.client();
   assert.deepEqual(await call("thaw"), { frozen: false });
   await until(async () => await frozen() === undefined, "shown as thawed");
+  const started = b.launcher.creates.length;
+  assert.deepEqual(await killer.call("kill", { params: { principal: "agent/a" } }), {
+    killed: true,
+  });
+  killer.close();
+  await until(() => b.launcher.creates.length > started, "its restart policy brings it back");
 });

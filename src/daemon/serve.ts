@@ -74,17 +74,20 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     return principal;
   }
 
+  function findAsOperator(viewer: Viewer, name: string, what: string): string {
+    const { localpart } = find(viewer, name);
+    if (viewer.isAdmin) return localpart;
+    throw new DaemonError("forbidden", `Cannot ${what} "${name}": only operators may`, {
+      status: 403,
+    });
+  }
+
   async function setFrozen(
     viewer: Viewer,
     name: string,
     what: "freeze" | "thaw",
   ): Promise<{ frozen: boolean }> {
-    const { localpart } = find(viewer, name);
-    if (!viewer.isAdmin) {
-      throw new DaemonError("forbidden", `Cannot ${what} "${name}": only operators may`, {
-        status: 403,
-      });
-    }
+    const localpart = findAsOperator(viewer, name, what);
     const { frozen } = await served.launcher.call(what, { params: { principal: localpart } });
     served.log.info(what, { principal: localpart, by: viewer.userId });
     return { frozen: frozen ?? false };
@@ -120,6 +123,13 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       await setFrozen(await viewerOf(request), params["principal"]!, "freeze"),
     thaw: async ({ request, params }) =>
       await setFrozen(await viewerOf(request), params["principal"]!, "thaw"),
+    kill: async ({ request, params }) => {
+      const viewer = await viewerOf(request);
+      const localpart = findAsOperator(viewer, params["principal"]!, "kill");
+      const answer = await served.launcher.call("kill", { params: { principal: localpart } });
+      served.log.info("kill", { principal: localpart, by: viewer.userId });
+      return answer;
+    },
     egressOf: async ({ request, params }) => {
       const { localpart, evaluation } = find(await viewerOf(request), params["principal"]!);
       return describeEgress(localpart, evaluation, served.asks.desk.rules.of(localpart));

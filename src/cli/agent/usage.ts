@@ -47,5 +47,19 @@ const setFrozen = (what: "freeze" | "thaw"): CommandHandler => async (call) => {
   }
 };
 
+/** Not `stop`: the assignment stays, so its restart policy says whether it comes back. */
+export const kill: CommandHandler = async (call) => {
+  const session = await loadSession(call);
+  const daemon = daemonClient(call, session);
+  try {
+    const principal = principalOf(session, call.args[0]!);
+    const answer = await daemon.call("kill", { params: { principal }, signal: call.signal });
+    call.print(`${principal} was killed; its restart policy decides what follows`);
+    return { principal, ...answer };
+  } finally {
+    daemon.close();
+  }
+};
+
 export const freeze = setFrozen("freeze");
 export const thaw = setFrozen("thaw");

@@ -71,6 +71,7 @@ class FakeDaemon implements AsyncDisposable {
       usage: none,
       freeze: none,
       thaw: none,
+      kill: none,
       observe: ({ request, query }) => {
         const { socket, response } = Deno.upgradeWebSocket(request, { protocol: OBSERVE_PROTOCOL });
         this.sockets.push(socket);
