@@ -71,6 +71,10 @@ class FakeDaemon implements AsyncDisposable {
       usage: none,
       freeze: none,
       thaw: none,
+      egressOf: none,
+      asks: none,
+      decide: none,
+      followAsks: none,
       kill: none,
       observe: ({ request, query }) => {
         const { socket, response } = Deno.upgradeWebSocket(request, { protocol: OBSERVE_PROTOCOL });

@@ -80,7 +80,7 @@ Deno.test("an ask is decided by operators, by each way that there is, and by nob
     let n = 0;
     const txn = () => `answer-${n++}`;
 
-    await t.step("the preset is enough for a tunnel, and for the gate", async () => {
+    await t.step("the preset is enough for a tunnel, and for the gate", () => {
       const grants = b.launcher.creates[0]!.grants;
       assert.deepEqual(grants, [
         { actions: ["forward/registry.npmjs.org/443", "forward/*/443"], source: "egress" },
