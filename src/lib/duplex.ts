@@ -17,22 +17,31 @@ export interface Transferred {
 
 const BUFFER_BYTES = 64 * 1024;
 
+/** Called after each piece of `bytes`; what it returns is waited for before the next is read. */
+export type Turn = (bytes: number) => Promise<void> | undefined;
+
 /**
  * Copies both ways until both ends have finished. Back-pressure: a chunk is written before the next is
  * read. Half-close: one side's end is passed on while the other direction goes on. An error in either
  * direction ends both, for half a conversation is of no use to anybody.
  *
  * @param transferred counted as bytes pass, so that a running tunnel can be measured
+ * @param turn how this pair shares the thread with others
  */
-export async function copyBoth(a: Duplex, b: Duplex, transferred: Transferred): Promise<void> {
+export async function copyBoth(
+  a: Duplex,
+  b: Duplex,
+  transferred: Transferred,
+  turn?: Turn,
+): Promise<void> {
   const closeAll = () => {
     closeQuietly(a);
     closeQuietly(b);
   };
   try {
     await Promise.all([
-      copy(a, b, (n) => transferred.up += n),
-      copy(b, a, (n) => transferred.down += n),
+      copy(a, b, (n) => transferred.up += n, turn),
+      copy(b, a, (n) => transferred.down += n, turn),
     ].map((direction) =>
       direction.catch((thrown) => {
         closeAll();
@@ -46,13 +55,20 @@ export async function copyBoth(a: Duplex, b: Duplex, transferred: Transferred): 
   }
 }
 
-async function copy(from: Duplex, to: Duplex, count: (n: number) => void): Promise<void> {
+async function copy(
+  from: Duplex,
+  to: Duplex,
+  count: (n: number) => void,
+  turn?: Turn,
+): Promise<void> {
   const buffer = new Uint8Array(BUFFER_BYTES);
   while (true) {
     const length = await from.read(buffer);
     if (length === null) break;
     await writeAll(to, buffer.subarray(0, length));
     count(length);
+    const wait = turn?.(length);
+    if (wait !== undefined) await wait;
   }
   await to.closeWrite();
 }

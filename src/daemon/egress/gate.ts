@@ -9,10 +9,16 @@ import type { Logger } from "../../lib/log.ts";
 import { parseAddress } from "./addresses.ts";
 import type { Target } from "../../lib/authority.ts";
 import type { AskDecider } from "../asks/types.ts";
-import { type ConnectHead, MAX_HEAD_BYTES, parseConnectHead } from "./connect_line.ts";
+import { type Dial, dialTcp, raceConnect } from "./eyeballs.ts";
+import { readHead } from "./head.ts";
 import { hold } from "./hold.ts";
 import { DestinationPolicy } from "./policy.ts";
-import { type Resolve, resolveHost } from "./resolve.ts";
+import { NameCache } from "./name_cache.ts";
+import { type Refusal, writeRefusal } from "./refusal.ts";
+import { lookupHost, type Resolve } from "./resolve.ts";
+import { Slots } from "./slots.ts";
+import { turnsOfThread } from "./turns.ts";
+import { type EgressUsage, UsageCount } from "./usage.ts";
 import {
   closeQuietly,
   copyBoth,
@@ -27,12 +33,15 @@ export interface GateOptions {
   readonly principal: string;
   readonly log: Logger;
   readonly resolve?: Resolve;
+  readonly dial?: Dial;
   /** How long a caller may take for its request line: 10 s. */
   readonly headDeadlineMs?: number;
   /** How long resolving and connecting may take together: 10 s. */
   readonly connectDeadlineMs?: number;
   /** Tunnels at once; further callers are answered 503. */
   readonly maxTunnels?: number;
+  /** Connections that are being made at once; further callers wait for their turn: 32. */
+  readonly maxConnecting?: number;
   /** Asked about what neither list decides and the policy's `ask` list matches. */
   readonly ask?: AskDecider;
   /** What the policy refused, for whoever tells operators. */
@@ -51,13 +60,6 @@ export interface GateCounters {
   bytes: number;
 }
 
-interface Refusal {
-  readonly status: 400 | 403 | 502 | 503;
-  readonly code: string;
-  readonly message: string;
-  readonly hint?: string;
-}
-
 interface Tunnel {
   readonly target: Target;
   /** Until when a person's answer lets it pass, as long as the policy asks; null: the policy's word. */
@@ -67,16 +69,13 @@ interface Tunnel {
   readonly upstream: Deno.TcpConn;
 }
 
-const REASONS = {
-  400: "Bad Request",
-  403: "Forbidden",
-  502: "Bad Gateway",
-  503: "Service Unavailable",
-} as const;
+/** For gates that nobody gave a resolver: what one asked, the next need not ask. */
+const names = new NameCache({ lookup: lookupHost });
 
 export class EgressGate {
   readonly #options: GateOptions;
-  readonly #counters: GateCounters = { allowed: 0, refused: 0, bytes: 0 };
+  readonly #usage = new UsageCount();
+  readonly #connecting: Slots;
   readonly #running = new Map<Tunnel, Transferred>();
   readonly #callers = new Set<Deno.UnixConn>();
   #policy = new DestinationPolicy([]);
@@ -88,12 +87,19 @@ export class EgressGate {
 
   constructor(options: GateOptions) {
     this.#options = options;
+    this.#connecting = new Slots(options.maxConnecting ?? 32);
   }
 
   get counters(): GateCounters {
-    let bytes = this.#counters.bytes;
-    for (const { up, down } of this.#running.values()) bytes += up + down;
-    return { ...this.#counters, bytes };
+    const { allowed, refused, up, down } = this.usage;
+    return { allowed, refused, bytes: up + down };
+  }
+
+  /** With what runs counted in. */
+  get usage(): EgressUsage {
+    return this.#usage.withRunning(
+      [...this.#running].map(([{ target }, transferred]) => [show(target), transferred]),
+    );
   }
 
   /** From now on; tunnels to what is no longer allowed are cut. */
@@ -109,14 +115,17 @@ export class EgressGate {
         },
       );
     }
-    for (const { target, address, upstream, asked } of this.#running.keys()) {
-      const allowed = this.#policy.denied(target) === null &&
-        (this.#policy.match(target) !== null || this.#stillAsked(target, asked)) &&
-        this.#policy.refusal(target, address) === null;
-      if (allowed) continue;
-      this.#options.log.info("egress cut: no longer allowed", { target: show(target) });
-      closeQuietly(upstream);
+    for (const tunnel of this.#running.keys()) {
+      if (this.#mayStand(tunnel)) continue;
+      this.#options.log.info("egress cut: no longer allowed", { target: show(tunnel.target) });
+      closeQuietly(tunnel.upstream);
     }
+  }
+
+  #mayStand({ target, address, asked }: Omit<Tunnel, "caller">): boolean {
+    return this.#policy.denied(target) === null &&
+      (this.#policy.match(target) !== null || this.#stillAsked(target, asked)) &&
+      this.#policy.refusal(target, address) === null;
   }
 
   /**
@@ -189,15 +198,16 @@ export class EgressGate {
     const transferred: Transferred = { up: 0, down: 0 };
     this.#running.set(opened, transferred);
     try {
-      this.#counters.allowed++;
+      this.#usage.allow(show(target));
       await writeAll(caller, encoder.encode("HTTP/1.1 200 Connection established\r\n\r\n"));
       await writeAll(opened.upstream, read.rest);
       transferred.up += read.rest.length;
-      await copyBoth(opened.caller, opened.upstream, transferred);
+      const turn = turnsOfThread.of(this.#options.principal);
+      await copyBoth(opened.caller, opened.upstream, transferred, turn);
     } finally {
       closeQuietly(opened.upstream);
       this.#running.delete(opened);
-      this.#counters.bytes += transferred.up + transferred.down;
+      this.#usage.add(show(target), transferred);
       this.#options.log.info("egress", {
         verdict: "allowed",
         target: show(target),
@@ -242,20 +252,48 @@ export class EgressGate {
         message: `Cannot connect to "${where}": too many open connections`,
       };
     }
-    const signal = AbortSignal.timeout(this.#options.connectDeadlineMs ?? 10_000);
-    let addresses: string[];
+    const opened = await this.#reach(target);
+    if ("status" in opened) return opened;
+    const tunnel = { ...opened, asked, caller };
+    // The policy may have changed on the way.
+    if (this.#mayStand(tunnel)) return tunnel;
+    closeQuietly(opened.upstream);
+    return {
+      status: 403,
+      code: "egress-refused",
+      message: `Cannot connect to "${where}": the principal's egress policy no longer allows it`,
+    };
+  }
+
+  /** Resolves and connects, within the deadline, as one of the few that do so at once. */
+  async #reach(target: Target): Promise<Omit<Tunnel, "asked" | "caller"> | Refusal> {
+    const where = show(target);
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), this.#options.connectDeadlineMs ?? 10_000);
+    const { signal } = deadline;
+    if (!await this.#connecting.enter(signal)) {
+      clearTimeout(timer);
+      return {
+        status: 503,
+        code: "egress-busy",
+        message: `Cannot connect to "${where}": too many connections are being made already`,
+      };
+    }
     try {
-      addresses = await (this.#options.resolve ?? resolveHost)(target.host, signal);
+      const addresses = await (this.#options.resolve ?? names.resolve)(target.host, signal);
+      return await this.#connect(target, addresses, signal);
     } catch (thrown) {
+      const why = signal.aborted ? "no answer in time" : messageOf(thrown);
       return {
         status: 502,
         code: "egress-unresolved",
-        message: `Cannot connect to "${where}": its name does not resolve (${messageOf(thrown)})`,
+        message: `Cannot connect to "${where}": its name does not resolve (${why})`,
         hint: "check the name, and this machine's DNS",
       };
+    } finally {
+      clearTimeout(timer);
+      this.#connecting.leave();
     }
-    const opened = await this.#connect(target, addresses, signal);
-    return "status" in opened ? opened : { ...opened, asked, caller };
   }
 
   #stillAsked(target: Target, until: number | null): boolean {
@@ -301,7 +339,7 @@ export class EgressGate {
     }
   }
 
-  /** Tries the addresses in order; nothing is resolved a second time, so a name can't be rebound. */
+  /** Tries what may be connected to; nothing is resolved a second time, so a name can't be rebound. */
   async #connect(
     target: Target,
     addresses: readonly string[],
@@ -310,19 +348,18 @@ export class EgressGate {
     const where = show(target);
     let refused: string | null = null;
     let failed: string | null = null;
-    for (const text of addresses) {
+    const allowed = addresses.filter((text) => {
       const address = parseAddress(text);
       // What the resolver said isn't an address in our reading is not connected to.
       const special = address === null ? "unreadable" : this.#policy.refusal(target, address);
-      if (address === null || special !== null) {
-        refused ??= `${text} is ${special}`;
-        continue;
-      }
+      if (special !== null) refused ??= `${text} is ${special}`;
+      return special === null;
+    });
+    if (allowed.length > 0) {
       try {
-        const upstream = await Deno.connect({ hostname: text, port: target.port, signal });
-        upstream.setNoDelay();
-        upstream.setKeepAlive();
-        return { target, address, upstream };
+        const dial = this.#options.dial ?? dialTcp;
+        const won = await raceConnect(allowed, target.port, { dial, signal });
+        return { target, address: parseAddress(won.address)!, upstream: won.connection };
       } catch (thrown) {
         failed = signal.aborted ? "no answer in time" : messageOf(thrown);
       }
@@ -343,20 +380,16 @@ export class EgressGate {
   }
 
   async #refuse(caller: Deno.UnixConn, target: Target | null, refusal: Refusal): Promise<void> {
-    const { status, ...error } = refusal;
-    this.#counters.refused++;
-    if (target !== null && status === 403) this.#options.onRefused?.(target, error.code);
+    const { status, code, message } = refusal;
+    this.#usage.refuse(target === null ? null : show(target));
+    if (target !== null && status === 403) this.#options.onRefused?.(target, code);
     this.#options.log.warn("egress", {
       verdict: "refused",
       target: target === null ? null : show(target),
-      code: error.code,
-      why: error.message,
+      code,
+      why: message,
     });
-    const body = encoder.encode(JSON.stringify({ error }));
-    const head = `HTTP/1.1 ${status} ${REASONS[status]}\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
-    await writeAll(caller, encoder.encode(head));
-    await writeAll(caller, body);
+    await writeRefusal(caller, refusal);
   }
 }
 
@@ -364,32 +397,4 @@ const encoder = new TextEncoder();
 
 function show({ host, port }: Target): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** @returns null when the caller left, or did not finish within `deadlineMs` (slowloris) */
-async function readHead(
-  caller: Deno.UnixConn,
-  deadlineMs: number,
-): Promise<{ head: Exclude<ConnectHead, { state: "more" }>; rest: Uint8Array } | null> {
-  const timer = setTimeout(() => closeQuietly(caller), deadlineMs);
-  const buffer = new Uint8Array(MAX_HEAD_BYTES);
-  let length = 0;
-  try {
-    while (true) {
-      const read = await caller.read(buffer.subarray(length));
-      if (read === null) return null;
-      length += read;
-      const head = parseConnectHead(buffer.subarray(0, length));
-      if (head.state === "more") continue;
-      const rest = head.state === "ok"
-        ? buffer.subarray(head.length, length)
-        : buffer.subarray(0, 0);
-      return { head, rest };
-    }
-  } catch (thrown) {
-    if (isDisconnect(thrown)) return null;
-    throw thrown;
-  } finally {
-    clearTimeout(timer);
-  }
 }
