@@ -38,7 +38,8 @@ try {
   // The first one alone: it fetches the bundler where the cache has none yet, which two at once can't.
   const [first, ...rest] = ROLES;
   await bundle(first);
-  await Promise.all(rest.map(bundle));
+  // The thread of the daemon for egress is a module of its own.
+  await Promise.all([...rest, "gate_worker"].map(bundle));
   const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
   await Deno.writeTextFile(`${work}/runtime/deno.json`, JSON.stringify({ permissions }, null, 2));
   await Deno.copyFile(`${root}/tasks/grants.txt`, `${work}/runtime/grants.txt`);

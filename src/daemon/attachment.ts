@@ -9,7 +9,8 @@ import type { ProxyPolicy } from "../lib/schema/mod.ts";
 import type { ResolvedEgress } from "../lib/template/mod.ts";
 import type { Principal } from "../launcher/api.ts";
 import type { AskDecider } from "./asks/types.ts";
-import { EgressGate } from "./egress/gate.ts";
+import type { Gates, PrincipalGate } from "./egress/gates.ts";
+import type { EgressUsage } from "./egress/usage.ts";
 import { ProxyLink } from "./proxy_link.ts";
 
 /** The directory may come a moment after the news of its principal. */
@@ -24,6 +25,7 @@ export interface AttachmentOptions {
   readonly log: Logger;
   /** Where the policy leaves it to a person. */
   readonly ask: AskDecider;
+  readonly gates: Gates;
   /** What gate or proxy refused, for whoever tells operators. */
   readonly onRefused: (target: Target, code: string, count?: number) => void;
 }
@@ -34,22 +36,28 @@ export class Attachment {
   readonly #runDir: string;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #gate: EgressGate;
+  readonly #gates: Gates;
+  readonly #gate: PrincipalGate;
   readonly #onRefused: AttachmentOptions["onRefused"];
   #rights: { policy: ProxyPolicy; egress: ResolvedEgress; key: string } | null = null;
   #proxy: ProxyLink | null = null;
   #current: { key: string; proxyRestarts: number; abort: AbortController } | null = null;
 
-  constructor({ principal, runDir, clock, log, ask, onRefused }: AttachmentOptions) {
+  constructor({ principal, runDir, clock, log, ask, gates, onRefused }: AttachmentOptions) {
     this.#runDir = runDir;
     this.#clock = clock;
     this.#log = log;
     this.#onRefused = onRefused;
-    this.#gate = new EgressGate({ principal, log, ask, onRefused });
+    this.#gates = gates;
+    this.#gate = gates.make({ principal, log, ask, onRefused });
   }
 
   get egress(): { allowed: number; refused: number; bytes: number } {
     return this.#gate.counters;
+  }
+
+  get egressUsage(): EgressUsage {
+    return this.#gate.usage;
   }
 
   setRights(policy: ProxyPolicy, egress: ResolvedEgress): void {
@@ -89,8 +97,10 @@ export class Attachment {
     this.#tellProxy();
   }
 
+  /** For good. */
   close(): void {
     this.#detach();
+    this.#gates.drop(this.#gate);
   }
 
   #detach(): void {

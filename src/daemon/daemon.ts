@@ -22,6 +22,7 @@ import {
 } from "../messaging/mod.ts";
 import { TokenVerifier } from "./access.ts";
 import { EgressAsks } from "./asks/asks.ts";
+import { type Gates, localGates } from "./egress/gates.ts";
 import { findConfigRoom } from "./connect.ts";
 import type { DaemonBootstrap, DaemonStatus } from "./api.ts";
 import { evaluate, type Evaluation, notYetKnown } from "./desired.ts";
@@ -47,12 +48,15 @@ export interface DaemonOptions {
   readonly bootstrap: DaemonBootstrap;
   readonly log: Logger;
   readonly clock?: Clock;
+  /** In which thread egress is served; absent: in this one. */
+  readonly gates?: Gates;
 }
 
 export class Daemon {
   /** Serves `daemon.sock`. */
   readonly handler: (request: Request) => Promise<Response>;
   readonly #bootstrap: DaemonBootstrap;
+  readonly #gates: Gates;
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #client: MatrixClient;
@@ -78,18 +82,15 @@ export class Daemon {
   #synced = false;
   #sync: DaemonStatus["sync"] = { state: "starting", last_ok: null, message: null };
 
-  constructor({ bootstrap, log, clock = systemClock }: DaemonOptions) {
+  constructor({ bootstrap, log, clock = systemClock, gates = localGates }: DaemonOptions) {
+    this.#gates = gates;
     this.#bootstrap = bootstrap;
     this.#log = log;
     this.#clock = clock;
     this.#startedAt = clock.now();
     this.#states = keptStates(log);
-    const homeserverUrl = bootstrap.homeserver_url;
-    this.#client = createMatrixClient({
-      homeserverUrl,
-      accessToken: bootstrap.access_token,
-      clock,
-    });
+    const { homeserver_url: homeserverUrl, access_token: accessToken } = bootstrap;
+    this.#client = createMatrixClient({ homeserverUrl, accessToken, clock });
     this.#rooms = new Rooms(this.#client, this.#states, clock);
     this.#launcher = new LauncherLink(
       bootstrap.launcher_socket,
@@ -328,6 +329,7 @@ export class Daemon {
           runDir: this.#bootstrap.run_dir,
           clock: this.#clock,
           log: this.#log,
+          gates: this.#gates,
           asks: this.#asks,
           onRefused: (refused) => this.#refusals.take(refused),
           onIdle: (idle) => this.#dropIfGone(idle),

@@ -16,6 +16,7 @@ import type { PrincipalView } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
 import { Attachment } from "./attachment.ts";
 import { type Evaluation, notYetKnown } from "./desired.ts";
+import type { Gates } from "./egress/gates.ts";
 import {
   type Action,
   afterConflict,
@@ -40,6 +41,7 @@ export interface PrincipalDeps {
   readonly runDir: string;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly gates: Gates;
   readonly asks: Pick<EgressAsks, "ask" | "extend" | "settle">;
   readonly onRefused: (refused: Refused) => void;
   /** Called after every pass, so that the owner can drop a principal that is gone. */
@@ -81,6 +83,7 @@ export class ManagedPrincipal {
       clock: deps.clock,
       log: this.#log,
       ask: deps.asks,
+      gates: deps.gates,
       onRefused: (target, code, count = 1) =>
         deps.onRefused({ principal: localpart, target, code, count }),
     });

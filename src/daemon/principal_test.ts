@@ -11,6 +11,7 @@ import type { Localpart } from "../lib/ref/mod.ts";
 import type { Assignment, Template } from "../lib/schema/mod.ts";
 import type { launcherApi, Principal as LauncherPrincipal } from "../launcher/api.ts";
 import type { Evaluation } from "./desired.ts";
+import { localGates } from "./egress/gates.ts";
 import { ManagedPrincipal, type PrincipalDeps } from "./principal.ts";
 import type { Report, StatusPublisher } from "./publisher.ts";
 
@@ -74,6 +75,7 @@ Deno.test("the news of an end that overtakes the answer to the start is not lost
     runDir: "/nonexistent",
     clock: systemClock,
     log: createLogger("test", {}, () => {}),
+    gates: localGates,
     onIdle: () => {},
     asks,
     onRefused: () => {},
@@ -96,6 +98,7 @@ Deno.test("a launcher that was away counts anew, and is believed", () => {
     runDir: "/nonexistent",
     clock: systemClock,
     log: createLogger("test", {}, () => {}),
+    gates: localGates,
     onIdle: () => {},
     asks,
     onRefused: () => {},

@@ -128,6 +128,8 @@ export function denoArguments(
     "--no-lock",
     "--no-code-cache",
     "--unstable-no-legacy-abort",
+    // Its egress gates run in a worker with fewer permissions than its own.
+    ...(role === "daemon" ? ["--unstable-worker-options"] : []),
     `--v8-flags=--max-semi-space-size=1,--max-old-space-size=${HEAP_MB[role]}`,
     `--config=${dir}/deno.json`,
     `--permission-set=${role}`,
