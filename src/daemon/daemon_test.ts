@@ -65,7 +65,7 @@ Deno.test("daemon starts, restarts, updates and removes a principal as the event
       const n = await connection.read(buffer);
       connection.close();
       assert.match(new TextDecoder().decode(buffer.subarray(0, n!)), /^HTTP\/1\.1 403 /);
-      assert.equal((await b.view("agent/a")).egress.refused, 1);
+      await until(async () => (await b.view("agent/a")).egress.refused === 1, "counted");
     });
 
     await t.step("other grants reach the proxy without a restart", async () => {

@@ -60,7 +60,9 @@ async function audited(
   const sets = await declared(role, values);
   const used = new Set<string>();
   for (const line of (await Deno.readTextFile(file)).trim().split("\n")) {
-    const { permission, value } = JSON.parse(line) as { permission: Kind; value: string };
+    const { permission, value } = JSON.parse(line) as { permission: Kind; value: string | null };
+    // A worker that gets a part of a list: Deno first looks whether all of it is to be had. No use of it.
+    if (value === null) continue;
     used.add(`${permission} ${permission === "net" ? hostOf(value) : value}`);
   }
   const beyond = [...used].filter((entry) => {

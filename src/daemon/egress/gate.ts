@@ -252,11 +252,11 @@ export class EgressGate {
         message: `Cannot connect to "${where}": too many open connections`,
       };
     }
+    const policy = this.#policy;
     const opened = await this.#reach(target);
     if ("status" in opened) return opened;
     const tunnel = { ...opened, asked, caller };
-    // The policy may have changed on the way.
-    if (this.#mayStand(tunnel)) return tunnel;
+    if (policy === this.#policy || this.#mayStand(tunnel)) return tunnel;
     closeQuietly(opened.upstream);
     return {
       status: 403,
