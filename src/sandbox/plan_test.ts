@@ -78,6 +78,10 @@ Deno.test("planSandbox() refuses hostile strings", async () => {
     await assert.rejects(plan([{ source: `/data/rw/${text}`, dest: "/w" }]), { code: "bad-path" });
     await assert.rejects(plan([{ source: "/data/rw", dest: `/${text}` }]), { code: "bad-path" });
   }
+  for (const path of ["--bind", "-", "--", "data/rw"]) {
+    await assert.rejects(plan([{ source: path, dest: "/w" }]), { code: "bad-path" });
+    await assert.rejects(plan([{ source: "/data/rw", dest: path }]), { code: "bad-path" });
+  }
   for (const text of ["a\0b", long, "\ud800"]) {
     await assert.rejects(plan([], { NAME: text }), { code: "bad-word" });
     await assert.rejects(plan([], {}, text), { code: "bad-word" });
