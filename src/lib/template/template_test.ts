@@ -281,6 +281,7 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
     create_dirs: ["/workspace"],
     sysroot: "host",
     devices: [],
+    bridge: false,
     placeholders: {},
     ssh_keys: {},
     protected_paths: [],
