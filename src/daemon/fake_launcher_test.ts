@@ -161,6 +161,7 @@ export class FakeLauncher {
       stats: () => {
         throw new Error("not needed");
       },
+      metrics: () => new Response("# TYPE bureau_proxy_requests_total counter\n"),
       grants: ({ body }) => {
         this.policies.push(body);
         return { count: body.grants.length };

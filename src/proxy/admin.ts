@@ -19,6 +19,10 @@ export function createAdminHandler(
   const routes: Record<string, (request: Request) => Response | Promise<Response>> = {
     "GET /health": () => Response.json({ status: state.draining ? "draining" : "ok" }),
     "GET /v1/stats": () => Response.json(state.stats()),
+    "GET /metrics": () =>
+      new Response(state.metrics(), {
+        headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+      }),
     "PUT /v1/grants": async (request) => {
       const json = await readJsonObject(request, MAX_POLICY_BYTES);
       try {

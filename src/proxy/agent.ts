@@ -3,6 +3,7 @@
 /** Serves `proxy.sock`: what `proxyAgentApi` in `api.ts` describes. */
 import { errorResponse, ProxyError } from "./errors.ts";
 import { ServiceForwarder, type UpstreamEnvironment } from "./forward.ts";
+import type { LoggedRequest, RequestStart } from "./log.ts";
 import { MatrixAccount } from "./matrix/account.ts";
 import { isPassthrough, passThrough } from "./matrix/passthrough.ts";
 import { matrixRoutes } from "./matrix/routes.ts";
@@ -39,9 +40,12 @@ export function createAgentInterface(
   const matrix = account === null ? null : new MatrixAccount(account, state, environment);
   const routes = agentRoutes(state, services, matrix);
 
-  const dispatch = (request: Request): Response | Promise<Response> => {
-    const { path, query } = splitUrl(request.url);
-    if (path.startsWith("/http/")) return forward(state, services, request, path, query);
+  const dispatch = (
+    request: Request,
+    { path, query }: { path: string; query: string },
+    logged: LoggedRequest,
+  ): Response | Promise<Response> => {
+    if (path.startsWith("/http/")) return forward(state, services, request, path, query, logged);
     if (isPassthrough(path)) {
       const parameters = new URLSearchParams(query);
       return passThrough(matrix, request, path, parameters, (thrown) => state.note(thrown));
@@ -61,18 +65,41 @@ export function createAgentInterface(
   };
 
   const handle: AgentInterface["handle"] = async (request, info) => {
+    const url = splitUrl(request.url);
+    const logged = state.log.begin(startOf(request, url.path));
+    const end = () => logged.end();
+    info.completed.then(end, end);
+    let response: Response;
     try {
       state.admit(info.completed);
-      return await dispatch(request);
+      response = await dispatch(request, url, logged);
     } catch (thrown) {
       state.note(thrown);
-      return errorResponse(thrown);
+      logged.failed(thrown);
+      response = errorResponse(thrown);
     }
+    logged.answered(response.status);
+    return response;
   };
 
   const upstreams = [...services.values()].map((service) => service.upstream);
   if (matrix !== null) upstreams.push(matrix.upstream);
   return { handle, upstreams, services, close: () => matrix?.close() };
+}
+
+/** For the log: what it is about, without what it holds. */
+function startOf(request: Request, path: string): RequestStart {
+  const { method } = request;
+  const traceparent = request.headers.get("traceparent");
+  if (path.startsWith("/http/")) {
+    const end = path.indexOf("/", 6);
+    const service = end === -1 ? path.slice(6) : path.slice(6, end);
+    const rest = end === -1 ? "/" : path.slice(end);
+    return { via: "http", service, method, path: rest, action: `http/${service}`, traceparent };
+  }
+  const isMatrix = path.startsWith("/v1/matrix/") || isPassthrough(path);
+  const via = isMatrix ? "matrix" : "api";
+  return { via, service: via, method, path, traceparent };
 }
 
 function forward(
@@ -81,6 +108,7 @@ function forward(
   request: Request,
   path: string,
   query: string,
+  logged: LoggedRequest,
 ): Promise<Response> {
   const end = path.indexOf("/", "/http/".length);
   const name = end === -1 ? path.slice("/http/".length) : path.slice("/http/".length, end);
@@ -92,7 +120,7 @@ function forward(
     });
   }
   state.require(`http/${name}`);
-  return service.forward(request, end === -1 ? "" : path.slice(end), query);
+  return service.forward(request, end === -1 ? "" : path.slice(end), query, logged);
 }
 
 function agentRoutes(

@@ -135,6 +135,12 @@ export const proxyAdminApi = defineApi({
       response: z.object({ status: z.string() }),
     },
     stats: { method: "GET", path: "/v1/stats", summary: "Counters", response: ProxyStats },
+    metrics: {
+      method: "GET",
+      path: "/metrics",
+      summary: "Counters by service and class of status, as text for Prometheus; `bureau_proxy_…`",
+      kind: "text",
+    },
     grants: {
       method: "PUT",
       path: "/v1/grants",

@@ -11,6 +11,8 @@ import { normalisePath } from "./path.ts";
 import { QueryPolicy } from "./query.ts";
 import { RequestRules } from "./rules.ts";
 import { scrubBody, Secrets, secretValues } from "./scrub.ts";
+import type { LoggedRequest } from "./log.ts";
+import { withSpan } from "./trace.ts";
 import type { ResponseHead } from "./http1/head.ts";
 import { ResponseReader } from "./http1/reader.ts";
 import { type IncomingResponse, latin1Bytes, Upstream, type UpstreamOptions } from "./upstream.ts";
@@ -72,7 +74,12 @@ export class ServiceForwarder {
    * @param path what follows `/http/<service>`, as received
    * @param query with its question mark, or empty
    */
-  async forward(request: Request, path: string, query: string): Promise<Response> {
+  async forward(
+    request: Request,
+    path: string,
+    query: string,
+    logged?: LoggedRequest,
+  ): Promise<Response> {
     const { method } = request;
     if (!METHOD.test(method) || REFUSED_METHODS.has(method)) {
       throw new ProxyError("method-not-allowed", `Cannot forward a ${method} request`, {
@@ -83,12 +90,14 @@ export class ServiceForwarder {
     this.#rules.require(method, normal);
     const target = this.#base + normal + this.#query.toUpstream(query);
     const { body, length } = requestBody(request);
+    const headers = this.#headers.toUpstream(request.headers);
     const response = await this.upstream.exchange({
       method,
       target,
-      headers: this.#headers.toUpstream(request.headers),
+      headers: logged === undefined ? headers : withSpan(headers, logged.span),
       body,
       length,
+      ...(logged === undefined ? {} : { bytes: logged.bytes }),
     }, request.signal);
     return this.#answer(method, response);
   }

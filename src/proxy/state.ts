@@ -7,6 +7,8 @@ import type { ProxyPolicy } from "../lib/schema/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ProxyBootstrap, ProxyStats } from "./api.ts";
 import { ProxyError } from "./errors.ts";
+import type { LogLines } from "./log_lines.ts";
+import { RequestLog } from "./log.ts";
 import { TunnelRefusals } from "./refusals.ts";
 import { HostTable } from "./swap/hosts.ts";
 
@@ -21,6 +23,8 @@ export class ProxyState {
   readonly hosts: HostTable;
   /** Tunnels that no grant allows, for the daemon to tell operators of. */
   readonly refusals = new TunnelRefusals();
+  /** A line and a count for each request. */
+  readonly log: RequestLog;
   draining = false;
   active = 0;
   readonly #clock: Clock;
@@ -30,10 +34,19 @@ export class ProxyState {
   #upstreamErrors = 0;
   #misplaced = 0;
 
-  constructor(bootstrap: ProxyBootstrap, clock: Clock, maxActive = DEFAULT_MAX_ACTIVE) {
+  constructor(
+    bootstrap: ProxyBootstrap,
+    clock: Clock,
+    maxActive = DEFAULT_MAX_ACTIVE,
+    lines?: LogLines,
+  ) {
     this.bootstrap = bootstrap;
     this.policy = { grants: bootstrap.grants, denials: bootstrap.denials };
     this.hosts = new HostTable(bootstrap.placeholders ?? [], bootstrap.egress);
+    this.log = new RequestLog({
+      principal: bootstrap.principal,
+      ...(lines === undefined ? {} : { lines }),
+    });
     this.#clock = clock;
     this.#maxActive = maxActive;
   }
@@ -124,6 +137,19 @@ export class ProxyState {
     if (error.code === "placeholder-wrong-host") this.#misplaced++;
     if (error.status === 403 || error.status === 429) this.#refused++;
     else if (error.status >= 502) this.#upstreamErrors++;
+  }
+
+  /** For Prometheus. */
+  metrics(): string {
+    const { active, upstream_errors, refused, misplaced, draining } = this.stats();
+    return this.log.metrics.text({
+      active_requests: active,
+      upstream_errors_total: upstream_errors,
+      refused_total: refused,
+      misplaced_placeholders_total: misplaced,
+      draining: Number(draining),
+      log_lines_dropped_total: this.log.lines.dropped,
+    });
   }
 
   stats(): ProxyStats {

@@ -26,6 +26,8 @@ export interface OutgoingRequest {
   readonly body: ReadableStream<Uint8Array> | Uint8Array | null;
   /** Length of a streamed body when the caller said it; null: chunked. */
   readonly length: number | null;
+  /** Counted up as the bodies pass. */
+  readonly bytes?: { up: number; down: number };
 }
 
 export interface IncomingResponse {
@@ -158,6 +160,7 @@ export class Upstream {
       const whole = reader.takeBuffered(WHOLE_BODY_BYTES);
       if (whole !== null) {
         this.#options.counters.bytesOut += whole.length;
+        if (request.bytes !== undefined) request.bytes.down += whole.length;
         finish();
         return { head, body: whole };
       }
@@ -173,6 +176,7 @@ export class Upstream {
             sending.cancel();
           },
           () => idledOut,
+          request.bytes,
         ),
       };
     } catch (thrown) {
@@ -205,11 +209,13 @@ export class Upstream {
       if (body instanceof Uint8Array) {
         await wire.write(joinBytes(head, body));
         counters.bytesIn += body.length;
+        if (request.bytes !== undefined) request.bytes.up += body.length;
       } else {
         await wire.write(head);
         if (body !== null) {
           await sendBody(wire, body, length, stop.signal, (count) => {
             counters.bytesIn += count;
+            if (request.bytes !== undefined) request.bytes.up += count;
             touch();
           });
         }
@@ -229,6 +235,7 @@ export class Upstream {
     finish: () => void,
     abandon: () => void,
     idledOut: () => boolean,
+    bytes: OutgoingRequest["bytes"],
   ): ReadableStream<Uint8Array<ArrayBuffer>> {
     const counters = this.#options.counters;
     return new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -242,6 +249,7 @@ export class Upstream {
             return;
           }
           counters.bytesOut += piece.length;
+          if (bytes !== undefined) bytes.down += piece.length;
           controller.enqueue(piece as Uint8Array<ArrayBuffer>);
         } catch (thrown) {
           abandon();

@@ -17,8 +17,8 @@ export interface Route {
   readonly response?: z.ZodMiniType;
   /** Query parameters by name, with what they mean. */
   readonly query?: Readonly<Record<string, string>>;
-  /** `json` (default), `sse`, or `websocket`. */
-  readonly kind?: "json" | "sse" | "websocket";
+  /** `json` (default), `sse`, `text`, or `websocket`. */
+  readonly kind?: "json" | "sse" | "text" | "websocket";
 }
 
 export interface Api {

@@ -31,6 +31,8 @@ export interface Client<A extends Api> {
     name: K,
     options?: CallOptions,
   ): Promise<ResponseBody<A["routes"][K]>>;
+  /** The answer of a route of kind `text`. */
+  text(name: keyof A["routes"] & string, options?: CallOptions): Promise<string>;
   /** The events of an SSE route, until the server or `signal` ends it. */
   events(name: keyof A["routes"] & string, options?: CallOptions): AsyncGenerator<unknown>;
   /** Opens a WebSocket route; authorisation travels in the `token` query parameter's place, a header. */
@@ -91,6 +93,9 @@ export function createClient<A extends Api>(api: A, options: ClientOptions): Cli
         );
       }
       return parsed.data as never;
+    },
+    async text(name, call = {}) {
+      return await (await request(api.routes[name]!, call)).text();
     },
     async *events(name, call = {}) {
       const response = await request(api.routes[name]!, call);

@@ -75,6 +75,8 @@ function success(route: Route): Record<string, unknown> {
   switch (route.kind ?? "json") {
     case "sse":
       return { 200: { description: "A stream of events", content: { "text/event-stream": {} } } };
+    case "text":
+      return { 200: { description: "Text", content: { "text/plain": {} } } };
     case "websocket":
       return { 101: { description: "Switches to WebSocket" } };
     case "json":

@@ -10,13 +10,16 @@ import { authority, openWire } from "../egress.ts";
 import { badRequest, ProxyError } from "../errors.ts";
 import { ResponseReader } from "../http1/reader.ts";
 import { splitUrl } from "../path.ts";
+import type { LoggedRequest } from "../log.ts";
 import type { ProxyState } from "../state.ts";
 import { destinationOf, type HostPolicy } from "../swap/hosts.ts";
 import { WebSocketSwapper } from "../swap/websocket.ts";
+import { withSpan } from "../trace.ts";
 import { latin1Bytes, Upstream } from "../upstream.ts";
 import type { Wire } from "../wire.ts";
 import { Ahead } from "./ahead.ts";
 import { passedHeaders, writeAnswer } from "./answer.ts";
+import { startOf, withPort } from "./log_start.ts";
 import {
   isWebSocket,
   missingHost,
@@ -75,13 +78,13 @@ export class RequestServer {
    *
    * @throws {ProxyError} that the client is to be told
    */
-  async servePlain(caller: Caller, head: RequestHead): Promise<void> {
+  async servePlain(caller: Caller, head: RequestHead, logged: LoggedRequest): Promise<void> {
     const route = plainRoute(head);
     const { host, port } = route.target;
     this.#options.state.require(`forward/${host}/${port}`);
     const reader = new RequestReader(caller.wire);
     reader.take(head);
-    await this.#serveOne(caller, reader, head, route, false);
+    await this.#serveOne(caller, reader, head, route, false, logged);
   }
 
   /**
@@ -97,10 +100,19 @@ export class RequestServer {
       const head = await reader.next();
       if (head === null) return;
       if (count > 0) state.countRequest();
-      // Grants run out while a connection lives.
-      state.require(`forward/${target.host}/${target.port}`);
-      const route = tlsRoute(head, target);
-      if (!await this.#serveOne(caller, reader, head, route, wantsMore(head))) return;
+      const action = `forward/${target.host}/${target.port}`;
+      const logged = state.log.begin({ ...startOf("forward", head, target), action });
+      try {
+        // Grants run out while a connection lives.
+        state.require(action);
+        const route = tlsRoute(head, target);
+        if (!await this.#serveOne(caller, reader, head, route, wantsMore(head), logged)) return;
+      } catch (thrown) {
+        logged.failed(thrown instanceof BrokenOff ? thrown.cause : thrown);
+        throw thrown;
+      } finally {
+        logged.end();
+      }
     }
   }
 
@@ -111,13 +123,16 @@ export class RequestServer {
     head: RequestHead,
     route: Route,
     keep: boolean,
+    logged: LoggedRequest,
   ): Promise<boolean> {
     const { state, idleTimeoutMs } = this.#options;
     const policy = state.hosts.policyFor(route.target, route.tls);
     const touch = () => caller.touch(idleTimeoutMs);
     touch();
-    const outgoing = outgoingHead(head, route.path, route.query, policy);
+    const plain = outgoingHead(head, route.path, route.query, policy);
+    const outgoing = { ...plain, headers: withSpan(plain.headers, logged.span) };
     if (isWebSocket(head)) {
+      logged.answered(101);
       await this.#upgrade(caller, reader, route, outgoing, policy);
       return false;
     }
@@ -136,9 +151,10 @@ export class RequestServer {
       });
       if (body.body === null) watch();
       const response = await this.#upstream(route, policy).exchange(
-        { method: head.method, ...outgoing, ...body },
+        { method: head.method, ...outgoing, ...body, bytes: logged.bytes },
         left.signal,
       );
+      logged.answered(response.head.status);
       await writeAnswer(caller.wire, head, response, policy.secrets, keep, () => {
         begun = true;
         touch();
@@ -279,10 +295,6 @@ function tlsRoute(head: RequestHead, target: Target): Route {
 
 function pathOf(rest: string): { path: string; query: string } {
   return splitUrl(`http://host${rest.startsWith("/") ? rest : `/${rest}`}`);
-}
-
-function withPort(host: string, port: number): string {
-  return /:\d+$/.test(host.replace(/\[.*\]/, "")) ? host : `${host}:${port}`;
 }
 
 function expectsContinue({ headers, version }: RequestHead): boolean {

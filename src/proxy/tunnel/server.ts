@@ -11,6 +11,7 @@ import { openWire } from "../egress.ts";
 import { badRequest, ProxyError, proxyStatus, shownError } from "../errors.ts";
 import type { ServiceForwarder } from "../forward.ts";
 import { splitUrl } from "../path.ts";
+import type { LoggedRequest } from "../log.ts";
 import type { ProxyState } from "../state.ts";
 import { latin1Bytes } from "../upstream.ts";
 import { destinationOf, isAddress } from "../swap/hosts.ts";
@@ -21,6 +22,7 @@ import { parseClientHello } from "./client_hello.ts";
 import { Leaves } from "./leaves.ts";
 import { isWebSocket } from "./request.ts";
 import { readRequestHead, type RequestHead } from "./request_head.ts";
+import { startFor } from "./log_start.ts";
 import { BrokenOff, type Caller, RequestServer } from "./requests.ts";
 import { splice } from "./splice.ts";
 
@@ -123,19 +125,37 @@ export class ForwardServer {
     });
   }
 
-  #dispatch(
+  async #dispatch(
     received: RequestHead,
     caller: Wire,
     activity: Activity,
     signal: AbortSignal,
   ): Promise<void> {
     const head = { ...received, target: received.target.replace(OURSELVES, "") };
-    if (head.method === "CONNECT") return this.#connect(head, caller, activity, signal);
+    const logged = this.#options.state.log.begin(startFor(head));
+    try {
+      await this.#pass(head, caller, activity, signal, logged);
+    } catch (thrown) {
+      logged.failed(thrown instanceof BrokenOff ? thrown.cause : thrown);
+      throw thrown;
+    } finally {
+      logged.end();
+    }
+  }
+
+  #pass(
+    head: RequestHead,
+    caller: Wire,
+    activity: Activity,
+    signal: AbortSignal,
+    logged: LoggedRequest,
+  ): Promise<void> {
+    if (head.method === "CONNECT") return this.#connect(head, caller, activity, signal, logged);
     if (/^http:\/\//i.test(head.target)) {
-      return this.#requests.servePlain(this.#callerOf(caller, activity, signal), head);
+      return this.#requests.servePlain(this.#callerOf(caller, activity, signal), head, logged);
     }
     if (head.target.startsWith("/http/") && isWebSocket(head)) {
-      return this.#upgrade(head, caller, activity, signal);
+      return this.#upgrade(head, caller, activity, signal, logged);
     }
     throw badRequest(
       "this socket takes CONNECT, http://… and the WebSocket handshake of a service",
@@ -157,11 +177,14 @@ export class ForwardServer {
     caller: Wire,
     activity: Activity,
     signal: AbortSignal,
+    logged: LoggedRequest,
   ): Promise<void> {
     const target = parseAuthority(head.target);
     if (target === null) throw badRequest("the target of CONNECT is not host:port");
     const { state } = this.#options;
-    if (state.hosts.isRead(target)) return await this.#terminate(target, caller, activity, signal);
+    if (state.hosts.isRead(target)) {
+      return await this.#terminate(target, caller, activity, signal, logged);
+    }
     const anyBytes = state.allows(`tunnel/${target.host}/${target.port}`);
     if (!anyBytes) this.#require("forward", target);
     // The gate has limits of its own, and may ask a person.
@@ -172,12 +195,14 @@ export class ForwardServer {
       signal,
     );
     this.#touch(activity, HEAD_DEADLINE_MS);
+    logged.answered(200);
     try {
       await caller.write(latin1Bytes("HTTP/1.1 200 Connection established\r\n\r\n"));
       if (!anyBytes) {
         const hello = await readHello(caller, target);
         if (hello instanceof ProxyError) {
           state.note(hello);
+          logged.failed(hello);
           return await caller.write(ACCESS_DENIED).catch(() => {});
         }
         await upstream.write(hello);
@@ -185,7 +210,7 @@ export class ForwardServer {
       this.#blind.set(activity, target);
       // A rule may have come while the gate was asked.
       if (state.hosts.isRead(target)) return;
-      await this.#splice(caller, upstream, activity);
+      await this.#splice(caller, upstream, activity, logged);
     } finally {
       this.#blind.delete(activity);
       upstream.close();
@@ -204,6 +229,7 @@ export class ForwardServer {
     caller: Wire,
     activity: Activity,
     signal: AbortSignal,
+    logged: LoggedRequest,
   ): Promise<void> {
     const { state } = this.#options;
     this.#require("forward", target);
@@ -215,9 +241,11 @@ export class ForwardServer {
       );
     }
     await caller.write(latin1Bytes("HTTP/1.1 200 Connection established\r\n\r\n"));
+    logged.answered(200);
     const hello = await readHello(caller, target);
     if (hello instanceof ProxyError) {
       state.note(hello);
+      logged.failed(hello);
       return await caller.write(ACCESS_DENIED).catch(() => {});
     }
     const leaf = await this.#leaves.for(target.host);
@@ -226,6 +254,7 @@ export class ForwardServer {
       inside = await acceptTls(new Ahead(hello, caller), leaf, signal);
     } catch (thrown) {
       state.note(thrown);
+      logged.failed(thrown);
       return;
     }
     try {
@@ -263,6 +292,7 @@ export class ForwardServer {
     caller: Wire,
     activity: Activity,
     signal: AbortSignal,
+    logged: LoggedRequest,
   ): Promise<void> {
     const { path, query } = splitUrl(`http://proxy${head.target}`);
     const end = path.indexOf("/", "/http/".length);
@@ -286,8 +316,9 @@ export class ForwardServer {
       signal,
     );
     try {
+      logged.answered(101);
       await caller.write(opened.head);
-      await this.#splice(caller, opened.wire, activity, opened.scrubber);
+      await this.#splice(caller, opened.wire, activity, logged, opened.scrubber);
     } finally {
       opened.wire.close();
     }
@@ -297,6 +328,7 @@ export class ForwardServer {
     caller: Wire,
     upstream: Wire,
     activity: Activity,
+    logged: LoggedRequest,
     scrubber?: { push(chunk: Uint8Array): Uint8Array; end(): Uint8Array },
   ): Promise<void> {
     const { state, now, idleTimeoutMs } = this.#options;
@@ -306,6 +338,7 @@ export class ForwardServer {
       ...(scrubber === undefined ? {} : { scrubber }),
       onBytes: (direction, count) => {
         activity.last = now();
+        logged.bytes[direction] += count;
         if (direction === "up") state.counters.bytesIn += count;
         else state.counters.bytesOut += count;
       },
