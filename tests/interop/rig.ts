@@ -17,6 +17,7 @@ import {
 import { createLogger } from "../../src/lib/log.ts";
 import type {
   CredentialBundle,
+  Denial,
   Grant,
   ProxyService,
   Template,
@@ -44,6 +45,7 @@ export interface Agent {
   /** What its gate lets it reach, and it may tunnel to. */
   readonly servers?: readonly Served[];
   readonly grants?: readonly Grant[];
+  readonly denials?: readonly Denial[];
   readonly environment?: Readonly<Record<string, string>>;
   /** Host directory → place inside, read-only. */
   readonly binds?: Readonly<Record<string, string>>;
@@ -126,10 +128,12 @@ export class Rig {
     const gate = await this.#gate(name, servers);
     let failed = false;
     const [created] = await Promise.allSettled([
-      this.bed.create(name, { ...request, grants }).catch((thrown) => {
-        failed = true;
-        throw thrown;
-      }),
+      this.bed.create(name, { ...request, grants, denials: [...agent.denials ?? []] }).catch(
+        (thrown) => {
+          failed = true;
+          throw thrown;
+        },
+      ),
       this.#open(name, gate, () => failed),
     ]);
     if (created.status === "rejected") throw created.reason;

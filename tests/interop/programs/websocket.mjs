@@ -57,7 +57,7 @@ for (const Socket of FORWARD === "1" ? [UndiciSocket] : [WsSocket, UndiciSocket]
   if (KEY !== undefined) {
     await check(`${name}: the placeholder is swapped in a message`, async () => {
       socket.send(`my key is ${KEY}`);
-      assert.equal(await next(), "so it is");
+      assert.equal(await next(), "so it is!");
     });
   }
   await check(`${name}: closing`, async () => {

@@ -111,7 +111,7 @@ function echoFrames(request: Request): Response {
   socket.onmessage = ({ data }) => {
     // An upstream that says what it was given.
     if (data === "what is my key?") return socket.send(`your key is ${key}`);
-    if (data === `my key is ${key}`) return socket.send("so it is");
+    if (data === `my key is ${key}`) return socket.send("so it is!");
     socket.send(data);
   };
   return response;
