@@ -82,6 +82,21 @@ Deno.test("daemon starts, restarts, updates and removes a principal as the event
       assert.equal(launcher.destroys.length, 0);
     });
 
+    await t.step("rules for requests of one host reach the proxy without a restart", async () => {
+      assert.deepEqual(launcher.rules.at(-1), { allow: [], deny: [] });
+      const rule = { host: "api.test:443", methods: ["GET"], paths: ["v1/**"] };
+      await b.assign("agent/a", template, {
+        authorization: {
+          grants: [{ actions: ["http/tsa"] }],
+          denials: [{ actions: ["matrix/x"] }],
+        },
+        egress: { allow: [rule] },
+      });
+      await until(() => launcher.rules.at(-1)!.allow.length === 1, "rules");
+      assert.deepEqual(launcher.rules.at(-1), { allow: [rule], deny: [] });
+      assert.equal(launcher.destroys.length, 0);
+    });
+
     await t.step("another spec replaces it", async () => {
       const before = launcher.cells.get(A)!.spec_digest;
       await b.assign("agent/a", template, { command_override: ["/bin/false"] });

@@ -12,13 +12,15 @@ import {
   type LauncherEvent,
   type Principal,
 } from "../launcher/api.ts";
-import { proxyAdminApi } from "../proxy/api.ts";
+import { type EgressRules, proxyAdminApi } from "../proxy/api.ts";
 
 /** Speaks the launcher's interface, makes the directories and a proxy's admin socket, runs nothing. */
 export class FakeLauncher {
   readonly creates: CreateRequest[] = [];
   readonly destroys: { principal: string; grace: string | null }[] = [];
   readonly policies: ProxyPolicy[] = [];
+  /** What proxies were told of single hosts. */
+  readonly rules: EgressRules[] = [];
   readonly cells = new Map<string, Principal>();
   /** Thrown by the next creates. */
   refusal: BureauError | null = null;
@@ -119,7 +121,9 @@ export class FakeLauncher {
     this.creates.push(request);
     if (this.refusal !== null) throw this.refusal;
     const present = this.cells.get(name);
-    const { authorization: _a, issued_at: _i, signature: _s, ...rest } = request.assignment;
+    // As the launcher's own: what may change while it runs is not in it.
+    const { authorization: _a, egress: _e, issued_at: _i, signature: _s, ...rest } =
+      request.assignment;
     const spec = await sha256Hex(canonicalJson(rest));
     const credentials = request.credentials === null ? null : await sha256Hex(request.credentials);
     if (present?.phase === "running") {
@@ -166,7 +170,10 @@ export class FakeLauncher {
         this.policies.push(body);
         return { count: body.grants.length };
       },
-      egress: () => ({ count: 0 }),
+      egress: ({ body }) => {
+        this.rules.push(body);
+        return { count: body.allow.length + body.deny.length };
+      },
       drain: () => ({ active: 0 }),
       watch: () => sseResponse(() => () => {}, life.signal),
     });
