@@ -6,7 +6,6 @@
  * WebSocket handshake of a service. `Deno.serve` on `proxy.sock` can't hand a connection over.
  */
 import { parseAuthority, type Target } from "../../lib/authority.ts";
-import { concatBytes } from "../../lib/bytes.ts";
 import { openWire } from "../egress.ts";
 import { badRequest, ProxyError, proxyStatus, shownError } from "../errors.ts";
 import type { ServiceForwarder } from "../forward.ts";
@@ -14,11 +13,11 @@ import { splitUrl } from "../path.ts";
 import type { LoggedRequest } from "../log.ts";
 import type { ProxyState } from "../state.ts";
 import { latin1Bytes } from "../upstream.ts";
-import { destinationOf, isAddress } from "../swap/hosts.ts";
+import { destinationOf } from "../swap/hosts.ts";
 import { acceptTls } from "../tls_wire.ts";
 import { PlainWire, type Wire } from "../wire.ts";
 import { Ahead } from "./ahead.ts";
-import { parseClientHello } from "./client_hello.ts";
+import { ACCESS_DENIED, readHello } from "./hello.ts";
 import { Leaves } from "./leaves.ts";
 import { isWebSocket } from "./request.ts";
 import { readRequestHead, type RequestHead } from "./request_head.ts";
@@ -360,30 +359,5 @@ export class ForwardServer {
     for (const activity of this.#active) activity.close();
     this.#requests.close();
     await this.#accepting;
-  }
-}
-
-/** A fatal TLS alert (RFC 8446 §6): the tunnel stands already, so this is how a refusal is told. */
-const ACCESS_DENIED = Uint8Array.of(21, 3, 3, 0, 2, 2, 49);
-
-/** What the caller begins with, or why it is not TLS with this host. */
-async function readHello(caller: Wire, { host, port }: Target): Promise<Uint8Array | ProxyError> {
-  const refused = (code: string, why: string) =>
-    new ProxyError(code, `Cannot tunnel to "${host}": ${why}`, {
-      status: 403,
-      hint: `an operator can grant "tunnel/${host}/${port}" for other protocols`,
-    });
-  let bytes: Uint8Array = new Uint8Array();
-  while (true) {
-    const more = await caller.read();
-    if (more === null) return refused("not-tls", "the caller closed before TLS began");
-    bytes = concatBytes([bytes, more]);
-    const hello = parseClientHello(bytes);
-    if (hello.state === "bad") return refused("not-tls", hello.why);
-    if (hello.state === "more") continue;
-    // An address is no server name (RFC 6066 §3): only a hello without one fits it.
-    if (hello.serverName === (isAddress(host) ? null : host)) return bytes;
-    const asked = hello.serverName === null ? "no name" : `"${hello.serverName}"`;
-    return refused("wrong-server-name", `TLS asks for ${asked}`);
   }
 }
