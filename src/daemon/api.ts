@@ -61,6 +61,26 @@ export const PrincipalView = z.object({
 });
 export type PrincipalView = z.infer<typeof PrincipalView>;
 
+const Traffic = {
+  allowed: z.number(),
+  refused: z.number(),
+  /** Bytes towards the upstream. */
+  up: z.number(),
+  down: z.number(),
+};
+
+/** What one principal's egress gate counted since the daemon started. */
+export const EgressTraffic = z.object({
+  principal: z.string(),
+  ...Traffic,
+  /** Tunnels that stand. */
+  active: z.number(),
+  /** By `host:port`: those that matter most, 64 at most. */
+  hosts: z.record(z.string(), z.object(Traffic)),
+  other: z.object(Traffic),
+});
+export type EgressTraffic = z.infer<typeof EgressTraffic>;
+
 export const DaemonStatus = z.object({
   version: z.string(),
   pid: z.number(),
@@ -158,6 +178,20 @@ export const daemonApi = defineApi({
         rows: "rows",
       },
       kind: "websocket",
+    },
+    traffic: {
+      method: "GET",
+      path: "/v1/egress",
+      summary:
+        "What each principal sent where through its egress gate; those that the caller may observe",
+      response: z.object({ principals: z.array(EgressTraffic) }),
+    },
+    metrics: {
+      method: "GET",
+      path: "/v1/metrics",
+      summary:
+        "Counters of the egress gates and of every proxy, as text for Prometheus; operators only",
+      kind: "text",
     },
     egressOf: {
       method: "GET",

@@ -41,7 +41,8 @@ export class Attachment {
   readonly #onRefused: AttachmentOptions["onRefused"];
   #rights: { policy: ProxyPolicy; egress: ResolvedEgress; key: string } | null = null;
   #proxy: ProxyLink | null = null;
-  #current: { key: string; proxyRestarts: number; abort: AbortController } | null = null;
+  #current: { key: string; proxyRestarts: number; admin: string; abort: AbortController } | null =
+    null;
 
   constructor({ principal, runDir, clock, log, ask, gates, onRefused }: AttachmentOptions) {
     this.#runDir = runDir;
@@ -58,6 +59,11 @@ export class Attachment {
 
   get egressUsage(): EgressUsage {
     return this.#gate.usage;
+  }
+
+  /** Of its proxy; null: there is none. */
+  get adminSocket(): string | null {
+    return this.#current?.admin ?? null;
   }
 
   setRights(policy: ProxyPolicy, egress: ResolvedEgress): void {
@@ -89,10 +95,10 @@ export class Attachment {
     }
     this.#detach();
     const abort = new AbortController();
-    this.#current = { key, proxyRestarts: status.proxy.restarts, abort };
     const dir = `${this.#runDir}/p/${status.hash}`;
-    this.#listen(`${dir}/egress/egress.sock`, abort.signal);
     const admin = `${dir}/admin/admin.sock`;
+    this.#current = { key, proxyRestarts: status.proxy.restarts, admin, abort };
+    this.#listen(`${dir}/egress/egress.sock`, abort.signal);
     this.#proxy = new ProxyLink(admin, this.#clock, this.#log, this.#onRefused);
     this.#tellProxy();
   }

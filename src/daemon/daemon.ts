@@ -48,7 +48,6 @@ export interface DaemonOptions {
   readonly bootstrap: DaemonBootstrap;
   readonly log: Logger;
   readonly clock?: Clock;
-  /** In which thread egress is served; absent: in this one. */
   readonly gates?: Gates;
 }
 
@@ -149,6 +148,7 @@ export class Daemon {
       launcher: this.#launcher.client,
       openRelay: (principal) =>
         openRelay(principal, this.#launcher.client, this.#bootstrap.run_dir),
+      gateRestarts: () => this.#gates.restarts,
       fanout: this.#fanout,
       asks: this.#asks,
       closing: this.#stop.signal,

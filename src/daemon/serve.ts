@@ -13,6 +13,7 @@ import { decideAsk, followAsks } from "./asks/serve.ts";
 import { DaemonError } from "./errors.ts";
 import type { Fanout } from "./fanout.ts";
 import { createMatrixHandlers } from "./fanout_serve.ts";
+import { gatherMetrics } from "./metrics.ts";
 import { joinRelay } from "./observe.ts";
 import type { ManagedPrincipal } from "./principal.ts";
 
@@ -31,6 +32,8 @@ export interface Served {
   readonly openRelay: (principal: ManagedPrincipal) => Promise<string>;
   /** For what the daemon only passes on. */
   readonly launcher: Client<typeof launcherApi>;
+  /** Of the thread of the egress gates. */
+  readonly gateRestarts: () => number;
   readonly fanout: Fanout;
   readonly roomState: (room: string) => Promise<readonly StateEvent[]>;
   readonly now: () => number;
@@ -55,9 +58,11 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       served.now(),
     );
 
+  const observable = (viewer: Viewer) =>
+    [...served.principals()].filter((principal) => may(viewer, "observe", principal));
+
   const visible = (viewer: Viewer) =>
-    [...served.principals()]
-      .filter((principal) => may(viewer, "observe", principal))
+    observable(viewer)
       .map((principal) => principal.view())
       .sort((a, b) => a.principal < b.principal ? -1 : 1);
 
@@ -98,7 +103,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     if (viewer.isAdmin) return viewer;
     throw new DaemonError(
       "forbidden",
-      "Cannot see or answer egress questions: only operators may",
+      "Cannot see metrics, or see or answer egress questions: only operators may",
       {
         status: 403,
       },
@@ -129,6 +134,22 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       const answer = await served.launcher.call("kill", { params: { principal: localpart } });
       served.log.info("kill", { principal: localpart, by: viewer.userId });
       return answer;
+    },
+    traffic: async ({ request }) => ({
+      principals: observable(await viewerOf(request)).map(({ localpart, attachment }) => ({
+        principal: localpart,
+        ...attachment.egressUsage,
+      })),
+    }),
+    metrics: async ({ request }) => {
+      await operatorOf(request);
+      const all = [...served.principals()].map(({ localpart, attachment }) => ({
+        localpart,
+        usage: attachment.egressUsage,
+        admin: attachment.adminSocket,
+      }));
+      const text = await gatherMetrics(all, served.gateRestarts());
+      return new Response(text, { headers: { "content-type": "text/plain; version=0.0.4" } });
     },
     egressOf: async ({ request, params }) => {
       const { localpart, evaluation } = find(await viewerOf(request), params["principal"]!);

@@ -17,6 +17,8 @@ export interface PrincipalGate {
 export type GateSettings = Pick<GateOptions, "principal" | "log" | "ask" | "onRefused">;
 
 export interface Gates {
+  /** How often its thread ended and was started anew. */
+  readonly restarts: number;
   make(settings: GateSettings): PrincipalGate;
   /** The principal is gone for good. */
   drop(gate: PrincipalGate): void;
@@ -24,6 +26,7 @@ export interface Gates {
 
 /** In the caller's own thread. */
 export const localGates: Gates = {
+  restarts: 0,
   make: (settings) => new EgressGate(settings),
   drop: (gate) => gate.close(),
 };

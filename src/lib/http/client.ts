@@ -18,6 +18,8 @@ export interface ClientOptions {
   readonly peer?: string;
 }
 
+const MAX_TEXT_LENGTH = 1024 * 1024;
+
 export interface CallOptions {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
@@ -31,7 +33,7 @@ export interface Client<A extends Api> {
     name: K,
     options?: CallOptions,
   ): Promise<ResponseBody<A["routes"][K]>>;
-  /** The answer of a route of kind `text`. */
+  /** The answer of a route of kind `text`; one of more than a megabyte is refused. */
   text(name: keyof A["routes"] & string, options?: CallOptions): Promise<string>;
   /** The events of an SSE route, until the server or `signal` ends it. */
   events(name: keyof A["routes"] & string, options?: CallOptions): AsyncGenerator<unknown>;
@@ -95,7 +97,16 @@ export function createClient<A extends Api>(api: A, options: ClientOptions): Cli
       return parsed.data as never;
     },
     async text(name, call = {}) {
-      return await (await request(api.routes[name]!, call)).text();
+      const response = await request(api.routes[name]!, call);
+      let text = "";
+      for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+        text += part;
+        if (text.length <= MAX_TEXT_LENGTH) continue;
+        throw new HttpApiError("bad-response", `Cannot read the answer of the ${peer}: too long`, {
+          status: 502,
+        });
+      }
+      return text;
     },
     async *events(name, call = {}) {
       const response = await request(api.routes[name]!, call);
