@@ -28,8 +28,12 @@ Deno.test("Slots lets so many in, the next in order, and forgets who left", asyn
 
 Deno.test("Turns makes a principal wait that had its part of this turn, and nobody else", async () => {
   const scheduled: (() => void)[] = [];
-  const turns = new Turns(128 * 1024, (next) => scheduled.push(next));
+  let now = 1000;
+  const turns = new Turns(128 * 1024, (next) => scheduled.push(next), () => now);
   const busy = turns.of("busy");
+  // Alone it is not held back.
+  for (let i = 0; i < 100; i++) assert.equal(busy(64 * 1024), undefined);
+  assert.equal(turns.of("other")(1000), undefined);
   assert.equal(busy(64 * 1024), undefined);
   const waits = [busy(64 * 1024), busy(64 * 1024), busy(64 * 1024)];
   assert.ok(waits.every((wait) => wait !== undefined));
@@ -46,6 +50,8 @@ Deno.test("Turns makes a principal wait that had its part of this turn, and nobo
   // Nothing runs on when nobody copies.
   while (scheduled.length > 0) scheduled.shift()!();
   assert.equal(scheduled.length, 0);
+  now += 1000;
+  for (let i = 0; i < 100; i++) assert.equal(busy(64 * 1024), undefined);
 });
 
 Deno.test("UsageCount names the destinations that matter and loses none of the sum", () => {
