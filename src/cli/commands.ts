@@ -104,6 +104,13 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./agent/usage.ts")).usage,
   }),
   defineCommand({
+    path: ["agent", "metrics"],
+    brief: "Show what an agent's requests took: by model, and against its budgets",
+    args: [NAME],
+    examples: ["sh tasks/bureau agent metrics agent/scribe"],
+    load: async () => (await import("./agent/metrics.ts")).metrics,
+  }),
+  defineCommand({
     path: ["agent", "freeze"],
     brief: "Stop an agent in its tracks, with all it has in memory; `agent thaw` lets it go on",
     args: [NAME],

@@ -8,6 +8,8 @@
 import * as z from "zod/mini";
 import { Usage } from "../launcher/api.ts";
 import { defineApi } from "../lib/http/api.ts";
+import { BudgetCap } from "../lib/schema/mod.ts";
+import { ProxyStats } from "../proxy/api.ts";
 import { AsksAnswer, AskView, DecideAnswer, DecideRequest, PrincipalEgress } from "./asks/api.ts";
 
 export * from "./asks/api.ts";
@@ -114,6 +116,34 @@ export const RoomStateAnswer = z.object({
 });
 export type RoomStateAnswer = z.infer<typeof RoomStateAnswer>;
 
+const Taken = z.object({ input: z.number(), output: z.number(), cost: z.number() });
+
+export const AgentMetrics = z.object({
+  /** Of the present proxy; null where none runs. */
+  proxy: z.nullable(ProxyStats),
+  /** ms epoch: since when models are counted. */
+  since: z.number(),
+  windows: z.array(z.object({
+    window: z.enum(["run", "hour", "day"]),
+    /** Tokens, those of a cache among the input; US dollars. */
+    taken: Taken,
+    cap: z.nullable(BudgetCap),
+  })),
+  /** The dearest first. */
+  models: z.array(z.object({
+    model: z.string(),
+    requests: z.number(),
+    input: z.number(),
+    output: z.number(),
+    cache_read: z.number(),
+    cache_write: z.number(),
+    cost: z.number(),
+    estimated: z.number(),
+    unpriced: z.number(),
+  })),
+});
+export type AgentMetrics = z.infer<typeof AgentMetrics>;
+
 export const daemonApi = defineApi({
   title: "Bureau daemon",
   version: "1",
@@ -147,6 +177,12 @@ export const daemonApi = defineApi({
       path: "/v1/principals/:principal/usage",
       summary: "What its sandbox uses now, asked of the launcher; right `observe`",
       response: Usage,
+    },
+    metrics: {
+      method: "GET",
+      path: "/v1/principals/:principal/metrics",
+      summary: "What its requests took: by model, and against its budgets; right `observe`",
+      response: AgentMetrics,
     },
     freeze: {
       method: "POST",

@@ -5,13 +5,15 @@ import type { Target } from "../lib/authority.ts";
 import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import type { ProxyPolicy } from "../lib/schema/mod.ts";
+import type { Budgets, ProxyPolicy } from "../lib/schema/mod.ts";
 import type { ResolvedEgress } from "../lib/template/mod.ts";
 import type { Principal } from "../launcher/api.ts";
 import type { AskDecider } from "./asks/types.ts";
 import type { Gates, PrincipalGate } from "./egress/gates.ts";
 import type { EgressUsage } from "./egress/usage.ts";
+import type { ProxyStats } from "../proxy/api.ts";
 import { ProxyLink } from "./proxy_link.ts";
+import type { SpendingAccount } from "./spending.ts";
 
 /** The directory may come a moment after the news of its principal. */
 const LISTEN_RETRY_MS = 50;
@@ -26,6 +28,7 @@ export interface AttachmentOptions {
   /** Where the policy leaves it to a person. */
   readonly ask: AskDecider;
   readonly gates: Gates;
+  readonly account: Promise<SpendingAccount>;
   /** What gate or proxy refused, for whoever tells operators. */
   readonly onRefused: (target: Target, code: string, count?: number) => void;
 }
@@ -39,12 +42,21 @@ export class Attachment {
   readonly #gates: Gates;
   readonly #gate: PrincipalGate;
   readonly #onRefused: AttachmentOptions["onRefused"];
-  #rights: { policy: ProxyPolicy; egress: ResolvedEgress; key: string } | null = null;
+  readonly #account: Promise<SpendingAccount>;
+  #rights: {
+    policy: ProxyPolicy;
+    egress: ResolvedEgress;
+    budgets: Budgets | null;
+    key: string;
+  } | null = null;
   #proxy: ProxyLink | null = null;
   #current: { key: string; proxyRestarts: number; admin: string; abort: AbortController } | null =
     null;
 
-  constructor({ principal, runDir, clock, log, ask, gates, onRefused }: AttachmentOptions) {
+  constructor(
+    { principal, runDir, clock, log, ask, gates, account, onRefused }: AttachmentOptions,
+  ) {
+    this.#account = account;
     this.#runDir = runDir;
     this.#clock = clock;
     this.#log = log;
@@ -66,18 +78,23 @@ export class Attachment {
     return this.#current?.admin ?? null;
   }
 
-  setRights(policy: ProxyPolicy, egress: ResolvedEgress): void {
-    const key = JSON.stringify([policy, egress]);
+  /** Of its proxy; null where none runs. */
+  async stats(): Promise<ProxyStats | null> {
+    return await this.#proxy?.stats().catch(() => null) ?? null;
+  }
+
+  setRights(policy: ProxyPolicy, egress: ResolvedEgress, budgets: Budgets | null): void {
+    const key = JSON.stringify([policy, egress, budgets]);
     if (this.#rights?.key === key) return;
-    this.#rights = { policy, egress, key };
+    this.#rights = { policy, egress, budgets, key };
     this.#gate.setPolicy(egress.allow, egress.deny, egress.ask);
     this.#tellProxy();
   }
 
   #tellProxy(): void {
     if (this.#rights === null) return;
-    const { policy, egress } = this.#rights;
-    this.#proxy?.setRights(policy, egress.requests);
+    const { policy, egress, budgets } = this.#rights;
+    this.#proxy?.setRights({ policy, requests: egress.requests, budgets });
   }
 
   /** Opens, renews or closes, as the launcher says. */
@@ -99,7 +116,12 @@ export class Attachment {
     const admin = `${dir}/admin/admin.sock`;
     this.#current = { key, proxyRestarts: status.proxy.restarts, admin, abort };
     this.#listen(`${dir}/egress/egress.sock`, abort.signal);
-    this.#proxy = new ProxyLink(admin, this.#clock, this.#log, this.#onRefused);
+    // Before the proxy is told what its run has spent.
+    const account = this.#account.then((account) => {
+      account.follow(status.started_at);
+      return account;
+    });
+    this.#proxy = new ProxyLink(admin, this.#clock, this.#log, this.#onRefused, account);
     this.#tellProxy();
   }
 

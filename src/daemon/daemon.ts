@@ -37,6 +37,7 @@ import { ManagedPrincipal } from "./principal.ts";
 import { openRelay } from "./relay.ts";
 import { StatusPublisher } from "./publisher.ts";
 import { RefusalNotices } from "./refusals.ts";
+import { Spending } from "./spending.ts";
 import { Rooms } from "./rooms.ts";
 import { createDaemonHandler } from "./serve.ts";
 import { fileSyncStore } from "./store.ts";
@@ -70,6 +71,7 @@ export class Daemon {
   readonly #startedAt: number;
   readonly #asks: EgressAsks;
   readonly #refusals: RefusalNotices;
+  readonly #spending: Spending;
   /** Event types that somebody wants the sync to bring just now. */
   #types: { followed: readonly string[]; answers: readonly string[] } = {
     followed: [],
@@ -133,6 +135,19 @@ export class Daemon {
       log,
       signal: this.#stop.signal,
     });
+    this.#spending = new Spending({
+      stateDir: bootstrap.state_dir,
+      clock: this.#clock,
+      log: this.#log,
+      onReached: (principal, rule, shown) => {
+        this.#log.warn("budget used up", { principal, rule, cap: shown });
+        this.#notices?.tell(
+          this.#configRoom!,
+          `${principal} has used up its budget (${rule}: ${shown}); its model requests are refused until it is free again or raised`,
+          { "m.bureau.budget_reached": { principal, rule, cap: shown } },
+        );
+      },
+    });
     this.#refusals = new RefusalNotices({
       clock,
       say: (body, content) => this.#notices?.tell(this.#configRoom!, body, content),
@@ -151,6 +166,7 @@ export class Daemon {
       gateRestarts: () => this.#gates.restarts,
       fanout: this.#fanout,
       asks: this.#asks,
+      spending: this.#spending,
       closing: this.#stop.signal,
       roomState: (room) => this.#client.roomState(room),
       now: () => clock.now(),
@@ -187,6 +203,7 @@ export class Daemon {
       this.#fanout[Symbol.dispose]();
       this.#forEach((principal) => principal.close());
       this.#refusals.close();
+      await this.#spending.close();
       await this.#asks.close();
       await this.#notices?.[Symbol.asyncDispose]();
       await link;
@@ -331,6 +348,7 @@ export class Daemon {
           log: this.#log,
           gates: this.#gates,
           asks: this.#asks,
+          spending: this.#spending,
           onRefused: (refused) => this.#refusals.take(refused),
           onIdle: (idle) => this.#dropIfGone(idle),
         },

@@ -174,6 +174,7 @@ export class FakeLauncher {
         this.rules.push(body);
         return { count: body.allow.length + body.deny.length };
       },
+      budget: () => ({ ready: true }),
       drain: () => ({ active: 0 }),
       watch: () => sseResponse(() => () => {}, life.signal),
     });

@@ -32,6 +32,8 @@ import {
 import { buildReport } from "./report.ts";
 import type { StatusPublisher } from "./publisher.ts";
 import type { Refused } from "./refusals.ts";
+import type { Spending } from "./spending.ts";
+import { mergeBudgets } from "../lib/template/mod.ts";
 import { summarise, type Summary } from "./view.ts";
 
 export interface PrincipalDeps {
@@ -43,6 +45,7 @@ export interface PrincipalDeps {
   readonly log: Logger;
   readonly gates: Gates;
   readonly asks: Pick<EgressAsks, "ask" | "extend" | "settle">;
+  readonly spending: Spending;
   readonly onRefused: (refused: Refused) => void;
   /** Called after every pass, so that the owner can drop a principal that is gone. */
   readonly onIdle: (principal: ManagedPrincipal) => void;
@@ -84,6 +87,7 @@ export class ManagedPrincipal {
       log: this.#log,
       ask: deps.asks,
       gates: deps.gates,
+      account: deps.spending.of(localpart),
       onRefused: (target, code, count = 1) =>
         deps.onRefused({ principal: localpart, target, code, count }),
     });
@@ -203,7 +207,9 @@ export class ManagedPrincipal {
       policy: flattenForProxy(policy, this.#deps.clock.now()),
       egress,
     });
-    this.attachment.setRights(rights.policy, rights.egress);
+    const { template, assignment } = this.#evaluation;
+    const budgets = mergeBudgets(template?.budgets, assignment?.budgets) ?? null;
+    this.attachment.setRights(rights.policy, rights.egress, budgets);
   }
 
   #cell(): Cell | null {

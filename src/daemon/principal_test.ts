@@ -12,6 +12,7 @@ import type { Assignment, Template } from "../lib/schema/mod.ts";
 import type { launcherApi, Principal as LauncherPrincipal } from "../launcher/api.ts";
 import type { Evaluation } from "./desired.ts";
 import { localGates } from "./egress/gates.ts";
+import { Spending } from "./spending.ts";
 import { ManagedPrincipal, type PrincipalDeps } from "./principal.ts";
 import type { Report, StatusPublisher } from "./publisher.ts";
 
@@ -56,6 +57,13 @@ const cell = (phase: "running" | "exited", revision: number): LauncherPrincipal 
   revision,
 });
 
+const spending = new Spending({
+  stateDir: "/nonexistent",
+  clock: systemClock,
+  log: createLogger("test", {}, () => {}),
+  onReached: () => {},
+});
+
 Deno.test("the news of an end that overtakes the answer to the start is not lost", async () => {
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<LauncherPrincipal>();
@@ -78,6 +86,7 @@ Deno.test("the news of an end that overtakes the answer to the start is not lost
     gates: localGates,
     onIdle: () => {},
     asks,
+    spending,
     onRefused: () => {},
   });
   principal.setStatus(null, 1);
@@ -101,6 +110,7 @@ Deno.test("a launcher that was away counts anew, and is believed", () => {
     gates: localGates,
     onIdle: () => {},
     asks,
+    spending,
     onRefused: () => {},
   });
   principal.setStatus(cell("exited", 9), 9);

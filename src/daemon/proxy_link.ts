@@ -7,34 +7,56 @@ import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import { createClient } from "../lib/http/mod.ts";
 import type { Logger } from "../lib/log.ts";
-import type { ProxyPolicy } from "../lib/schema/mod.ts";
+import type { Budgets, ProxyPolicy } from "../lib/schema/mod.ts";
 import type { EgressRequests } from "../lib/template/mod.ts";
-import { proxyAdminApi } from "../proxy/api.ts";
+import { proxyAdminApi, type ProxyStats, SpentUsage } from "../proxy/api.ts";
+import type { SpendingAccount } from "./spending.ts";
 
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 5_000;
+const STATS_MS = 5_000;
 
 export type ProxyLinkListener = (target: Target, code: string, count: number) => void;
 
 /** What the proxy says while it is watched. It comes from a cell, so it is read like a stranger's. */
 const WatchEvent = z.object({
-  refused: z.array(z.object({ host: z.string(), port: z.number(), count: z.number() })),
+  refused: z.optional(
+    z.array(z.object({ host: z.string(), port: z.number(), count: z.number() })),
+  ),
+  usage: z.optional(z.array(SpentUsage)),
 });
+
+/** What the proxy is told of its principal. */
+export interface ProxyRights {
+  readonly policy: ProxyPolicy;
+  readonly requests: EgressRequests;
+  readonly budgets: Budgets | null;
+}
 
 export class ProxyLink {
   readonly #socket: string;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #stop = new AbortController();
-  #rights: { readonly policy: ProxyPolicy; readonly requests: EgressRequests } | null = null;
+  #rights: ProxyRights | null = null;
   #again = new AbortController();
   #pushes = 0;
 
   readonly #onRefused: ProxyLinkListener;
+  readonly #account: Promise<SpendingAccount>;
+  /** Of the present proxy, since it is watched. */
+  #heard = 0;
 
   /** @param onRefused tunnels that the proxy refused for want of a grant */
-  constructor(socket: string, clock: Clock, log: Logger, onRefused: ProxyLinkListener) {
+  constructor(
+    socket: string,
+    clock: Clock,
+    log: Logger,
+    onRefused: ProxyLinkListener,
+    account: Promise<SpendingAccount>,
+  ) {
     this.#onRefused = onRefused;
+    this.#account = account;
     this.#socket = socket;
     this.#clock = clock;
     this.#log = log;
@@ -47,8 +69,8 @@ export class ProxyLink {
   }
 
   /** From now on this; also given to every later proxy behind the same socket. */
-  setRights(policy: ProxyPolicy, requests: EgressRequests): void {
-    this.#rights = { policy, requests };
+  setRights(rights: ProxyRights): void {
+    this.#rights = rights;
     this.#again.abort();
   }
 
@@ -57,10 +79,24 @@ export class ProxyLink {
     this.#again.abort();
   }
 
-  #hear(event: unknown): void {
+  /** @returns the proxy's counters. @throws when it doesn't answer */
+  async stats(): Promise<ProxyStats> {
+    const client = createClient(proxyAdminApi, { socket: this.#socket });
+    try {
+      return await client.call("stats", { signal: AbortSignal.timeout(STATS_MS) });
+    } finally {
+      client.close();
+    }
+  }
+
+  #hear(event: unknown, account: SpendingAccount): void {
     const parsed = z.safeParse(WatchEvent, event);
     if (!parsed.success) return;
-    for (const { host, port, count } of parsed.data.refused) {
+    for (const usage of parsed.data.usage ?? []) {
+      this.#heard++;
+      account.add(usage);
+    }
+    for (const { host, port, count } of parsed.data.refused ?? []) {
       const target = parseAuthority(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
       if (target !== null && count > 0) this.#onRefused(target, "forbidden", Math.trunc(count));
     }
@@ -92,21 +128,25 @@ export class ProxyLink {
    * done again. The other way round a new proxy could be watched that never got the grants.
    */
   async #push(
-    { policy, requests }: { readonly policy: ProxyPolicy; readonly requests: EgressRequests },
+    { policy, requests, budgets }: ProxyRights,
     signal: AbortSignal,
     onDone: () => void,
   ): Promise<void> {
     // A client of its own for each proxy: a pooled connection may lead to the one before.
     const client = createClient(proxyAdminApi, { socket: this.#socket });
     try {
+      const account = await this.#account;
+      account.setBudgets(budgets);
+      this.#heard = 0;
       const watch = client.events("watch", { signal });
       const ended = (async () => {
-        for await (const event of watch) this.#hear(event);
+        for await (const event of watch) this.#hear(event, account);
       })();
       ended.catch(() => {});
       // The rules first: a grant may be for a host that only some requests may go to.
       const rules = { allow: [...requests.allow], deny: [...requests.deny] };
       await client.call("egress", { body: rules, signal });
+      await client.call("budget", { body: account.state(this.#heard), signal });
       await client.call("grants", { body: policy, signal });
       this.#pushes++;
       onDone();

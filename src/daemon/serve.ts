@@ -15,6 +15,7 @@ import type { Fanout } from "./fanout.ts";
 import { createMatrixHandlers } from "./fanout_serve.ts";
 import { gatherMetrics } from "./metrics.ts";
 import { joinRelay } from "./observe.ts";
+import type { Spending } from "./spending.ts";
 import type { ManagedPrincipal } from "./principal.ts";
 
 export interface Served {
@@ -26,6 +27,7 @@ export interface Served {
   readonly isAdmin: (userId: string) => boolean;
   readonly status: () => Omit<DaemonStatus, "principals" | "asks">;
   readonly asks: EgressAsks;
+  readonly spending: Spending;
   /** Ends streams when the daemon ends. */
   readonly closing: AbortSignal;
   /** Asks the launcher for a relay. @returns its socket on the host */
@@ -123,6 +125,11 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     usage: async ({ request, params }) => {
       const { localpart } = find(await viewerOf(request), params["principal"]!);
       return await served.launcher.call("usage", { params: { principal: localpart } });
+    },
+    metrics: async ({ request, params }) => {
+      const { localpart, attachment } = find(await viewerOf(request), params["principal"]!);
+      const account = await served.spending.of(localpart);
+      return { proxy: await attachment.stats(), ...account.report() };
     },
     freeze: async ({ request, params }) =>
       await setFrozen(await viewerOf(request), params["principal"]!, "freeze"),

@@ -171,9 +171,9 @@ export async function validateRequest(
   };
 }
 
-/** SHA-256 over all that needs a restart to change; grants, egress and restart policy are not in it. */
+/** SHA-256 over all that needs a restart to change; grants, egress, budgets and restart policy are not in it. */
 export function digestSpec(assignment: Assignment, template: Template): Promise<string> {
-  const { authorization: _a, egress: _e, restart_policy: _r, ...shape } = template;
+  const { authorization: _a, egress: _e, budgets: _b, restart_policy: _r, ...shape } = template;
   return sha256Hex(canonicalJson({
     template: shape,
     room: assignment.room ?? null,
@@ -221,6 +221,7 @@ export function proxyBootstrap(
     ...(validated.placeholders.length === 0 ? {} : { placeholders: [...validated.placeholders] }),
     egress_authority: validated.authority,
     egress: { allow: [...spec.egress.requests.allow], deny: [...spec.egress.requests.deny] },
+    ...(spec.budgets ? { budgets: spec.budgets } : {}),
     ...(validated.ssh ? { ssh_keys: { ...validated.ssh.keys } } : {}),
     grants: request.grants,
     denials: request.denials,

@@ -2,7 +2,7 @@
 
 /** Serves `admin.sock`, the daemon's line: `proxyAdminApi` in `api.ts`. No credential crosses it. */
 import type { EgressRules } from "./api.ts";
-import { parseEgressRules, parsePolicy } from "./bootstrap.ts";
+import { parseBudgetState, parseEgressRules, parsePolicy } from "./bootstrap.ts";
 import { badRequest, errorResponse, ProxyError } from "./errors.ts";
 import { readJsonObject } from "./json.ts";
 import { splitUrl } from "./path.ts";
@@ -44,6 +44,15 @@ export function createAdminHandler(
       state.hosts.setRules(rules);
       return Response.json({ count: rules.allow.length + rules.deny.length });
     },
+    "PUT /v1/budget": async (request) => {
+      const json = await readJsonObject(request, MAX_POLICY_BYTES);
+      try {
+        state.budget.tell(parseBudgetState(json));
+      } catch (thrown) {
+        throw badRequest(thrown instanceof Error ? thrown.message : "it is no budget");
+      }
+      return Response.json({ ready: true });
+    },
     "POST /v1/drain": () => {
       state.draining = true;
       return Response.json({ active: state.active });
@@ -69,17 +78,21 @@ export function createAdminHandler(
   };
 }
 
-function watch(closing: AbortSignal, { refusals }: ProxyState): Response {
+function watch(closing: AbortSignal, { refusals, budget }: ProxyState): Response {
   let onClosing: () => void;
   let end: () => void = () => {};
+  const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       // A first comment flushes the headers, so that the daemon knows it is connected.
       controller.enqueue(new TextEncoder().encode(":\n\n"));
-      end = refusals.listen((refused) => {
-        const line = `data: ${JSON.stringify({ refused })}\n\n`;
-        controller.enqueue(new TextEncoder().encode(line));
-      });
+      const say = (what: object) =>
+        controller.enqueue(encoder.encode(`data: ${JSON.stringify(what)}\n\n`));
+      const ends = [
+        refusals.listen((refused) => say({ refused })),
+        budget.listen((usage) => say({ usage })),
+      ];
+      end = () => ends.forEach((each) => each());
       onClosing = () => {
         end();
         controller.close();

@@ -34,7 +34,7 @@ export function createAgentInterface(
 ): AgentInterface {
   const services = new Map<string, ServiceForwarder>();
   for (const [name, service] of Object.entries(state.bootstrap.services)) {
-    services.set(name, new ServiceForwarder(name, service, environment));
+    services.set(name, new ServiceForwarder(name, service, environment, state.budget));
   }
   const account = state.bootstrap.matrix;
   const matrix = account === null ? null : new MatrixAccount(account, state, environment);

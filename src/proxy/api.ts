@@ -7,7 +7,14 @@
  */
 import * as z from "zod/mini";
 import { defineApi } from "../lib/http/api.ts";
-import { Denial, EgressRule, Grant, ProxyPolicy, RequestRule } from "../lib/schema/events.ts";
+import {
+  Budgets,
+  Denial,
+  EgressRule,
+  Grant,
+  ProxyPolicy,
+  RequestRule,
+} from "../lib/schema/events.ts";
 
 /** Fixed in-cell paths (architecture rule 2). */
 export const PROXY_SOCKET = "/run/bureau/agent/proxy.sock";
@@ -100,6 +107,8 @@ export const ProxyBootstrap = z.object({
   /** By name. Present: `ssh-agent.sock` is served. */
   ssh_keys: z.optional(z.record(z.string(), BoundSshKey)),
   placeholders: z.optional(z.array(BoundPlaceholder)),
+  /** Present: no model request passes before the daemon has said what was spent. */
+  budgets: z.optional(Budgets),
   /** Absent: no TLS is ended, so hosts that need it are refused. */
   egress_authority: z.optional(EgressAuthority),
   /** Until the daemon says otherwise. */
@@ -122,6 +131,38 @@ export const ProxyStats = z.object({
   draining: z.boolean(),
 });
 export type ProxyStats = z.infer<typeof ProxyStats>;
+
+const Totals = z.object({ input: z.number(), output: z.number(), cost: z.number() });
+
+/** The daemon keeps what was spent over the deaths of proxies. */
+export const BudgetState = z.object({
+  /** Null: no caps. */
+  budgets: z.nullable(Budgets),
+  spent: z.object({
+    run: Totals,
+    /** Minutes since the epoch, of the last day. */
+    minutes: z.array(z.tuple([z.number(), Totals])),
+  }),
+  /** How many usages this watcher has heard of from this proxy: they are in `spent`. */
+  heard: z.number(),
+});
+export type BudgetState = z.infer<typeof BudgetState>;
+
+/** One answered model request, as the watch stream tells it. */
+export const SpentUsage = z.object({
+  model: z.string(),
+  input: z.number(),
+  output: z.number(),
+  cacheRead: z.number(),
+  cacheWrite: z.number(),
+  /** US dollars. */
+  cost: z.number(),
+  /** Whether the model's price is known; else the dearest was taken. */
+  priced: z.boolean(),
+  /** The answer did not say, or broke off. */
+  estimated: z.boolean(),
+});
+export type SpentUsage = z.infer<typeof SpentUsage>;
 
 /** `admin.sock`: the daemon's line. It carries no credentials in either direction (rule 12). */
 export const proxyAdminApi = defineApi({
@@ -154,6 +195,13 @@ export const proxyAdminApi = defineApi({
       summary: "Replace the rules for requests to single hosts; tunnels past them are cut",
       request: EgressRules,
       response: z.object({ count: z.number() }),
+    },
+    budget: {
+      method: "PUT",
+      path: "/v1/budget",
+      summary: "Replace the caps of model requests, and what was spent against them up to now",
+      request: BudgetState,
+      response: z.object({ ready: z.boolean() }),
     },
     drain: {
       method: "POST",

@@ -4,11 +4,20 @@
  * Reads the two documents a proxy is given, by hand: a schema library would cost every agent's proxy 9 MB.
  * Messages name fields, never values.
  */
-import type { Denial, EgressRule, Grant, ProxyPolicy, RequestRule } from "../lib/schema/events.ts";
+import type {
+  BudgetCap,
+  Budgets,
+  Denial,
+  EgressRule,
+  Grant,
+  ProxyPolicy,
+  RequestRule,
+} from "../lib/schema/events.ts";
 import type {
   BoundPlaceholder,
   BoundService,
   BoundSshKey,
+  BudgetState,
   EgressAuthority,
   EgressRules,
   ProxyBootstrap,
@@ -136,6 +145,74 @@ function service(value: unknown, path: string): BoundService {
   });
 }
 
+function amount(value: unknown, path: string): number {
+  if (typeof value !== "number" || !(value >= 0)) {
+    throw new ShapeError(path, "must be a number of at least 0");
+  }
+  return value;
+}
+
+function cap(value: unknown, path: string): BudgetCap {
+  const given = object(value, path);
+  const field = (name: string) =>
+    optional(given[name], (found) => amount(found, `${path}.${name}`));
+  return compact<BudgetCap>({
+    tokens: field("tokens"),
+    input_tokens: field("input_tokens"),
+    output_tokens: field("output_tokens"),
+    cost_usd: field("cost_usd"),
+  });
+}
+
+function parseBudgets(value: unknown): Budgets {
+  const given = object(value, "budgets");
+  const window = (name: string) => optional(given[name], (found) => cap(found, `budgets.${name}`));
+  return compact<Budgets>({
+    run: window("run"),
+    hour: window("hour"),
+    day: window("day"),
+    prices: optional(given["prices"], (found) =>
+      Object.fromEntries(
+        Object.entries(object(found, "budgets.prices")).map(([model, price]) => {
+          const path = `budgets.prices.${model}`;
+          const fields = object(price, path);
+          return [model, {
+            input: amount(fields["input"], `${path}.input`),
+            output: amount(fields["output"], `${path}.output`),
+            cache_read: amount(fields["cache_read"], `${path}.cache_read`),
+            cache_write: amount(fields["cache_write"], `${path}.cache_write`),
+          }];
+        }),
+      )),
+  });
+}
+
+function totals(value: unknown, path: string): BudgetState["spent"]["run"] {
+  const given = object(value, path);
+  return {
+    input: amount(given["input"], `${path}.input`),
+    output: amount(given["output"], `${path}.output`),
+    cost: amount(given["cost"], `${path}.cost`),
+  };
+}
+
+/** @throws when a field is missing or of another type */
+export function parseBudgetState(json: unknown): BudgetState {
+  const given = object(json, "(root)");
+  const spent = object(given["spent"], "spent");
+  return {
+    budgets: given["budgets"] === null ? null : parseBudgets(given["budgets"]),
+    spent: {
+      run: totals(spent["run"], "spent.run"),
+      minutes: list(spent["minutes"], "spent.minutes", (item, path) => {
+        if (!Array.isArray(item) || item.length !== 2) throw new ShapeError(path, "must be a pair");
+        return [amount(item[0], `${path}[0]`), totals(item[1], `${path}[1]`)];
+      }),
+    },
+    heard: amount(given["heard"], "heard"),
+  };
+}
+
 function sshKey(value: unknown, path: string): BoundSshKey {
   const given = object(value, path);
   return compact<BoundSshKey>({
@@ -220,6 +297,7 @@ export function parseBootstrap(json: unknown): ProxyBootstrap {
       access_token: text(matrix["access_token"], "matrix.access_token"),
     },
     services,
+    ...(given["budgets"] === undefined ? {} : { budgets: parseBudgets(given["budgets"]) }),
     ...(given["ssh_keys"] === undefined ? {} : {
       ssh_keys: Object.fromEntries(
         Object.entries(object(given["ssh_keys"], "ssh_keys")).map(([name, key]) => [

@@ -8,6 +8,7 @@ import { messageOf } from "../lib/errors.ts";
 import { ProxyError } from "./errors.ts";
 import { headEnd, latin1, parseHead } from "./http1/head.ts";
 import { startTls } from "./tls_wire.ts";
+import { Ahead } from "./tunnel/ahead.ts";
 import { PlainWire, type Wire } from "./wire.ts";
 
 /** Gate and TLS handshake together may take this long: 20 s, and what the gate says that a person may take. */
@@ -23,6 +24,8 @@ export interface Destination {
   readonly tls: boolean;
   readonly isAddress: boolean;
   readonly ca: string | undefined;
+  /** Whatever the server says first is the caller's: SSH and databases greet. HTTP and TLS never do. */
+  readonly speaksFirst?: boolean;
 }
 
 /** `host:port` as CONNECT and Host headers write it. */
@@ -92,7 +95,7 @@ async function openTunnel(
     while (true) {
       const bytes = await wire.read();
       if (bytes === null) throw answer.cutShort();
-      if (answer.push(bytes)) return wire;
+      if (answer.push(bytes)) return answer.rest.length === 0 ? wire : new Ahead(answer.rest, wire);
     }
   } catch (thrown) {
     wire.close();
@@ -129,6 +132,8 @@ class GateAnswer {
   readonly #to: Destination;
   readonly #onHold: (ms: number) => void;
   #bytes = new Uint8Array(0);
+  /** What came with the tunnel. */
+  rest: Uint8Array = new Uint8Array(0);
 
   /** @param onHold a person is asked, who may take so long */
   constructor(to: Destination, onHold: (ms: number) => void) {
@@ -156,7 +161,8 @@ class GateAnswer {
     }
     if (head.status === 200) {
       // Nobody speaks before the client in HTTP or TLS: early bytes belong to no exchange.
-      if (this.#bytes.length !== end) throw this.#nonsense();
+      if (this.#bytes.length !== end && this.#to.speaksFirst !== true) throw this.#nonsense();
+      this.rest = this.#bytes.slice(end);
       return true;
     }
     const length = Number(head.headers.find(([name]) => name === "content-length")?.[1] ?? 0);

@@ -4,7 +4,12 @@ import { BureauError } from "../lib/errors.ts";
 
 /** Every refusal and failure of a proxy. Its text is written here, never copied from a credential. */
 export class ProxyError extends BureauError {
-  override readonly name = "ProxyError";
+  override readonly name: string = "ProxyError";
+
+  /** Headers of the answer beside its content's. */
+  headers(): Record<string, string> {
+    return this.status === 429 || this.status === 503 ? { "retry-after": "1" } : {};
+  }
 }
 
 /**
@@ -19,10 +24,10 @@ export function shownError(thrown: unknown): BureauError {
 
 export function errorResponse(thrown: unknown): Response {
   const error = shownError(thrown);
-  const headers: Record<string, string> = error.status === 429 || error.status === 503
-    ? { "retry-after": "1" }
-    : {};
-  headers["proxy-status"] = proxyStatus(error);
+  const headers: Record<string, string> = {
+    ...(error instanceof ProxyError ? error.headers() : {}),
+    "proxy-status": proxyStatus(error),
+  };
   return Response.json(error.toBody(), { status: error.status, headers });
 }
 

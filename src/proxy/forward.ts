@@ -2,6 +2,8 @@
 
 /** `/http/<service>/…`: the agent's request with the service's credentials, streamed both ways. */
 import type { BoundService } from "./api.ts";
+import { meteredExchange } from "./budget/exchange.ts";
+import type { BudgetMeter } from "./budget/meter.ts";
 import { parseUpstream } from "./destination.ts";
 import { concatBytes } from "../lib/bytes.ts";
 import { type Destination, openWire } from "./egress.ts";
@@ -41,9 +43,16 @@ export class ServiceForwarder {
   readonly #query: QueryPolicy;
   readonly #secrets: Secrets;
   readonly #rules: RequestRules;
+  readonly #meter: BudgetMeter;
 
   /** @throws {ProxyError} when the service's upstream is not one that a credential may go to */
-  constructor(name: string, service: BoundService, environment: UpstreamEnvironment) {
+  constructor(
+    name: string,
+    service: BoundService,
+    environment: UpstreamEnvironment,
+    meter: BudgetMeter,
+  ) {
+    this.#meter = meter;
     const { destination, base } = parseUpstream(service.upstream, service.ca);
     this.#base = base;
     this.#egressSocket = environment.egressSocket;
@@ -91,7 +100,7 @@ export class ServiceForwarder {
     const target = this.#base + normal + this.#query.toUpstream(query);
     const { body, length } = requestBody(request);
     const headers = this.#headers.toUpstream(request.headers);
-    const response = await this.upstream.exchange({
+    const response = await meteredExchange(this.#meter, this.upstream, {
       method,
       target,
       headers: logged === undefined ? headers : withSpan(headers, logged.span),

@@ -6,6 +6,7 @@ import { isUserPattern, matchUserPattern } from "../lib/glob/user.ts";
 import type { ProxyPolicy } from "../lib/schema/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ProxyBootstrap, ProxyStats } from "./api.ts";
+import { BudgetMeter } from "./budget/meter.ts";
 import { ProxyError } from "./errors.ts";
 import type { LogLines } from "./log_lines.ts";
 import { RequestLog } from "./log.ts";
@@ -18,6 +19,8 @@ export const DEFAULT_MAX_ACTIVE = 256;
 export class ProxyState {
   readonly bootstrap: ProxyBootstrap;
   readonly counters = { bytesIn: 0, bytesOut: 0 };
+  /** What its model requests may take, and took. */
+  readonly budget: BudgetMeter;
   policy: ProxyPolicy;
   /** Whose requests are read, and what for. */
   readonly hosts: HostTable;
@@ -48,6 +51,7 @@ export class ProxyState {
       ...(lines === undefined ? {} : { lines }),
     });
     this.#clock = clock;
+    this.budget = new BudgetMeter(bootstrap.budgets, () => clock.now());
     this.#maxActive = maxActive;
   }
 

@@ -3,7 +3,7 @@
 /** git over SSH: the key is in the proxy, the connection goes through the bridge, the server is `ssh2`'s. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-// @ts-types="npm:@types/ssh2@1.15.6"
+// @ts-types="../../src/lib/testing/ssh2.d.ts"
 import ssh2 from "ssh2";
 import { publicKeyLine } from "../../src/lib/ssh/mod.ts";
 import { lacks, skip } from "../../src/lib/testing/skip.ts";
@@ -59,7 +59,7 @@ async function serveGit(dir: string, hostPem: string, line: string): Promise<Ser
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
   return {
     host: `ssh.${DOMAIN}`,
-    port: (server.address() as { port: number }).port,
+    port: server.address().port,
     async [Symbol.asyncDispose]() {
       for (const client of open) client.end();
       await new Promise<void>((resolve) => server.close(() => resolve()));

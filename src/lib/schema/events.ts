@@ -168,6 +168,37 @@ export const EgressPolicy = z.object({
 });
 export type EgressPolicy = z.infer<typeof EgressPolicy>;
 
+/** What a model costs: US dollars for a million tokens. */
+export const ModelPrice = z.object({
+  input: z.number(),
+  output: z.number(),
+  cache_read: z.number(),
+  cache_write: z.number(),
+});
+export type ModelPrice = z.infer<typeof ModelPrice>;
+
+/** What one window may take; the least that is reached holds. Tokens read from a cache are input. */
+export const BudgetCap = z.object({
+  tokens: z.optional(z.number()),
+  input_tokens: z.optional(z.number()),
+  output_tokens: z.optional(z.number()),
+  cost_usd: z.optional(z.number()),
+});
+export type BudgetCap = z.infer<typeof BudgetCap>;
+
+/** What a principal's requests to models may take; its proxy reads what they took from the answers. */
+export const Budgets = z.object({
+  /** From a start of the sandbox to its end. */
+  run: z.optional(BudgetCap),
+  /** The last 60 minutes. */
+  hour: z.optional(BudgetCap),
+  /** The last 24 hours. */
+  day: z.optional(BudgetCap),
+  /** By the beginning of a model's name; wins over the list that comes with Bureau. */
+  prices: z.optional(z.record(z.string(), ModelPrice)),
+});
+export type Budgets = z.infer<typeof Budgets>;
+
 export const RestartPolicy = z.enum(["always", "on-failure", "never"]);
 export type RestartPolicy = z.infer<typeof RestartPolicy>;
 
@@ -237,6 +268,8 @@ export const Template = z.object({
    */
   placeholders: z.optional(names),
   egress: z.optional(EgressPolicy),
+  /** Hot: a change needs no restart. */
+  budgets: z.optional(Budgets),
   authorization: z.optional(AuthorizationPolicy),
   restart_policy: z.optional(RestartPolicy),
 });
@@ -277,6 +310,8 @@ export const Assignment = z.object({
   authorization: z.optional(AuthorizationPolicy),
   /** Added to the template's egress policy. */
   egress: z.optional(EgressPolicy),
+  /** Each window that is named here replaces the template's. */
+  budgets: z.optional(Budgets),
   issued_by: z.string(),
   /** Milliseconds since the epoch; a launcher refuses one older than the newest it has seen (replay). */
   issued_at: z.number(),

@@ -2,6 +2,7 @@
 import type {
   Assignment,
   AuthorizationPolicy,
+  Budgets,
   Mount,
   ProxyService,
   RestartPolicy,
@@ -11,7 +12,7 @@ import type {
 } from "../schema/events.ts";
 import { type ResolvedEgress, resolveEgress } from "./egress.ts";
 import { TemplateError } from "./errors.ts";
-import { compact } from "./merge.ts";
+import { compact, mergeBudgets } from "./merge.ts";
 import { expandVariables, type Variables } from "./variables.ts";
 
 /** What one principal's cell is made of: every field present, every variable expanded. */
@@ -43,6 +44,7 @@ export interface ResolvedSpec {
   readonly placeholders: Record<string, string>;
   readonly ssh_keys: Record<string, SshKey>;
   readonly egress: ResolvedEgress;
+  readonly budgets: Budgets | null;
   /** The template's block alone; `effectiveGrants` adds the assignment's. */
   readonly authorization: AuthorizationPolicy;
   readonly restart_policy: RestartPolicy;
@@ -56,6 +58,7 @@ export type Instance = Pick<
   | "extra_environment_variables"
   | "payload"
   | "egress"
+  | "budgets"
   | "restart_policy"
 >;
 
@@ -130,6 +133,7 @@ export function instantiate(
     ssh_keys: resolved.ssh_keys ?? {},
     placeholders: resolved.placeholders ?? {},
     egress: resolveEgress(resolved.egress, assignment.egress, expand),
+    budgets: mergeBudgets(resolved.budgets, assignment.budgets) ?? null,
     authorization: resolved.authorization ?? {},
     restart_policy: assignment.restart_policy ?? resolved.restart_policy ?? "always",
   };

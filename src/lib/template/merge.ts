@@ -8,7 +8,7 @@ import type { AuthorizationPolicy, Mount, Template } from "../schema/events.ts";
  * | fields | rule |
  * |---|---|
  * | description, isolation, command, environment, resources, sysroot, hostname, seccomp, bridge, restart_policy | the child's when it has one, whole |
- * | environment_variables, roles, default_payload, proxy_services, ssh_keys, placeholders | joined by key, the child's wins |
+ * | environment_variables, roles, default_payload, proxy_services, ssh_keys, placeholders, budgets | joined by key, the child's wins |
  * | prepend_variables | per key: the child's entries, then the parent's, each once |
  * | filesystem | the parent's whose `dest` the child doesn't name, then the child's |
  * | create_dirs, devices, protected_paths, required_credentials, required_services, egress, authorization | the parent's, then the child's, each once |
@@ -40,6 +40,7 @@ export function mergeTemplates(parent: Template, child: Template): Template {
     ssh_keys: byKey(parent.ssh_keys, child.ssh_keys),
     placeholders: byKey(parent.placeholders, child.placeholders),
     egress: mergeEgress(parent.egress, child.egress),
+    budgets: mergeBudgets(parent.budgets, child.budgets),
     authorization: mergeAuthorization(parent.authorization, child.authorization),
     restart_policy: child.restart_policy ?? parent.restart_policy,
   });
@@ -57,6 +58,16 @@ export function mergeEgress(
     ask: appended(parent?.ask, child?.ask),
     ask_timeout: child?.ask_timeout ?? parent?.ask_timeout,
   });
+}
+
+/** Window by window the child's, price by price. */
+export function mergeBudgets(
+  parent: Template["budgets"],
+  child: Template["budgets"],
+): Template["budgets"] {
+  if (parent === undefined || child === undefined) return child ?? parent;
+  const prices = byKey(parent.prices, child.prices);
+  return { ...parent, ...child, ...(prices === undefined ? {} : { prices }) };
 }
 
 function mergeAuthorization(

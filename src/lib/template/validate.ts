@@ -72,6 +72,7 @@ export function validateTemplate(template: Template): Problem[] {
     if (command.length === 0) add(`roles.${name}`, "must not be empty");
   }
   serviceProblems(template, add);
+  budgetProblems(template, add);
   for (const text of policyProblems(template.authorization ?? {})) add("authorization", text);
   for (const [field, text] of expandable(template)) {
     for (const name of variablesOf(text)) {
@@ -127,6 +128,28 @@ function mountProblems(mount: Mount, add: (field: string, message: string) => vo
   if (!mount.source) add("source", "a bind needs one");
   else if (!isInnerPath(mount.source)) add("source", "must be an absolute path without ..");
   if (mount.options !== undefined) add("options", "only a tmpfs has options");
+}
+
+function budgetProblems(
+  { budgets }: Template,
+  add: (field: string, message: string) => void,
+): void {
+  for (const window of ["run", "hour", "day"] as const) {
+    const caps = Object.entries(budgets?.[window] ?? {});
+    for (const [name, value] of caps) {
+      if (!(Number.isFinite(value) && Number(value) >= 0)) {
+        add(`budgets.${window}.${name}`, "must be a number of at least 0");
+      }
+    }
+    if (budgets?.[window] !== undefined && caps.length === 0) {
+      add(`budgets.${window}`, "names no cap: tokens, input_tokens, output_tokens or cost_usd");
+    }
+  }
+  for (const [model, price] of Object.entries(budgets?.prices ?? {})) {
+    if (Object.values(price).some((value) => !(Number.isFinite(value) && value >= 0))) {
+      add(`budgets.prices.${model}`, "must be US dollars for a million tokens, at least 0");
+    }
+  }
 }
 
 function serviceProblems(template: Template, add: (field: string, message: string) => void): void {

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { lacks } from "../../lib/testing/skip.ts";
 import fc from "fast-check";
-// @ts-types="npm:@types/ssh2@1.15.6"
+// @ts-types="../../lib/testing/ssh2.d.ts"
 import ssh2 from "ssh2";
 import { importPrivateKey, publicKeyLine, sshString, uint32 } from "../../lib/ssh/mod.ts";
 import { concatBytes } from "../../lib/bytes.ts";
@@ -111,7 +111,7 @@ async function sshServer(hostPem: string, line: string) {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
   return {
-    port: (server.address() as { port: number }).port,
+    port: server.address().port,
     async close() {
       for (const client of open) client.end();
       await new Promise<void>((resolve) => server.close(() => resolve()));
@@ -149,11 +149,11 @@ Deno.test("ssh logs in to the host that a key is for, as whom it is for, and now
 
       for (
         const [attempt, why] of [
-          [login(bed, wrong.port, "wrong"), /host that it is not for/],
-          [login(bed, right.port, "right", "root"), /login as "root"/],
+          [() => login(bed, wrong.port, "wrong"), /host that it is not for/],
+          [() => login(bed, right.port, "right", "root"), /login as "root"/],
         ] as const
       ) {
-        const refused = await attempt;
+        const refused = await attempt();
         assert.equal(refused.code, 255);
         assert.match(refused.stderr, /agent refused operation|Permission denied/);
         assert.match(bed.decisions.at(-1)!.what, why);

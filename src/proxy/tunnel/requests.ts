@@ -6,6 +6,7 @@
  * connection of the proxy's own, which verifies the host.
  */
 import { parseAuthority, type Target } from "../../lib/authority.ts";
+import { meteredExchange } from "../budget/exchange.ts";
 import { authority, openWire } from "../egress.ts";
 import { badRequest, ProxyError } from "../errors.ts";
 import { ResponseReader } from "../http1/reader.ts";
@@ -150,7 +151,9 @@ export class RequestServer {
         broken = thrown;
       });
       if (body.body === null) watch();
-      const response = await this.#upstream(route, policy).exchange(
+      const response = await meteredExchange(
+        state.budget,
+        this.#upstream(route, policy),
         { method: head.method, ...outgoing, ...body, bytes: logged.bytes },
         left.signal,
       );

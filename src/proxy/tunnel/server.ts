@@ -118,6 +118,9 @@ export class ForwardServer {
     const bytes = new TextEncoder().encode(JSON.stringify(error.toBody()));
     const head = `HTTP/1.1 ${error.status} Refused\r\nContent-Type: application/json\r\n` +
       `Proxy-Status: ${proxyStatus(error)}\r\n` +
+      (error instanceof ProxyError
+        ? Object.entries(error.headers()).map(([name, value]) => `${name}: ${value}\r\n`).join("")
+        : "") +
       `Content-Length: ${bytes.length}\r\nConnection: close\r\n\r\n`;
     await caller.write(latin1Bytes(head)).then(() => caller.write(bytes)).catch(() => {
       // It left before it heard why.
@@ -190,7 +193,7 @@ export class ForwardServer {
     this.#touch(activity, this.#options.idleTimeoutMs);
     const upstream = await openWire(
       this.#options.egressSocket,
-      destinationOf(target, false, undefined),
+      { ...destinationOf(target, false, undefined), speaksFirst: anyBytes },
       signal,
     );
     this.#touch(activity, HEAD_DEADLINE_MS);
