@@ -178,7 +178,7 @@ export const daemonApi = defineApi({
       summary: "What its sandbox uses now, asked of the launcher; right `observe`",
       response: Usage,
     },
-    metrics: {
+    agentMetrics: {
       method: "GET",
       path: "/v1/principals/:principal/metrics",
       summary: "What its requests took: by model, and against its budgets; right `observe`",

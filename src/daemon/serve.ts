@@ -126,7 +126,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       const { localpart } = find(await viewerOf(request), params["principal"]!);
       return await served.launcher.call("usage", { params: { principal: localpart } });
     },
-    metrics: async ({ request, params }) => {
+    agentMetrics: async ({ request, params }) => {
       const { localpart, attachment } = find(await viewerOf(request), params["principal"]!);
       const account = await served.spending.of(localpart);
       return { proxy: await attachment.stats(), ...account.report() };

@@ -9,7 +9,7 @@ export const metrics: CommandHandler = async (call) => {
   const daemon = daemonClient(call, session);
   try {
     const params = { principal: principalOf(session, call.args[0]!) };
-    const now = await daemon.call("metrics", { params, signal: call.signal });
+    const now = await daemon.call("agentMetrics", { params, signal: call.signal });
     const { proxy } = now;
     const count = (value: number) => Math.round(value).toLocaleString("en");
     const money = (value: number) => `$${value.toFixed(value < 1 ? 4 : 2)}`;

@@ -76,6 +76,7 @@ class FakeDaemon implements AsyncDisposable {
       decide: none,
       followAsks: none,
       kill: none,
+      agentMetrics: none,
       metrics: none,
       observe: ({ request, query }) => {
         const { socket, response } = Deno.upgradeWebSocket(request, { protocol: OBSERVE_PROTOCOL });
