@@ -3,7 +3,7 @@
 /** The command on a real terminal (made by `script`), a daemon's socket that leads to a real tmux session. */
 import assert from "node:assert/strict";
 import { daemonApi, type PrincipalView } from "../../daemon/api.ts";
-import { createHandler, HttpApiError, listenUnix } from "../../lib/http/mod.ts";
+import { createHandler, type Handlers, HttpApiError, listenUnix } from "../../lib/http/mod.ts";
 import { OBSERVE_PROTOCOL } from "../../observe/api.ts";
 import { TmuxServer, until } from "../../observe/_session.ts";
 import { Session } from "../../observe/session.ts";
@@ -62,22 +62,12 @@ class FakeDaemon implements AsyncDisposable {
       throw new HttpApiError("not-found", "Cannot find it", { status: 404 });
     };
     return createHandler(daemonApi, {
+      ...Object.fromEntries(
+        Object.keys(daemonApi.routes).map((name) => [name, none]),
+      ) as unknown as Handlers<typeof daemonApi>,
       health: () => ({ status: "ok" }),
-      status: none,
       list: () => ({ principals: [VIEW] }),
       show: ({ params }) => params["principal"] === SCRIBE ? VIEW : none(),
-      followEvents: none,
-      roomState: none,
-      usage: none,
-      freeze: none,
-      thaw: none,
-      egressOf: none,
-      asks: none,
-      decide: none,
-      followAsks: none,
-      kill: none,
-      agentMetrics: none,
-      metrics: none,
       observe: ({ request, query }) => {
         const { socket, response } = Deno.upgradeWebSocket(request, { protocol: OBSERVE_PROTOCOL });
         this.sockets.push(socket);
