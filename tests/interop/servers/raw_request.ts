@@ -22,6 +22,8 @@ export class RequestReader {
     readonly connection: Deno.Conn,
     /** Told of a message that two servers could read differently (RFC 9112 §6.3). */
     readonly ambiguous: (head: string) => void,
+    /** Told before the body is read. */
+    readonly begun: (head: string) => void | Promise<void> = () => {},
   ) {}
 
   async #more(): Promise<boolean> {
@@ -63,6 +65,7 @@ export class RequestReader {
       odd || lengths.length + codings.length > 1 || !lengths.every((text) => /^\d+$/.test(text)) ||
       !codings.every((text) => text === "chunked")
     ) this.ambiguous(head);
+    await this.begun(head);
     const body = codings.length > 0
       ? await this.#chunks()
       : await this.#exactly(Number(lengths[0] ?? 0));
