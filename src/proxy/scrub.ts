@@ -17,6 +17,7 @@ const MIN_SECRET = 8;
 /** The secrets of one service in the forms in which they are echoed; made once. */
 export class Secrets {
   readonly #forms: readonly Form[];
+  readonly #lower: readonly string[];
 
   constructor(values: readonly string[]) {
     const forms = new Set<string>();
@@ -29,6 +30,12 @@ export class Secrets {
     this.#forms = [...forms].filter((form) =>
       ![...forms].some((other) => other !== form && form.includes(other))
     ).map((form) => new Form(form));
+    this.#lower = [...forms].map((form) => form.toLowerCase());
+  }
+
+  /** Whether a header's name, which is in lower case whatever was sent, holds one. */
+  isInName(name: string): boolean {
+    return this.#lower.some((form) => name.includes(form));
   }
 
   get isEmpty(): boolean {

@@ -95,7 +95,7 @@ export function passedHeaders(
   return headers.flatMap(([name, value]): [string, string][] => {
     if (HOP_BY_HOP.has(name) || name.startsWith("proxy-") || named.has(name)) return [];
     if (secrets.isEmpty) return [[name, value]];
-    if (COOKIES.has(name)) return [];
+    if (COOKIES.has(name) || secrets.isInName(name)) return [];
     const bytes = latin1Bytes(value);
     secrets.scrubWhole(bytes);
     return [[name, latin1(bytes)]];
