@@ -15,6 +15,7 @@ const PAGES = [
   "docs/guide/first-agent.md",
   "docs/guide/homeserver.md",
   "docs/guide/sandbox.md",
+  "docs/guide/ssh.md",
   "docs/reference/cli.md",
 ];
 
@@ -55,6 +56,14 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "person",
     sees: /Type yes:/,
     types: (person) => person.enter("yes"),
+  }],
+  [/^sh tasks\/bureau sandbox run --(allow-host|credential) /, {
+    kind: "not-run",
+    reason: "it leads to the Internet; tests/interop/sandbox_run_test.ts does it on loopback",
+  }],
+  [/^ssh-key(gen|scan) /, {
+    kind: "not-run",
+    reason: "it is about a person's own host; tests/interop/ssh_test.ts does it on loopback",
   }],
   [/^sh tasks\/bureau agent (usage|freeze|thaw) /, { kind: "limits" }],
   [/^((echo \w+ \| )?sh tasks\/bureau .*|sh tasks\/up --down|deno task (status|down))$/, {

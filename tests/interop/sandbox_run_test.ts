@@ -89,7 +89,7 @@ Deno.test("a program uses a credential at its host, never sees it, and reaches n
     assert.ok(!out.includes(SECRET) && !err.includes(SECRET));
     assert.match(
       err,
-      /^bureau: refused elsewhere\.test:443 \(2 times\); to allow it: --allow-host elsewhere\.test$/m,
+      /^bureau: refused elsewhere\.test:443; to allow it: --allow-host elsewhere\.test \(2 times\)$/m,
     );
     // Control: where nothing is swapped the server gets the placeholder, and tells it.
     const blind = await run(

@@ -63,7 +63,7 @@ export async function bindNetwork(
 export interface RunNetwork {
   /** Host directory with `proxy.sock` and its kin. */
   readonly agentDir: string;
-  /** `host:port` that were asked for and refused, with how often. */
+  /** By line for a person: what was asked for in vain, with how often. */
   readonly refused: ReadonlyMap<string, number>;
 }
 
@@ -132,8 +132,12 @@ function noteRefusal(refused: Map<string, number>, line: string): void {
   } catch {
     return;
   }
-  const { msg, verdict, target } = entry;
-  if (msg !== "egress" || verdict !== "refused" || typeof target !== "string") return;
+  const { msg, verdict, target: asked, code, why } = entry;
+  if (msg !== "egress" || verdict !== "refused" || typeof asked !== "string") return;
+  const shown = asked.endsWith(":443") ? asked.slice(0, -4) : asked;
+  const target = code === "egress-refused"
+    ? `refused ${asked}; to allow it: --allow-host ${shown}`
+    : String(why);
   // A program in a loop, or one that tries names at random, is not to fill our memory.
   if (refused.size < 100 || refused.has(target)) {
     refused.set(target, (refused.get(target) ?? 0) + 1);
@@ -142,9 +146,7 @@ function noteRefusal(refused: Map<string, number>, line: string): void {
 
 /** What a person reads when the program has ended. */
 export function refusalLines(refused: ReadonlyMap<string, number>): string[] {
-  return [...refused].map(([target, times]) => {
-    const shown = target.endsWith(":443") ? target.slice(0, -4) : target;
-    const often = times === 1 ? "" : ` (${times} times)`;
-    return `bureau: refused ${target}${often}; to allow it: --allow-host ${shown}`;
-  });
+  return [...refused].map(([line, times]) =>
+    `bureau: ${line}${times === 1 ? "" : ` (${times} times)`}`
+  );
 }

@@ -282,6 +282,7 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
     sysroot: "host",
     devices: [],
     bridge: false,
+    budgets: null,
     placeholders: {},
     ssh_keys: {},
     protected_paths: [],
