@@ -84,6 +84,32 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./boot/boot.ts")).boot,
   }),
   defineCommand({
+    path: ["proxy", "call"],
+    brief: "Make one request to an agent's proxy, as the agent would",
+    docs:
+      "The request has the agent's grants and the agent's credentials, and no others: what it is refused, the agent is refused. The answer's " +
+      "body goes to stdout; a status of 400 or more ends with status 1.",
+    args: [NAME, { name: "METHOD", brief: "GET, POST, …" }, {
+      name: "PATH",
+      brief: "`/v1/identity`, `/v1/services`, `/http/<service>/…`",
+    }],
+    flags: {
+      header: { kind: "texts", brief: "a header; may be repeated", placeholder: "NAME: VALUE" },
+      body: { kind: "switch", brief: "send what comes on stdin" },
+      include: { kind: "switch", brief: "print status and headers on stderr" },
+      socket: {
+        kind: "text",
+        brief: "the proxy's socket (`sh tasks/bureau` finds it)",
+        placeholder: "PATH",
+      },
+    },
+    examples: [
+      "sh tasks/bureau proxy call agent/scribe GET /v1/identity",
+      "sh tasks/bureau proxy call --include agent/scribe GET /v1/services",
+    ],
+    load: async () => (await import("./proxy/call.ts")).call,
+  }),
+  defineCommand({
     path: ["agent", "list"],
     brief: "List the agents assigned to this machine",
     examples: ["sh tasks/bureau agent list", "sh tasks/bureau agent list --json"],
@@ -194,32 +220,6 @@ export const commands: readonly CommandSpec[] = [
       "sh tasks/bureau sandbox explain bureau/template:agent --json",
     ],
     load: async () => (await import("./sandbox/explain.ts")).explain,
-  }),
-  defineCommand({
-    path: ["proxy", "call"],
-    brief: "Make one request to an agent's proxy, as the agent would",
-    docs:
-      "The request has the agent's grants and the agent's credentials, and no others: what it is refused, the agent is refused. The answer's " +
-      "body goes to stdout; a status of 400 or more ends with status 1.",
-    args: [NAME, { name: "METHOD", brief: "GET, POST, …" }, {
-      name: "PATH",
-      brief: "`/v1/identity`, `/v1/services`, `/http/<service>/…`",
-    }],
-    flags: {
-      header: { kind: "texts", brief: "a header; may be repeated", placeholder: "NAME: VALUE" },
-      body: { kind: "switch", brief: "send what comes on stdin" },
-      include: { kind: "switch", brief: "print status and headers on stderr" },
-      socket: {
-        kind: "text",
-        brief: "the proxy's socket (`sh tasks/bureau` finds it)",
-        placeholder: "PATH",
-      },
-    },
-    examples: [
-      "sh tasks/bureau proxy call agent/scribe GET /v1/identity",
-      "sh tasks/bureau proxy call --include agent/scribe GET /v1/services",
-    ],
-    load: async () => (await import("./proxy/call.ts")).call,
   }),
   ...egressCommands,
   defineCommand({
