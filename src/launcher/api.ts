@@ -110,6 +110,10 @@ export const LauncherPolicy = z.object({
     pids_limit: z.number(),
     /** Of one processor. Absent: all of them. */
     cpu_quota_percent: z.optional(z.number()),
+    /** Of one directory. Absent: 4096. */
+    scratch_mb: z.optional(z.number()),
+    /** Open files in one process. Absent: 4096. */
+    files: z.optional(z.number()),
   }),
 });
 export type LauncherPolicy = z.infer<typeof LauncherPolicy>;

@@ -117,7 +117,7 @@ export async function writeCellFiles(
   }
   const files: [string, string | Uint8Array][] = [
     ...cellFiles(contents),
-    ["start.sh", startScript(contents.plan.command, DIED, contents.pidsLimit)],
+    ["start.sh", startScript(contents.plan.command, DIED, contents.pidsLimit, contents.plan.files)],
     ["stop.sh", STOP_SCRIPT],
     ["resize.sh", RESIZE_SCRIPT],
     ["tmux.conf", serverConfig(["/bin/sh", "/cell/start.sh"], "sh /cell/resize.sh #{pane_pid}")],

@@ -255,3 +255,35 @@ Deno.test("a fork bomb stays in its sandbox", async () => {
     assert.equal((await bed.show("bomb")).phase, "running");
   });
 });
+
+Deno.test("a template says how large its scratch directories are and how many files it may open", async () => {
+  await withLauncher(async (bed) => {
+    const look = "(ulimit -n; stat -fc %b:%S /made /sized; head -c 5000000 /dev/zero >/made/x; " +
+      "stat -c %s /made/x) >/workspace/out 2>/dev/null; echo >/workspace/ended; exec sleep 1000";
+    const asked = async (name: string, resources: Record<string, number>) =>
+      await bed.template(name, `sh -c '${look}'`, {
+        create_dirs: ["/made"],
+        filesystem: [
+          { source: await bed.workspace(name), dest: "/workspace", mode: "rw" },
+          { dest: "/sized", type: "tmpfs", options: `size=${2 << 20}` },
+        ],
+        resources,
+      });
+    const seen = async (name: string, resources: Record<string, number>) => {
+      await bed.create(
+        name,
+        await bed.request(name, { template: await asked(name, resources) }),
+      );
+      await bed.read(name, "ended");
+      return (await bed.read(name, "out")).trim().split("\n").map((line) => {
+        const [blocks, size] = line.split(":").map(Number);
+        return size === undefined ? blocks! : blocks! * size;
+      });
+    };
+    assert.deepEqual(await seen("small", { scratch_mb: 3, files: 128 }), [
+      ...[128, 3 << 20, 2 << 20, 3 << 20],
+    ]);
+    // Control: where the template doesn't say.
+    assert.deepEqual(await seen("usual", {}), [4096, 64 << 20, 2 << 20, 5_000_000]);
+  });
+});

@@ -16,7 +16,7 @@ import type {
   EgressAuthority,
   ProxyBootstrap,
 } from "../proxy/api.ts";
-import { planSandbox, type SandboxPlan } from "../sandbox/mod.ts";
+import { DEFAULT_FILES, planSandbox, type SandboxPlan } from "../sandbox/mod.ts";
 import type { CreateRequest, LauncherPolicy } from "./api.ts";
 import { LauncherError } from "./errors.ts";
 import { type Limits, limitsOf } from "./limits.ts";
@@ -185,14 +185,17 @@ export function digestSpec(assignment: Assignment, template: Template): Promise<
 }
 
 function checkLimits(spec: ResolvedSpec, policy: LauncherPolicy, who: string): void {
-  for (const name of ["memory_limit_mb", "pids_limit", "cpu_quota_percent"] as const) {
+  const ceilings = { files: DEFAULT_FILES, ...policy.limits };
+  for (
+    const name of [
+      ...["memory_limit_mb", "pids_limit", "cpu_quota_percent", "scratch_mb", "files"] as const,
+    ]
+  ) {
     const asked = spec.resources[name];
-    if (asked !== undefined && asked > (policy.limits[name] ?? Infinity)) {
+    if (asked !== undefined && asked > (ceilings[name] ?? Infinity)) {
       throw refuse(
         "over-limit",
-        `Cannot start ${who}: it asks for ${name} ${asked}, this machine allows ${
-          policy.limits[name]
-        }`,
+        `Cannot start ${who}: it asks for ${name} ${asked}, this machine allows ${ceilings[name]}`,
       );
     }
   }

@@ -23,6 +23,8 @@ export const CELL_DIR = "/cell";
 export const RUNTIME_DIR = "/opt/bureau";
 /** Inside a cell everybody is this user; outside it is whoever the launcher runs as. */
 const UID = "1000";
+/** Open files in one process, where a template doesn't say. */
+export const DEFAULT_FILES = 4096;
 /** Shared memory of a sandbox: 64 MiB. */
 const SHM_BYTES = 64 * 1024 * 1024;
 
@@ -278,6 +280,7 @@ export function sandboxLine(
   command: readonly string[],
   pids: number,
   terminal: "terminal" | "pipes" = "terminal",
+  files = DEFAULT_FILES,
 ): string {
   // bwrap's --chdir sets PWD, which the template didn't name.
   const inner = quoteWord(
@@ -288,6 +291,7 @@ export function sandboxLine(
   // Since Linux 5.14 counted within the cell's user namespace: a fork bomb in one agent takes nothing from
   // another, though both are the same user. Less than a shell needs would only make a start that fails.
   const nproc = Math.max(16, Math.floor(pids));
+  const nofile = Math.max(64, Math.floor(files));
   const program = terminal === "terminal"
     ? `/usr/bin/script --quiet --return --command ${inner} /dev/null`
     : `/bin/sh -c ${inner}`;
@@ -295,7 +299,8 @@ export function sandboxLine(
     `${sourced(`${CELL_DIR}/${BOUND_FILE}`, "&&")} \\`,
     // bwrap reads it and closes it; a passthrough has none.
     `{ [ ! -e ${FILTER} ] || exec 4<${FILTER}; } && \\`,
-    `/usr/bin/prlimit --core=0 --nofile=4096:4096 --nproc=${nproc} -- /usr/bin/bwrap --args 3 -- \\`,
+    `/usr/bin/prlimit --core=0 --nofile=${nofile}:${nofile} --nproc=${nproc} -- \\`,
+    `  /usr/bin/bwrap --args 3 -- \\`,
     `  ${program} 3<${CELL_DIR}/nested.args`,
   ].join("\n");
 }
@@ -304,11 +309,16 @@ export function sandboxLine(
  * What the pane runs: the sandbox, and then how it ended. It tells of the end itself: tmux 3.3a sometimes
  * sleeps through a SIGCHLD until its next event.
  */
-export function startScript(command: readonly string[], died: string, pids: number): string {
+export function startScript(
+  command: readonly string[],
+  died: string,
+  pids: number,
+  files?: number,
+): string {
   const tmux = "/run/bureau/tmux";
   return [
     "#!/bin/sh",
-    sandboxLine(command, pids),
+    sandboxLine(command, pids, "terminal", files),
     `echo $? >${tmux}/${EXIT_FILE}.new`,
     `mv ${tmux}/${EXIT_FILE}.new ${tmux}/${EXIT_FILE}`,
     `exec /usr/bin/tmux -N -S ${tmux}/tmux.sock wait-for -S ${died}`,

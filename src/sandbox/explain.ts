@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** A plan in words. Pure: what it says is what the plan holds, and the plan is all that bwrap is told. */
+import { DEFAULT_FILES } from "./arguments.ts";
+import { DIRECTORY_BYTES } from "./mounts.ts";
 import type { PlannedMount, SandboxPlan } from "./plan_parts.ts";
 
 /** What is known beside the plan; what is absent is not spoken of. */
@@ -106,7 +108,9 @@ function describeMount(mount: PlannedMount): string {
         size(mount.size)
       }, gone at its end`;
     case "dir":
-      return `${mount.dest}: empty, writable, in memory, at most 64 MiB, gone at its end`;
+      return `${mount.dest}: empty, writable, in memory, at most ${
+        size(mount.size ?? DIRECTORY_BYTES)
+      }, gone at its end`;
     case "bind":
       return mount.mode === "rw"
         ? `${mount.dest}: ${mount.source} of this machine, WRITABLE; no quota: it can fill that file system`
@@ -166,7 +170,7 @@ function limits(plan: SandboxPlan, { pidsLimit, memoryLimitMb }: Circumstances) 
       ...(memoryLimitMb === undefined ? [] : [
         `${memoryLimitMb} MiB of memory are asked for; preflight says whether this machine holds it`,
       ]),
-      "4096 open files in one process, no core files",
+      `${plan.files ?? DEFAULT_FILES} open files in one process, no core files`,
       ...(plan.isolation === "none" ? [] : ["64 MiB in /dev/shm"]),
     ],
   };

@@ -11,8 +11,8 @@ import {
   type SandboxPlan,
 } from "./plan_parts.ts";
 
-/** A directory that a template creates: 64 MiB. */
-const DIRECTORY_BYTES = 64 * 1024 * 1024;
+/** A directory that a template creates and says no size of: 64 MiB. */
+export const DIRECTORY_BYTES = 64 * 1024 * 1024;
 /** Files and directories of the host's /etc that are shown; everything else there is made anew. */
 export const SHOWN_ETC = {
   directories: ["ssl", "ca-certificates", "alternatives"],
@@ -85,7 +85,7 @@ export function mountArguments(plan: SandboxPlan): string[] {
         return tmpfs(mount.dest, mount.size);
       case "dir":
         // The sandbox's root is read-only; a directory that a template asks for is to be written in.
-        return tmpfs(mount.dest, DIRECTORY_BYTES);
+        return tmpfs(mount.dest, mount.size ?? DIRECTORY_BYTES);
       case "bind":
         return [bindWord(mount), at.get(mount)!, mount.dest];
     }

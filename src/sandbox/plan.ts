@@ -8,6 +8,7 @@ import { HOST_LABEL, type ResolvedSpec } from "../lib/template/mod.ts";
 import { withBridge } from "./bridge.ts";
 import { type DeviceNode, devicePatterns, planDevices } from "./devices.ts";
 import { SandboxError } from "./errors.ts";
+import { DIRECTORY_BYTES } from "./mounts.ts";
 import type { PlannedMount, SandboxPlan } from "./plan_parts.ts";
 import {
   checkCommand,
@@ -21,7 +22,6 @@ import { planProtection, protectedNames } from "./protected.ts";
 import type { Profile } from "./seccomp/mod.ts";
 import { type ClosureReader, planSysroot } from "./sysroot.ts";
 
-const DEFAULT_TMPFS = 64 * 1024 * 1024;
 const MAX_TMPFS = 4 * 1024 * 1024 * 1024;
 /** bwrap reads at most 9,000 words; a mount is five at most, a variable three. */
 const MAX_MOUNTS = 1_000;
@@ -117,6 +117,7 @@ export async function planSandbox(
     seccomp: passthrough ? null : planSeccomp(spec, facts),
     environment: planEnvironment(spec),
     command: checkCommand(spec.command),
+    ...(spec.resources.files === undefined ? {} : { files: spec.resources.files }),
   };
   if (!spec.bridge) return plan;
   if (facts.runtime === undefined) {
@@ -166,10 +167,11 @@ async function planAsked(
   lstat: Lstat,
 ): Promise<PlannedMount[]> {
   const mounts: PlannedMount[] = [];
+  const scratch = scratchSize(spec);
   for (const mount of spec.filesystem) {
     const dest = checkDestination(mount.dest);
     if (mount.type === "tmpfs") {
-      mounts.push({ kind: "tmpfs", dest, size: tmpfsSize(mount.options, dest) });
+      mounts.push({ kind: "tmpfs", dest, size: tmpfsSize(mount.options, dest, scratch) });
       continue;
     }
     const mode = mount.mode ?? "ro";
@@ -188,14 +190,27 @@ async function planAsked(
   const taken = new Set(mounts.map((mount) => mount.dest));
   for (const dir of spec.create_dirs) {
     const dest = checkDestination(dir);
-    if (!taken.has(dest)) mounts.push({ kind: "dir", dest });
+    if (!taken.has(dest)) {
+      mounts.push({ kind: "dir", dest, ...(scratch === undefined ? {} : { size: scratch }) });
+    }
     taken.add(dest);
   }
   return mounts;
 }
 
-function tmpfsSize(options: string | undefined, dest: string): number {
-  if (options === undefined || options === "") return DEFAULT_TMPFS;
+/** In bytes; undefined where the template doesn't say. */
+function scratchSize({ resources }: ResolvedSpec): number | undefined {
+  if (resources.scratch_mb === undefined) return undefined;
+  const size = resources.scratch_mb * 1024 * 1024;
+  if (size > 0 && size <= MAX_TMPFS) return size;
+  throw new SandboxError(
+    "bad-option",
+    `Cannot make scratch directories of ${resources.scratch_mb} MiB: scratch_mb is 1 to 4096`,
+  );
+}
+
+function tmpfsSize(options: string | undefined, dest: string, usual = DIRECTORY_BYTES): number {
+  if (options === undefined || options === "") return usual;
   const size = Number(/^size=(\d{1,12})$/.exec(options)?.[1] ?? NaN);
   if (!(size > 0 && size <= MAX_TMPFS)) {
     throw new SandboxError(

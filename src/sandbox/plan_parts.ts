@@ -23,7 +23,12 @@ export interface PlannedBind {
 export type PlannedMount =
   | PlannedBind
   | { readonly kind: "tmpfs"; readonly dest: string; readonly size: number }
-  | { readonly kind: "dir"; readonly dest: string };
+  | {
+    readonly kind: "dir";
+    readonly dest: string;
+    /** Bytes; absent: the usual. */
+    readonly size?: number;
+  };
 
 /** Where programs come from. `links` are made in the sandbox, they lead nowhere outside it. */
 export interface PlannedSysroot {
@@ -54,6 +59,8 @@ export interface SandboxPlan {
   readonly seccomp: Profile | null;
   readonly environment: Readonly<Record<string, string>>;
   readonly command: readonly string[];
+  /** Open files in one process; absent: the usual. */
+  readonly files?: number;
 }
 
 /** Something that the tmux cell binds for the sandbox. */

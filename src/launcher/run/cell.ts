@@ -52,7 +52,7 @@ function filesOf(cell: RunCell): CellFile[] {
         ? [name, startIn(directory, data)]
         : [name, data]
     ),
-    ["start.sh", startRunScript(plan.command, pids, terminal)],
+    ["start.sh", startRunScript(plan.command, pids, terminal, plan.files)],
     ["run.sh", runScript(terminal)],
     ...cell.files ?? [],
   ];

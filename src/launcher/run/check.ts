@@ -2,7 +2,7 @@
 
 /** `bureau sandbox check`: the probes in a fresh sandbox, or beside a live agent in one made like its own. */
 import { systemClock } from "../../lib/clock.ts";
-import { encodeArguments, sandboxLine } from "../../sandbox/mod.ts";
+import { DEFAULT_FILES, encodeArguments, sandboxLine } from "../../sandbox/mod.ts";
 import { type Probe, type ProbeResult, probes } from "../../sandbox/probes/mod.ts";
 import { probeScript, readResults } from "../../sandbox/probes/mod.ts";
 import type { SandboxRequest } from "../api.ts";
@@ -95,7 +95,8 @@ export async function checkBeside(runDir: string, hash: string): Promise<ProbeRe
 /** The agent's start script with other arguments and another program; its output is whole or absent. */
 function besideScript(made: string, id: string): string {
   const pids = Number(/--nproc=(\d+)/.exec(made)?.[1] ?? 512);
-  const line = sandboxLine(["/bin/sh", `/run/bureau/${id}.sh`], pids)
+  const files = Number(/--nofile=(\d+)/.exec(made)?.[1] ?? DEFAULT_FILES);
+  const line = sandboxLine(["/bin/sh", `/run/bureau/${id}.sh`], pids, "terminal", files)
     .replaceAll("/cell/nested.args", `/cell/${id}.args`);
   const place = `/run/bureau/tmux/${id}`;
   return `#!/bin/sh\n{\n${line}\n} </dev/null >${place}.new 2>&1\nmv ${place}.new ${place}\n`;

@@ -128,11 +128,12 @@ export function startRunScript(
   command: readonly string[],
   pids: number,
   terminal: boolean,
+  files?: number,
 ): string {
   return [
     "#!/bin/bash",
     terminal ? WATCH_SIZE.trim() : "",
-    sandboxLine(command, pids, terminal ? "terminal" : "pipes"),
+    sandboxLine(command, pids, terminal ? "terminal" : "pipes", files),
     'exit "$?"',
     "",
   ].join("\n");

@@ -235,6 +235,10 @@ export const Template = z.object({
     io_weight: z.optional(z.number()),
     /** Swap beside the memory limit. Absent: none. */
     memory_swap_mb: z.optional(z.number()),
+    /** Of each directory in `create_dirs` and each `tmpfs` without a size. Absent: 64. */
+    scratch_mb: z.optional(z.number()),
+    /** Open files in one process. Absent: 4096. */
+    files: z.optional(z.number()),
   })),
   create_dirs: z.optional(words),
   /** Absent: `host`. */
