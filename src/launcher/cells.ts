@@ -146,6 +146,10 @@ export async function startServiceCell(
     "4",
     ...limited.args,
     "--",
+    // A crash must not write a proxy's secrets to disk, whatever limit `up` was started with.
+    "/usr/bin/prlimit",
+    "--core=0:0",
+    "--",
     `${RUNTIME_DIR}/deno`,
     ...denoArguments(role, RUNTIME_DIR),
   ], {
