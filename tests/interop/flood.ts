@@ -71,6 +71,7 @@ export async function flood(t: Deno.TestContext, slow: number, aborted: number):
         assert.ok(Number(report["begun"]) > aborted * 0.2, said);
         await waitFor("the upstream saw bodies end early", () => hostile.broken() >= 40);
         const pid = await proxyPid(rig, running.cell);
+        await assertNoCore(pid);
         await waitFor("the proxy let go of every connection", async () => {
           const count = await descriptors(pid);
           // What one has at rest, and the 40 that Deno.serve keeps (inside/hostile.ts).
@@ -85,4 +86,10 @@ export async function flood(t: Deno.TestContext, slow: number, aborted: number):
     );
     await rig.assertNoSecrets();
   });
+}
+
+/** A crash writes no memory to disk: no core file, whatever the machine's settings are. */
+export async function assertNoCore(pid: number): Promise<void> {
+  const limits = await Deno.readTextFile(`/proc/${pid}/limits`);
+  assert.match(limits, /^Max core file size +0 +0 /m, `process ${pid}: ${limits}`);
 }
