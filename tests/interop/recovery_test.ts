@@ -11,6 +11,13 @@ import { waitFor } from "./wait.ts";
 
 const KILLS = 3;
 
+/** How long this machine takes at present for what a new proxy is at least: another Deno. */
+async function bareStart(): Promise<number> {
+  const before = performance.now();
+  await new Deno.Command(Deno.execPath(), { args: ["eval", "0"] }).output();
+  return Math.round(performance.now() - before);
+}
+
 Deno.test("a proxy killed by SIGKILL is there again, with its credentials, and the agent goes on", async (t) => {
   const missing = await programs("curl");
   if (missing !== null) return await skip(t, missing);
@@ -56,7 +63,14 @@ Deno.test("a proxy killed by SIGKILL is there again, with its credentials, and t
     assert.equal(echo.strangers(), 0);
     const fastest = Math.round(Math.min(...times));
     // The gate; the slower ones wait longer on purpose (50 ms, then twice as long each time).
-    await t.step(`served again after ${fastest} ms: within 1 s`, () => assert.ok(fastest < 1_000));
+    const bare = await bareStart();
+    if (bare > 200) {
+      await skip(t, `served again after ${fastest} ms, but Deno alone takes ${bare} ms here now`);
+    } else {
+      await t.step(`served again after ${fastest} ms: within 1 s`, () => {
+        assert.ok(fastest < 1_000);
+      });
+    }
     const failed = (await codes()).filter((code) => code !== "200");
     await t.step(`${failed.length} requests failed meanwhile: each was told`, () => {
       assert.deepEqual(failed.filter((code) => !["000", "502", "503"].includes(code)), []);
