@@ -104,17 +104,21 @@ function send(child: cp.ChildProcess, fd: number, data: Uint8Array): void {
 
 /** A tmux client for the server whose socket lies in `tmuxDir`, in a throw-away cell. */
 export function tmuxClient(tmuxDir: string): Tmux {
-  return new Tmux((args) => [
-    BWRAP,
-    ...tmuxClientArguments(tmuxDir),
-    "--",
-    "/usr/bin/tmux",
-    // Never starts a server of its own.
-    "-N",
-    "-S",
-    "/run/bureau/tmux/tmux.sock",
-    ...args,
-  ]);
+  const command = (args: readonly string[]) =>
+    [
+      BWRAP,
+      ...tmuxClientArguments(tmuxDir),
+      "--seccomp",
+      "3",
+      "--",
+      "/usr/bin/tmux",
+      // Never starts a server of its own.
+      "-N",
+      "-S",
+      "/run/bureau/tmux/tmux.sock",
+      ...args,
+    ] as const;
+  return new Tmux(command, undefined, [seccompHere("networkless")]);
 }
 
 export interface ServiceCell {

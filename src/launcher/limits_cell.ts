@@ -6,6 +6,8 @@
  */
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
+import { spawn } from "../lib/process/mod.ts";
+import { seccompHere } from "../sandbox/mod.ts";
 import type { CgroupPlace, Usage } from "./api.ts";
 import { LauncherError } from "./errors.ts";
 import { limitFiles, type Limits, parseUsage, usageFiles } from "./limits.ts";
@@ -174,25 +176,14 @@ export class Cgroups {
   }
 
   async #run(script: keyof typeof SCRIPTS, ...args: string[]): Promise<string> {
-    const process = new Deno.Command(BWRAP, {
-      args: [
-        ...cgroupCellArguments(this.#place),
-        "--",
-        "/bin/sh",
-        "-c",
-        SCRIPTS[script],
-        "sh",
-        ...args,
-      ],
-      cwd: "/",
-      clearEnv: true,
+    const own = [...cgroupCellArguments(this.#place), "--seccomp", "3"];
+    const cell = spawn([BWRAP, ...own, "--", "/bin/sh", "-c", SCRIPTS[script], "sh", ...args], {
       env: { PATH: "/usr/bin:/bin" },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const timer = setTimeout(() => process.kill("SIGKILL"), DEADLINE_MS);
-    const { success, stdout, stderr } = await process.output().finally(() => clearTimeout(timer));
+      data: [seccompHere("networkless")],
+      keep: true,
+    });
+    const timer = setTimeout(() => cell.kill(), DEADLINE_MS);
+    const { success, stdout, stderr } = await cell.output.finally(() => clearTimeout(timer));
     if (success) return new TextDecoder().decode(stdout);
     const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
     throw new LauncherError(

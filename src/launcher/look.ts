@@ -4,12 +4,14 @@
  * What the planner asks of the machine. The launcher's own permissions end at its workspaces and agents:
  * bind roots elsewhere, devices and sysroots are looked at by `stat` in a throw-away cell that sees just them.
  */
+import { spawn } from "../lib/process/mod.ts";
 import {
   type DeviceNode,
   lookCellArguments,
   type Lstat,
   type MachineFacts,
   type PathInfo,
+  seccompHere,
 } from "../sandbox/mod.ts";
 import type { LauncherPolicy } from "./api.ts";
 import { LauncherError } from "./errors.ts";
@@ -176,23 +178,15 @@ async function inCell(
   words: "literal" | "glob" = "literal",
 ): Promise<string> {
   const shell = words === "literal" ? ["-fc"] : ["-c"];
-  const process = new Deno.Command(BWRAP, {
-    args: [...lookCellArguments(dirs), "--", "/bin/sh", ...shell, script, "sh", ...args],
-    cwd: "/",
-    clearEnv: true,
+  const own = [...lookCellArguments(dirs), "--seccomp", "3"];
+  const cell = spawn([BWRAP, ...own, "--", "/bin/sh", ...shell, script, "sh", ...args], {
     env: { PATH: "/usr/bin:/bin" },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const timer = setTimeout(() => process.kill("SIGKILL"), DEADLINE_MS);
-  const writing = (async () => {
-    const writer = process.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(input));
-    await writer.close();
-  })().catch(() => {});
-  const { success, stdout, stderr } = await process.output().finally(() => clearTimeout(timer));
-  await writing;
+    data: [seccompHere("networkless")],
+    stdin: new TextEncoder().encode(input),
+    keep: true,
+  });
+  const timer = setTimeout(() => cell.kill(), DEADLINE_MS);
+  const { success, stdout, stderr } = await cell.output.finally(() => clearTimeout(timer));
   if (success) return new TextDecoder().decode(stdout);
   throw new LauncherError(
     "look-failed",

@@ -3,3 +3,4 @@
 /** How Bureau's own processes are laid out on disk and started with their written permissions. */
 export * from "./grants.ts";
 export * from "./paths.ts";
+export * from "./spawn.ts";

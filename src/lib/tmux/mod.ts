@@ -2,6 +2,7 @@
 
 /** One tmux server with one session, spoken to through its socket by exact names (W-19). */
 import { BureauError } from "../errors.ts";
+import { spawn, type Spawned } from "../process/spawn.ts";
 
 export class TmuxError extends BureauError {
   override readonly name = "TmuxError";
@@ -72,23 +73,25 @@ const GROWN_MS = 500;
 export class Tmux {
   readonly #command: ClientCommand;
   readonly #deadlineMs: number;
+  readonly #data: readonly Uint8Array[];
 
-  /** @param deadlineMs how long one client may take */
-  constructor(command: ClientCommand, deadlineMs = DEADLINE_MS) {
+  /**
+   * @param deadlineMs how long one client may take
+   * @param data what a client reads on descriptors 3, 4, …
+   */
+  constructor(
+    command: ClientCommand,
+    deadlineMs = DEADLINE_MS,
+    data: readonly Uint8Array[] = [],
+  ) {
     this.#command = command;
     this.#deadlineMs = deadlineMs;
+    this.#data = data;
   }
 
-  #spawn(args: readonly string[], stdout: "piped" | "null"): Deno.ChildProcess {
-    const [program, ...rest] = this.#command(args);
-    return new Deno.Command(program, {
-      args: rest,
-      clearEnv: true,
-      env: { PATH: "/usr/bin:/bin", TERM: "screen-256color", LANG: "C.UTF-8" },
-      stdin: "null",
-      stdout,
-      stderr: "null",
-    }).spawn();
+  #spawn(args: readonly string[], keep: boolean): Spawned {
+    const env = { PATH: "/usr/bin:/bin", TERM: "screen-256color", LANG: "C.UTF-8" };
+    return spawn(this.#command(args), { env, data: this.#data, keep });
   }
 
   /**
@@ -96,17 +99,13 @@ export class Tmux {
    * @throws {TmuxError} `late` when it does not answer, which says nothing of whether it is there
    */
   async #run(args: readonly string[]): Promise<string | null> {
-    const process = this.#spawn(args, "piped");
+    const client = this.#spawn(args, true);
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      try {
-        process.kill("SIGKILL");
-      } catch {
-        // It ended by itself.
-      }
+      client.kill();
     }, this.#deadlineMs);
-    const { success, stdout } = await process.output().finally(() => clearTimeout(timer));
+    const { success, stdout } = await client.output.finally(() => clearTimeout(timer));
     if (success) return new TextDecoder().decode(stdout);
     if (!late) return null;
     throw new TmuxError(
@@ -135,20 +134,15 @@ export class Tmux {
 
   /** Resolves when the pane has died or the server is gone; never polls. */
   async died(signal: AbortSignal): Promise<void> {
-    const process = this.#spawn(["wait-for", DIED], "null");
+    const client = this.#spawn(["wait-for", DIED], false);
     const grown = performance.now() + GROWN_MS;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const kill = () => {
-      try {
-        process.kill("SIGKILL");
-      } catch {
-        // It ended by itself.
-      }
+    const stop = () => {
+      timer = setTimeout(() => client.kill(), Math.max(0, grown - performance.now()));
     };
-    const stop = () => timer = setTimeout(kill, Math.max(0, grown - performance.now()));
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    await process.status;
+    await client.output;
     clearTimeout(timer);
     signal.removeEventListener("abort", stop);
   }
