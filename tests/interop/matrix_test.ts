@@ -8,6 +8,8 @@ import { packages } from "./packages.ts";
 import { withRig } from "./rig.ts";
 import { waitFor } from "./wait.ts";
 
+const DEADLINE_MS = 120_000;
+
 Deno.test("matrix-js-sdk in a sandbox: rooms, messages, media, and what is denied", async (t) => {
   const found = await packages("clients");
   if ("reason" in found) return await skip(t, found.reason);
@@ -47,22 +49,24 @@ Deno.test("matrix-js-sdk in a sandbox: rooms, messages, media, and what is denie
       });
       const ended = running.ended();
       let over = false;
-      ended.then(() => over = true);
+      ended.then(() => over = true, () => {});
       let room = "";
       await waitFor("the friend is invited", async () => {
         if (over) throw new Error((await ended).said);
         const { rooms } = await asFriend("GET", "sync?timeout=1000");
         room = Object.keys(rooms?.invite ?? {})[0] ?? "";
         return room !== "";
-      });
+      }, DEADLINE_MS);
       await asFriend("POST", `join/${encodeURIComponent(room)}`, {});
-      // Said until it is heard: the client may not be listening yet.
-      let times = 0;
+      // Said again each second until it is heard: the client may not be listening yet.
+      const path = `rooms/${encodeURIComponent(room)}/send/m.room.message`;
+      const since = performance.now();
       await waitFor("the client has ended", async () => {
-        const path = `rooms/${encodeURIComponent(room)}/send/m.room.message/t${times++}`;
-        await asFriend("PUT", path, { msgtype: "m.text", body: "hello yourself" });
+        const second = Math.floor((performance.now() - since) / 1000);
+        await asFriend("PUT", `${path}/t${second}`, { msgtype: "m.text", body: "hello yourself" });
+        await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 500))]);
         return over;
-      });
+      }, DEADLINE_MS);
       const { code, said } = await ended;
       assert.equal(code, 0, said);
       const { checked, failure } = JSON.parse(said.trim().split("\n").at(-1)!);
