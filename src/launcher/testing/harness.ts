@@ -311,6 +311,8 @@ export class Bed {
         const mounts = await Deno.readTextFile(`/proc/${entry.name}/mountinfo`);
         const command = (await Deno.readTextFile(`/proc/${entry.name}/cmdline`))
           .replaceAll("\0", " ");
+        // Its memory is gone already: it is about to be.
+        if (command === "") continue;
         if (mounts.includes(`${below}/`) || command.includes(`${below}/`)) {
           found.push({ pid: Number(entry.name), command });
         }
