@@ -112,7 +112,14 @@ export const commands: readonly CommandSpec[] = [
   defineCommand({
     path: ["agent", "list"],
     brief: "List the agents assigned to this machine",
-    examples: ["sh tasks/bureau agent list", "sh tasks/bureau agent list --json"],
+    flags: {
+      usage: { kind: "switch", brief: "with what each sandbox takes now" },
+    },
+    examples: [
+      "sh tasks/bureau agent list",
+      "sh tasks/bureau agent list --usage",
+      "sh tasks/bureau agent list --json",
+    ],
     load: async () => (await import("./agent/list.ts")).list,
   }),
   defineCommand({

@@ -11,6 +11,7 @@ import {
   launcherApi,
   type LauncherEvent,
   type Principal,
+  type Usage,
 } from "../launcher/api.ts";
 import { type EgressRules, proxyAdminApi } from "../proxy/api.ts";
 
@@ -42,7 +43,7 @@ export class FakeLauncher {
     };
     const handler = createHandler(launcherApi, {
       status: unused,
-      usage: unused,
+      usage: ({ params }) => this.#usage(params["principal"]!),
       freeze: ({ params }) => this.#setFrozen(params["principal"]!, true),
       thaw: ({ params }) => this.#setFrozen(params["principal"]!, false),
       kill: ({ params }) => {
@@ -97,6 +98,26 @@ export class FakeLauncher {
 
   emit(event: LauncherEvent): void {
     for (const watcher of this.#watchers) watcher(event);
+  }
+
+  /** As if each had two processes; one that does not run has no control group. */
+  #usage(principal: string): Usage {
+    const cell = this.cells.get(principal);
+    if (cell?.phase !== "running") {
+      throw new BureauError("no-cgroups", `Cannot tell what "${principal}" uses`, { status: 409 });
+    }
+    return {
+      memory_bytes: 1,
+      memory_peak_bytes: 2,
+      memory_limit_bytes: null,
+      oom_kills: 0,
+      pids: 2,
+      pids_limit: 9,
+      pids_refused: 0,
+      cpu_ms: 1,
+      cpu_throttled: null,
+      frozen: cell.frozen === true,
+    };
   }
 
   /** The sandbox ended by itself. */

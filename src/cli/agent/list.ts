@@ -2,6 +2,8 @@
 
 /** `agent list` and `agent show`, as the daemon sees them now. */
 import type { PrincipalView } from "../../daemon/api.ts";
+import type { Usage } from "../../launcher/api.ts";
+import { HttpApiError } from "../../lib/http/mod.ts";
 import { parseEntity } from "../../lib/ref/mod.ts";
 import { neutralise } from "../../lib/terminal/mod.ts";
 import type { CommandHandler } from "../framework/command.ts";
@@ -43,13 +45,58 @@ export function agentTable(principals: readonly PrincipalView[]): string[] {
   );
 }
 
+/** @throws what is no answer of the daemon's */
+function uncounted(thrown: unknown): null {
+  if (thrown instanceof HttpApiError && COUNTLESS.has(thrown.code)) return null;
+  throw thrown;
+}
+/** It has no control group now, or is gone meanwhile. */
+const COUNTLESS = new Set(["no-cgroups", "no-such-principal", "not-found"]);
+
+/** What each takes now; `-` for what nothing counts. */
+export function usageTable(
+  principals: readonly (PrincipalView & { readonly usage: Usage | null })[],
+): string[] {
+  if (principals.length === 0) return agentTable(principals);
+  const of = (value: number | null | undefined, limit: number | null | undefined, unit = 1) =>
+    typeof value !== "number"
+      ? "-"
+      : `${Math.ceil(value / unit)}${
+        typeof limit === "number" ? ` of ${Math.round(limit / unit)}` : ""
+      }`;
+  const MIB = 2 ** 20;
+  return table(
+    ["AGENT", "STATE", "MEMORY MiB", "PROCESSES", "CPU s", "HELD BACK", "KILLED", "REFUSED"],
+    principals.map(({ principal, phase, frozen, usage }) => [
+      shortName(principal),
+      phase + (frozen === true ? ", frozen" : ""),
+      of(usage?.memory_bytes, usage?.memory_limit_bytes, MIB),
+      of(usage?.pids, usage?.pids_limit),
+      typeof usage?.cpu_ms === "number" ? (usage.cpu_ms / 1000).toFixed(1) : "-",
+      of(usage?.cpu_throttled, null),
+      of(usage?.oom_kills, null),
+      of(usage?.pids_refused, null),
+    ]),
+  );
+}
+
 export const list: CommandHandler = async (call) => {
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);
   try {
     const answer = await daemon.call("list", { signal: call.signal });
-    for (const line of agentTable(answer.principals)) call.print(line);
-    return answer;
+    if (call.flags["usage"] !== true) {
+      for (const line of agentTable(answer.principals)) call.print(line);
+      return answer;
+    }
+    const principals = await Promise.all(answer.principals.map(async (view) => {
+      const params = { principal: view.principal };
+      // Not running, or on a machine that does not count.
+      const usage = await daemon.call("usage", { params, signal: call.signal }).catch(uncounted);
+      return { ...view, usage };
+    }));
+    for (const line of usageTable(principals)) call.print(line);
+    return { ...answer, principals };
   } finally {
     daemon.close();
   }

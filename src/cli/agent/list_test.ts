@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { PrincipalView } from "../../daemon/api.ts";
-import { agentTable } from "./list.ts";
+import { agentTable, usageTable } from "./list.ts";
 
 const VIEW: PrincipalView = {
   principal: "bureau/fleet/dev/agent/scribe",
@@ -24,4 +24,26 @@ Deno.test("the table of agents says which are frozen, and which are not isolated
   assert.doesNotMatch(notes({}), /FROZEN|ISOLATED/);
   assert.match(notes({ frozen: true }), /FROZEN/);
   assert.match(notes({ frozen: true, isolation: "none" }), /NOT ISOLATED FROZEN/);
+});
+
+Deno.test("the table of usage has limits where there are any, and says what nobody counts", () => {
+  const usage = {
+    memory_bytes: 5.5 * 2 ** 20,
+    memory_peak_bytes: null,
+    memory_limit_bytes: 512 * 2 ** 20,
+    oom_kills: 1,
+    pids: 7,
+    pids_limit: null,
+    pids_refused: 0,
+    cpu_ms: 1234,
+    cpu_throttled: null,
+    frozen: true,
+  };
+  const [, counted, uncounted] = usageTable([
+    { ...VIEW, frozen: true, usage },
+    { ...VIEW, phase: "exited", usage: null },
+  ]);
+  assert.match(counted!, /^agent\/scribe +running, frozen +6 of 512 +7 +1\.2 +- +1 +0$/);
+  assert.match(uncounted!, /^agent\/scribe +exited +- +- +- +- +- +-$/);
+  assert.match(usageTable([])[0]!, /no agents/);
 });

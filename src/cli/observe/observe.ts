@@ -34,6 +34,15 @@ export const observe: CommandHandler = async (call) => {
         hint: view.hint ?? "`bureau agent show` says more",
       });
     }
+    if (view.frozen === true) {
+      throw new CliError(
+        "frozen",
+        `Cannot observe "${principal}": it is frozen, its terminal too`,
+        {
+          hint: "`bureau agent thaw` lets it go on",
+        },
+      );
+    }
     const readOnly = dump || call.flags["read-only"] === true;
     const size = dump ? { columns: 80, rows: 24 } : Deno.consoleSize();
     const connect = () => {
