@@ -73,7 +73,7 @@ export class Fanout implements Disposable {
     } else {
       for (const { room, state, timeline, limited } of batch.joined) {
         if (limited) this.#gap(room);
-        for (const event of state) this.#event(room, event);
+        for (const event of state) this.#event(room, event, "state");
         for (const event of timeline) this.#event(room, event);
       }
       for (const room of batch.left) this.#members.drop(room);
@@ -141,7 +141,7 @@ export class Fanout implements Disposable {
     this.#members.gap(room, seq);
   }
 
-  #event(room: string, event: MatrixEvent): void {
+  #event(room: string, event: MatrixEvent, part: "state" | "timeline" = "timeline"): void {
     const isMember = event.type === "m.room.member";
     const wanted = matchesType(this.#types, event.type);
     if (wanted) {
@@ -154,7 +154,10 @@ export class Fanout implements Disposable {
       });
     }
     // A join that nobody is told of counts from the next event on.
-    if (isMember) this.#members.apply(room, event, this.#ring.last + (wanted ? 0 : 1));
+    if (!isMember) return;
+    const seq = this.#ring.last + (wanted ? 0 : 1);
+    if (part === "state") this.#members.applyState(room, event, seq);
+    else this.#members.apply(room, event, seq);
   }
 
   #onEnd(reader: Reader): void {

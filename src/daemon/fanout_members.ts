@@ -41,6 +41,20 @@ export class Members {
     }
   }
 
+  /**
+   * A member as the sync shows the room's state, not as news: with lazy loading everybody who speaks comes
+   * along with their join, however long ago that was.
+   */
+  applyState(name: string, event: MatrixEvent, seq: number): void {
+    const user = event.state_key;
+    if (user === undefined || event.content["membership"] !== "join") {
+      return this.apply(name, event, seq);
+    }
+    const room = this.#room(name);
+    // Where nobody has been asked yet, whoever is asked will name them too.
+    if (room.known?.has(user) === false) room.known.set(user, seq);
+  }
+
   /** @param seq place of the event in the stream */
   apply(name: string, event: MatrixEvent, seq: number): void {
     const user = event.state_key;

@@ -146,6 +146,28 @@ Deno.test("Fanout gives a reader the types and rooms it follows, in order", asyn
   assert.deepEqual(await one.take(2), ["open", "2"]);
 });
 
+Deno.test("who comes along with what they say has not just joined", async () => {
+  using world = new World();
+  const a = world.open();
+  const lazily = (body: string) =>
+    batch("!r", [], {
+      joined: [{
+        room: "!r",
+        state: [member(A, "join")],
+        timeline: [message(body)],
+        limited: false,
+      }],
+    });
+  assert.deepEqual(await a.take(1), ["open"]);
+  // Both are there before anything is read.
+  world.fanout.take(lazily("first"));
+  world.fanout.take(lazily("second"));
+  assert.deepEqual(await a.take(2), ["first", "second"]);
+  world.fanout.take(lazily("third"));
+  world.fanout.take(lazily("fourth"));
+  assert.deepEqual(await a.take(2), ["third", "fourth"]);
+});
+
 Deno.test("a member reads a room from its join to its leave, and others read nothing", async () => {
   using world = new World();
   const a = world.open();

@@ -119,7 +119,7 @@ export class TestWatcher implements AsyncDisposable {
   static async attach(relaySocket: string, query: Record<string, string>): Promise<TestWatcher> {
     const client = Deno.createHttpClient({ proxy: { transport: "unix", path: relaySocket } });
     const socket = new WebSocket(
-      `ws://bureau.invalid/v1/attach?${new URLSearchParams(query)}`,
+      `ws://192.0.2.1/v1/attach?${new URLSearchParams(query)}`,
       { client, protocols: [OBSERVE_PROTOCOL] },
     );
     const watcher = new TestWatcher(socket, client);

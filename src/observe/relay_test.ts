@@ -246,7 +246,7 @@ Deno.test("Relay refuses what is no attachment", async () => {
   const client = Deno.createHttpClient({ proxy: { transport: "unix", path: relay.socket } });
   try {
     for (const [path, status] of [["/", 404], ["/v1/attach", 426]] as const) {
-      const response = await fetch(`http://bureau.invalid${path}`, { client });
+      const response = await fetch(`http://192.0.2.1${path}`, { client });
       assert.equal(response.status, status);
       assert.ok((await response.json()).error.code);
     }

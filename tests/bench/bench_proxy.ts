@@ -216,7 +216,7 @@ try {
     Deno.createHttpClient({ proxy: { transport: "unix", path: tls.sockets.admin } });
   using client = stats();
   const count = async () =>
-    (await (await fetch("http://bureau.invalid/v1/stats", { client })).json()).requests as number;
+    (await (await fetch("http://192.0.2.1/v1/stats", { client })).json()).requests as number;
   while (await count() < 100_000) await measureRate(proxied, "/http/up/small", 10, 2000);
   await new Promise((resolve) => setTimeout(resolve, 2000));
   report({ id: "proxy.memory.loaded", value: (await memoryOf(pid)).privateMb, unit: "MB" });

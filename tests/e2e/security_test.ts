@@ -110,7 +110,7 @@ Deno.test("what the homeserver and the daemon give a stranger is nothing", async
       proxy: { transport: "unix", path: `${bureau.runDir}/daemon/daemon.sock` },
     });
     const list = async (token: string) => {
-      const response = await fetch("http://bureau.invalid/v1/principals", {
+      const response = await fetch("http://192.0.2.1/v1/principals", {
         client: daemon,
         headers: { authorization: `Bearer ${token}` },
       });

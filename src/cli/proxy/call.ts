@@ -43,7 +43,7 @@ export const call: CommandHandler = async ({ args, flags, signal }) => {
   }
   const client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
   try {
-    const answer = await fetch(`http://bureau.invalid${path}`, {
+    const answer = await fetch(`http://192.0.2.1${path}`, {
       client,
       method: method.toUpperCase(),
       headers,

@@ -7,8 +7,11 @@ import type { Api, Route } from "./api.ts";
 import { HttpApiError, parseErrorBody } from "./errors.ts";
 import type { ResponseBody } from "./server.ts";
 
-/** The host name in every request over a Unix socket; `.invalid` never resolves (RFC 2606). */
-export const UNIX_HOST = "bureau.invalid";
+/**
+ * The host in every request over a Unix socket: an address that leads nowhere (TEST-NET-1, RFC 5737). Not a
+ * name: Deno asks the resolver for it though nothing connects there, which takes seconds where nobody answers.
+ */
+export const UNIX_HOST = "192.0.2.1";
 
 export interface ClientOptions {
   readonly socket: string;

@@ -5,7 +5,7 @@ import { messageOf } from "../errors.ts";
 import { errorFrom, ProxyClientError } from "./errors.ts";
 
 /** `.invalid` never resolves (RFC 2606): over a Unix socket the name is nobody's. */
-const UNIX_HOST = "bureau.invalid";
+const UNIX_HOST = "192.0.2.1";
 
 export type Address =
   /** `/run/bureau/proxy.sock` */

@@ -245,7 +245,7 @@ Deno.test("login gives the socket's own user a session that is nobody's secret",
     assert.equal((await alice.call("GET", "account/whoami")).status, 200);
     assert.equal((await get(`${V3}/account/whoami`)).status, 200);
     const known = await (await get("/.well-known/matrix/client")).json();
-    assert.equal(known["m.homeserver"].base_url, "http://bureau.invalid");
+    assert.equal(known["m.homeserver"].base_url, "http://192.0.2.1");
   });
 });
 

@@ -61,8 +61,8 @@ export async function withProxy(
       proxy,
       gate,
       get: (path, init) =>
-        fetch(`http://bureau.invalid${path}`, { redirect: "manual", ...init, client: agent }),
-      admin: (path, init) => fetch(`http://bureau.invalid${path}`, { ...init, client: admin }),
+        fetch(`http://192.0.2.1${path}`, { redirect: "manual", ...init, client: agent }),
+      admin: (path, init) => fetch(`http://192.0.2.1${path}`, { ...init, client: admin }),
     });
   } finally {
     agent.close();

@@ -41,7 +41,7 @@ export interface ForwardServerOptions {
 }
 
 /** How clients that take this socket for a proxy, or the bridge for a server, name it itself. */
-const OURSELVES = /^http:\/\/(?:bureau\.invalid|127\.0\.0\.1:8642)(?=\/)/i;
+const OURSELVES = /^http:\/\/(?:192\.0\.2\.1|127\.0\.0\.1:8642)(?=\/)/i;
 
 /** One connection, as the idle sweep sees it. */
 interface Activity {

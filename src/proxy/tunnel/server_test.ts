@@ -164,7 +164,7 @@ Deno.test("a WebSocket to a service carries its credentials, both ways, and neve
   });
   await withProxy({ services: service(SECRET) }, async ({ sockets }) => {
     const client = Deno.createHttpClient({ proxy: { transport: "unix", path: sockets.forward } });
-    const open = (path: string) => new WebSocket(`ws://bureau.invalid/http/up/${path}`, { client });
+    const open = (path: string) => new WebSocket(`ws://192.0.2.1/http/up/${path}`, { client });
     const socket = open("chat?x=1");
     const messages: unknown[] = [];
     const got = Promise.withResolvers<void>();
