@@ -38,6 +38,7 @@ Deno.test("a service's credentials become headers, parameters and basic authenti
       upstream,
       inject_headers: { "X-Api-Key": "KEY" },
       inject_query: { key: "KEY" },
+      inject_body: { "/auth/key": "KEY" },
       basic_auth: { username: "me", password: "PASSWORD" },
       allow: [{ paths: ["v1/**"] }],
     }),
@@ -46,6 +47,7 @@ Deno.test("a service's credentials become headers, parameters and basic authenti
       inject_headers: { "X-Api-Key": "k3y", Authorization: "Basic bWU6cMOkc3N3b3Jk" },
       strip_headers: [],
       inject_query: { key: "k3y" },
+      inject_body: { "/auth/key": "k3y" },
       secrets: ["pässword"],
       allow: [{ paths: ["v1/**"] }],
     },
@@ -57,6 +59,7 @@ Deno.test("no kind of credential goes to a host it was not sealed for", () => {
     const service of [
       { inject_headers: { a: "ELSEWHERE" } },
       { inject_query: { a: "ELSEWHERE" } },
+      { inject_body: { "/a": "ELSEWHERE" } },
       { basic_auth: { username: "me", password: "ELSEWHERE" } },
     ]
   ) assert.throws(() => bind({ upstream, ...service }), /may not go to "api.test:443"/);

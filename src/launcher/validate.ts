@@ -259,6 +259,7 @@ function bindService(
   const host = `${url.hostname}:${url.port || (url.protocol === "https:" ? 443 : 80)}`;
   const headers: Record<string, string> = {};
   const query: Record<string, string> = {};
+  const body: Record<string, string> = {};
   const secrets: string[] = [];
   const authorities = new Set<string>();
   /** The value of a credential that may go to this service. */
@@ -291,6 +292,7 @@ function bindService(
   for (const [parameter, key] of Object.entries(service.inject_query ?? {})) {
     query[parameter] = take(key);
   }
+  for (const [place, key] of Object.entries(service.inject_body ?? {})) body[place] = take(key);
   if (service.basic_auth !== undefined) {
     const { username, password } = service.basic_auth;
     const value = take(password);
@@ -311,6 +313,7 @@ function bindService(
     inject_headers: headers,
     strip_headers: service.strip_headers ?? [],
     ...(Object.keys(query).length === 0 ? {} : { inject_query: query }),
+    ...(Object.keys(body).length === 0 ? {} : { inject_body: body }),
     ...(secrets.length === 0 ? {} : { secrets }),
     ...(service.allow === undefined ? {} : { allow: service.allow }),
     ...(service.deny === undefined ? {} : { deny: service.deny }),

@@ -34,6 +34,8 @@ export const BoundService = z.object({
   strip_headers: z.array(z.string()),
   /** Parameter → value. Secret. */
   inject_query: z.optional(z.record(z.string(), z.string())),
+  /** JSON pointer or form field → value. Secret. */
+  inject_body: z.optional(z.record(z.string(), z.string())),
   /** Values that must not come back in a response header, beside those above. Secret. */
   secrets: z.optional(z.array(z.string())),
   /** As in `ProxyService`. */

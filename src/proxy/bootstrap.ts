@@ -53,6 +53,14 @@ function list<T>(value: unknown, path: string, each: (item: unknown, path: strin
   return value.map((item, index) => each(item, `${path}[${index}]`));
 }
 
+function texts(value: unknown, path: string): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(object(value, path)).map((
+      [name, item],
+    ) => [name, text(item, `${path}.${name}`)]),
+  );
+}
+
 function optional<T>(value: unknown, read: (value: unknown) => T): T | undefined {
   return value === undefined ? undefined : read(value);
 }
@@ -124,20 +132,14 @@ function service(value: unknown, path: string): BoundService {
     }
     headers[name] = secret as string;
   }
-  const query = optional(given["inject_query"], (found) => {
-    const parameters = object(found, `${path}.inject_query`);
-    return Object.fromEntries(
-      Object.entries(parameters).map(([name, secret]) => [
-        name,
-        text(secret, `${path}.inject_query.${name}`),
-      ]),
-    );
-  });
+  const values = (field: string) =>
+    optional(given[field], (found) => texts(found, `${path}.${field}`));
   return compact<BoundService>({
     upstream: text(given["upstream"], `${path}.upstream`),
     inject_headers: headers,
     strip_headers: list(given["strip_headers"] ?? [], `${path}.strip_headers`, text),
-    inject_query: query,
+    inject_query: values("inject_query"),
+    inject_body: values("inject_body"),
     secrets: optional(given["secrets"], (found) => list(found, `${path}.secrets`, text)),
     allow: optional(given["allow"], (found) => list(found, `${path}.allow`, rule)),
     deny: optional(given["deny"], (found) => list(found, `${path}.deny`, rule)),

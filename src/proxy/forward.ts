@@ -9,6 +9,7 @@ import { concatBytes } from "../lib/bytes.ts";
 import { type Destination, openWire } from "./egress.ts";
 import { badRequest, ProxyError } from "./errors.ts";
 import { HeaderPolicy } from "./headers.ts";
+import { BodyPolicy } from "./inject_body.ts";
 import { normalisePath } from "./path.ts";
 import { QueryPolicy } from "./query.ts";
 import { RequestRules } from "./rules.ts";
@@ -41,6 +42,7 @@ export class ServiceForwarder {
   readonly #base: string;
   readonly #headers: HeaderPolicy;
   readonly #query: QueryPolicy;
+  readonly #body: BodyPolicy;
   readonly #secrets: Secrets;
   readonly #rules: RequestRules;
   readonly #meter: BudgetMeter;
@@ -65,6 +67,7 @@ export class ServiceForwarder {
       : { ...service.inject_headers, "Accept-Encoding": "identity" };
     this.#headers = new HeaderPolicy(inject, service.strip_headers, values);
     this.#query = new QueryPolicy(service.inject_query ?? {});
+    this.#body = new BodyPolicy(service.inject_body ?? {});
     this.#rules = new RequestRules(name, service.allow, service.deny);
     this.upstream = new Upstream({ ...environment, destination });
   }
@@ -98,7 +101,7 @@ export class ServiceForwarder {
     const normal = normalisePath(path);
     this.#rules.require(method, normal);
     const target = this.#base + normal + this.#query.toUpstream(query);
-    const { body, length } = requestBody(request);
+    const { body, length } = await this.#requestBody(request);
     const headers = this.#headers.toUpstream(request.headers);
     const response = await meteredExchange(this.#meter, this.upstream, {
       method,
@@ -163,6 +166,15 @@ export class ServiceForwarder {
       wire.close();
       throw thrown;
     }
+  }
+
+  async #requestBody(
+    request: Request,
+  ): Promise<{ body: ReadableStream<Uint8Array> | Uint8Array | null; length: number | null }> {
+    const given = requestBody(request);
+    if (this.#body.isEmpty || given.body === null) return given;
+    const { headers } = request;
+    return { body: await this.#body.toUpstream(headers, given.body, given.length), length: null };
   }
 
   #answer(method: string, response: IncomingResponse): Response {

@@ -212,6 +212,7 @@ export function secretValues(service: BoundService): string[] {
       return space === -1 ? [value] : [value, value.slice(space + 1)];
     }),
     ...Object.values(service.inject_query ?? {}),
+    ...Object.values(service.inject_body ?? {}),
     ...service.secrets ?? [],
   ];
 }

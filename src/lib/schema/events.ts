@@ -113,6 +113,11 @@ export const ProxyService = z.object({
   auth_scheme: z.optional(z.string()),
   /** Query parameter → name of a credential; the caller's own of that name are removed. */
   inject_query: z.optional(names),
+  /**
+   * JSON pointer (`/auth/token`) or name of a form field → name of a credential, for requests with a body: one
+   * of another kind is refused, and one of more than 1 MiB.
+   */
+  inject_body: z.optional(names),
   /** HTTP basic authentication (RFC 7617); the password is the name of a credential. */
   basic_auth: z.optional(z.object({ username: z.string(), password: z.string() })),
   /** Absent: every request may pass. A malformed pattern allows nothing. */

@@ -237,6 +237,12 @@ function serviceRuleProblems(
       add(`${field}.inject_query`, `${name} is no parameter name of A-Z a-z 0-9 . _ ~ -`);
     }
   }
+  for (const place of Object.keys(service.inject_body ?? {})) {
+    // RFC 6901: a tilde only as ~0 or ~1.
+    if (!/^(\/([^~]|~[01])+|[A-Za-z0-9._~-]+)$/.test(place)) {
+      add(`${field}.inject_body`, `${place} is no JSON pointer (/a/b) and no form field's name`);
+    }
+  }
   for (const effect of ["allow", "deny"] as const) {
     for (const [at, rule] of (service[effect] ?? []).entries()) {
       requestRuleProblems(rule, `${field}.${effect}[${at}]`, add);
