@@ -29,7 +29,7 @@ import { evaluate, type Evaluation, notYetKnown } from "./desired.ts";
 import { ConfigRoomLost, endEverything, lossOf } from "./emergency.ts";
 import { DaemonError } from "./errors.ts";
 import { Fanout } from "./fanout.ts";
-import { KEPT, keptStates, POWER_LEVELS, syncFilter } from "./filter.ts";
+import { keptStates, syncFilter } from "./filter.ts";
 import { acceptInvitations } from "./invitations.ts";
 import { LauncherLink } from "./launcher_link.ts";
 import { Notices } from "./notices.ts";
@@ -37,7 +37,8 @@ import { ManagedPrincipal } from "./principal.ts";
 import { openRelay } from "./relay.ts";
 import { StatusPublisher } from "./publisher.ts";
 import { RefusalNotices } from "./refusals.ts";
-import { Spending } from "./spending.ts";
+import { budgetNotice, Spending } from "./spending.ts";
+import { applyBatch } from "./touched.ts";
 import { Rooms } from "./rooms.ts";
 import { createDaemonHandler } from "./serve.ts";
 import { fileSyncStore } from "./store.ts";
@@ -141,11 +142,8 @@ export class Daemon {
       log: this.#log,
       onReached: (principal, rule, shown) => {
         this.#log.warn("budget used up", { principal, rule, cap: shown });
-        this.#notices?.tell(
-          this.#configRoom!,
-          `${principal} has used up its budget (${rule}: ${shown}); its model requests are refused until it is free again or raised`,
-          { "m.bureau.budget_reached": { principal, rule, cap: shown } },
-        );
+        const { body, content } = budgetNotice(principal, rule, shown);
+        this.#notices?.tell(this.#configRoom!, body, content);
       },
     });
     this.#refusals = new RefusalNotices({
@@ -254,24 +252,7 @@ export class Daemon {
     const configRoom = this.#configRoom!;
     if (batch.left.includes(configRoom)) throw new ConfigRoomLost();
     if (batch.initial) this.#states.clear();
-    const touched = new Set<string>();
-    const changedRooms = new Set<string>(batch.left);
-    let everyone = batch.initial;
-    for (const { room, state, timeline } of batch.joined) {
-      if (!this.#states.has(room)) changedRooms.add(room);
-      this.#states.add(room);
-      for (const event of [...state, ...timeline]) {
-        if (!KEPT.has(event.type) || !this.#states.apply(room, event)) continue;
-        if (room === configRoom) {
-          if (event.type === POWER_LEVELS) everyone = true;
-          else if (event.type !== EventType.principalStatus) touched.add(event.state_key!);
-        }
-        if (event.type === POWER_LEVELS || event.type === EventType.template) {
-          changedRooms.add(room);
-        }
-      }
-    }
-    for (const room of batch.left) this.#states.drop(room);
+    const { keys, rooms, everyone } = applyBatch(batch, this.#states, configRoom);
     if (batch.initial && !this.#states.has(configRoom)) {
       // Joined before the sync, absent in it: put out in between, which joining again will tell.
       await this.#client.join(configRoom, this.#stop.signal);
@@ -286,16 +267,16 @@ export class Daemon {
       log: this.#log,
     });
     if (everyone) {
-      for (const key of this.#states.all(configRoom, EventType.assignment).keys()) touched.add(key);
+      for (const key of this.#states.all(configRoom, EventType.assignment).keys()) keys.add(key);
     }
-    for (const key of touched) this.#ensureByKey(key);
+    for (const key of keys) this.#ensureByKey(key);
     if (batch.initial) this.#asks.prune((name) => this.#principals.has(name));
     for (const principal of this.#principals.values()) {
       const { evaluation, userId } = principal;
-      const concerned = everyone || touched.has(userId.slice(1)) ||
-        [...evaluation.rooms].some((room) => changedRooms.has(room)) ||
+      const concerned = everyone || keys.has(userId.slice(1)) ||
+        [...evaluation.rooms].some((room) => rooms.has(room)) ||
         // A room that was missing may be the one that came.
-        (evaluation.desired.problem !== null && changedRooms.size > 0);
+        (evaluation.desired.problem !== null && rooms.size > 0);
       if (concerned) principal.reevaluate();
     }
   }

@@ -59,6 +59,15 @@ export interface SpendingOptions {
   readonly onReached: (principal: string, rule: string, shown: string) => void;
 }
 
+/** What operators are told when a cap is reached. */
+export function budgetNotice(principal: string, rule: string, cap: string) {
+  return {
+    body: `${principal} has used up its budget (${rule}: ${cap}); its model requests are refused ` +
+      "until it is free again, or raised",
+    content: { "m.bureau.budget_reached": { principal, rule, cap } },
+  };
+}
+
 export class Spending {
   readonly #options: SpendingOptions;
   readonly #accounts = new Map<string, Promise<SpendingAccount>>();

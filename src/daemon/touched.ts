@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What a batch of the sync asks to be looked at again. */
+import { EventType } from "../lib/schema/mod.ts";
+import type { RoomStates, SyncBatch } from "../messaging/mod.ts";
+import { KEPT, POWER_LEVELS } from "./filter.ts";
+
+export interface Touched {
+  /** State keys of principals whose events changed. */
+  readonly keys: Set<string>;
+  /** Rooms that came, left, or changed what templates or power levels say. */
+  readonly rooms: ReadonlySet<string>;
+  readonly everyone: boolean;
+}
+
+/** Applies a batch to `states`. */
+export function applyBatch(
+  batch: SyncBatch,
+  states: RoomStates,
+  configRoom: string,
+): Touched {
+  const keys = new Set<string>();
+  const rooms = new Set<string>(batch.left);
+  let everyone = batch.initial;
+  for (const { room, state, timeline } of batch.joined) {
+    if (!states.has(room)) rooms.add(room);
+    states.add(room);
+    for (const event of [...state, ...timeline]) {
+      if (!KEPT.has(event.type) || !states.apply(room, event)) continue;
+      if (room === configRoom) {
+        if (event.type === POWER_LEVELS) everyone = true;
+        else if (event.type !== EventType.principalStatus) keys.add(event.state_key!);
+      }
+      if (event.type === POWER_LEVELS || event.type === EventType.template) rooms.add(room);
+    }
+  }
+  for (const room of batch.left) states.drop(room);
+  return { keys, rooms, everyone };
+}
