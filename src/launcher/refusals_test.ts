@@ -35,6 +35,7 @@ Deno.test("create() refuses, with a code that says why, what is not in order", a
       ["missing-source", { template: bind(`${bed.dir}/state/agents/none`) }],
       ["over-limit", { template: { ...good, resources: { memory_limit_mb: 1e6 } } }],
       ["over-limit", { template: { ...good, resources: { files: 4097 } } }],
+      ["bad-limit", { template: { ...good, resources: { memory_limit_mb: -1 } } }],
       ["bad-option", { template: { ...good, resources: { scratch_mb: 4097 } } }],
       ["passthrough-refused", { template: { ...good, isolation: "none" } }],
     ];

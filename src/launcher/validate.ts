@@ -185,6 +185,10 @@ export function digestSpec(assignment: Assignment, template: Template): Promise<
 }
 
 function checkLimits(spec: ResolvedSpec, policy: LauncherPolicy, who: string): void {
+  for (const [name, asked] of Object.entries<number | undefined>(spec.resources)) {
+    if (asked === undefined || asked >= 0) continue;
+    throw refuse("bad-limit", `Cannot start ${who}: its ${name} is less than nothing: ${asked}`);
+  }
   const ceilings = { files: DEFAULT_FILES, ...policy.limits };
   for (
     const name of [
