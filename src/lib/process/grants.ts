@@ -34,6 +34,8 @@ export interface GrantValues {
   readonly HOMESERVER?: string;
   /** Source repository of an agent's clone. */
   readonly REPO?: string;
+  /** The file of `bureau agent create --credentials`. */
+  readonly CREDENTIALS?: string;
   /** An agent's proxy, for `bureau proxy call`. */
   readonly SOCKET?: string;
   /** File with the registration token of a homeserver that is not ours. */
