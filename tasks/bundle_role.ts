@@ -11,11 +11,27 @@ const root = import.meta.dirname!.replace(/\/tasks$/, "");
  */
 const PER_PRINCIPAL: ReadonlySet<string> = new Set(["proxy", "relay", "bridge"]);
 
+/**
+ * With the browser's build of their packages: npm:yaml's other one asks for variables of the environment
+ * (LOG_TOKENS) whenever it reads something.
+ */
+const BROWSER_BUILDS: ReadonlySet<string> = new Set(["bureau"]);
+
 /** @throws Error with the bundler's words */
 export async function bundleRole(role: string, output: string): Promise<void> {
   const short = PER_PRINCIPAL.has(role) ? ["--minify"] : [];
+  const platform = BROWSER_BUILDS.has(role) ? ["--platform", "browser"] : [];
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--frozen", ...short, "--output", output, `src/cmd/${role}.ts`],
+    args: [
+      "bundle",
+      "--quiet",
+      "--frozen",
+      ...short,
+      ...platform,
+      "--output",
+      output,
+      `src/cmd/${role}.ts`,
+    ],
     cwd: root,
     env: { RUST_BACKTRACE: "0", NO_COLOR: "1" },
     stdout: "null",

@@ -4,6 +4,7 @@
 import { egressCommands } from "./egress/commands.ts";
 import { type CommandSpec, defineCommand } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
+import { templateCommands } from "./template/commands.ts";
 
 export const groups: readonly Group[] = [
   { name: "agent", brief: "Agents on this machine" },
@@ -13,6 +14,7 @@ export const groups: readonly Group[] = [
   },
   { name: "proxy", brief: "An agent's way to the world" },
   { name: "egress", brief: "Where agents may connect to, and what they ask for" },
+  { name: "template", brief: "What agents are made of: templates in rooms, and files" },
   { name: "matrix", brief: "Rooms and messages, as the operator" },
   { name: "homeserver", brief: "The embedded homeserver's database" },
 ];
@@ -229,6 +231,7 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./sandbox/explain.ts")).explain,
   }),
   ...egressCommands,
+  ...templateCommands,
   defineCommand({
     path: ["matrix", "send"],
     brief: "Send a message as the operator",

@@ -16,7 +16,7 @@ import {
 import { BureauError, messageOf } from "../../lib/errors.ts";
 import { neutralise, neutraliseLine, safeJson } from "../../lib/terminal/mod.ts";
 import type { CommandContext, CommandSpec, FlagSpec, FlagValue } from "./command.ts";
-import { CliError, errorBody, Exit, exitCodeOf } from "./exit.ts";
+import { CliError, Ended, errorBody, Exit, exitCodeOf } from "./exit.ts";
 
 type Flags = Readonly<Record<string, FlagValue>>;
 
@@ -218,11 +218,13 @@ function toStricli(
       const call = context();
       json = call.json;
       const handler = await spec.load();
-      const result = await handler({
+      const answer = await handler({
         ...call,
         args: args.filter((argument) => argument !== undefined),
         flags,
       });
+      const result = answer instanceof Ended ? answer.result : answer;
+      if (answer instanceof Ended) state.exit = answer.exit;
       if (json && result !== undefined) write(Deno.stdout, safeJson(result) + "\n");
     } catch (thrown) {
       state.exit = fail(thrown, json);

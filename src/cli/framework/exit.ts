@@ -15,6 +15,11 @@ export const Exit = {
   interrupted: 130,
 } as const;
 
+/** A result that is not all well, although nothing failed: `--json` prints it as any other. */
+export class Ended {
+  constructor(readonly result: unknown, readonly exit: number) {}
+}
+
 export class CliError extends BureauError {
   override readonly name = "CliError";
 }

@@ -8,5 +8,6 @@ export * from "./instantiate.ts";
 export * from "./merge.ts";
 export * from "./presets.ts";
 export * from "./resolve.ts";
+export * from "./trace.ts";
 export * from "./validate.ts";
 export * from "./variables.ts";

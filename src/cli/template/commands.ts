@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The commands of the group `template`, declared. */
+import { type CommandSpec, defineCommand } from "../framework/command.ts";
+
+const REF = {
+  name: "TEMPLATE",
+  brief: "ROOM:NAME, for example `bureau/template:agent`; of another server ROOM@SERVER:NAME",
+} as const;
+const FILE = { name: "FILE", brief: "a template in YAML or JSON; `-` is stdin" } as const;
+const SIDE = { name: "TEMPLATE", brief: "ROOM:NAME, or a file in YAML or JSON" } as const;
+
+const source = {
+  kind: "text",
+  brief: "what stdin is called in messages (`sh tasks/bureau` says it)",
+  placeholder: "NAME",
+} as const;
+const dryRun = {
+  kind: "switch",
+  brief: "only say what would be written, and what would follow",
+} as const;
+
+export const templateCommands: readonly CommandSpec[] = [
+  defineCommand({
+    path: ["template", "list"],
+    brief:
+      "List the templates of all rooms: digest, who wrote them, when, whether they are built in",
+    docs:
+      "The digest is of the template with all it inherits: what an assignment's signature covers.",
+    examples: ["sh tasks/bureau template list"],
+    load: async () => (await import("./list.ts")).list,
+  }),
+  defineCommand({
+    path: ["template", "show"],
+    brief: "Show a template as it was written, or with all it inherits",
+    args: [REF],
+    flags: {
+      resolved: {
+        kind: "switch",
+        brief: "with all it inherits, each field with the template that said it",
+      },
+    },
+    examples: [
+      "sh tasks/bureau template show bureau/template:agent",
+      "sh tasks/bureau template show bureau/template:agent --resolved",
+    ],
+    load: async () => (await import("./list.ts")).show,
+  }),
+  defineCommand({
+    path: ["template", "diff"],
+    brief: "Show what differs between two templates, or between one and a file",
+    args: [SIDE, { ...SIDE, name: "OTHER" }],
+    flags: { resolved: { kind: "switch", brief: "with all they inherit" }, source },
+    examples: [
+      "sh tasks/bureau template diff bureau/template:base bureau/template:agent --resolved",
+    ],
+    load: async () => (await import("./diff.ts")).diff,
+  }),
+  defineCommand({
+    path: ["template", "validate"],
+    brief: "Check a template's file: every mistake, with its line and column",
+    docs:
+      "Asks nobody; what is inherited is looked at when it is pushed. Ends with status 1 when there is a mistake.",
+    args: [FILE],
+    flags: { source },
+    examples: ["sh tasks/bureau template validate reviewer.yaml"],
+    load: async () => (await import("./validate.ts")).validate,
+  }),
+  defineCommand({
+    path: ["template", "push"],
+    brief: "Write a template's file into a room",
+    docs:
+      "Refuses mistakes, parents that are not there and loops. Says whose assignment must be signed again: until then a " +
+      "running agent goes on as it is, and none is started from the changed template.",
+    args: [FILE, REF],
+    flags: { "dry-run": dryRun, source },
+    examples: [
+      "sh tasks/bureau template push reviewer.yaml bureau/template:reviewer --dry-run",
+      "sh tasks/bureau template push reviewer.yaml bureau/template:reviewer",
+    ],
+    load: async () => (await import("./push.ts")).push,
+  }),
+  defineCommand({
+    path: ["template", "publish"],
+    brief: "Write this version's built-in templates into their room",
+    flags: { "dry-run": dryRun },
+    examples: ["sh tasks/bureau template publish"],
+    load: async () => (await import("./push.ts")).publish,
+  }),
+  defineCommand({
+    path: ["template", "update"],
+    brief:
+      "Bring built-in templates that are behind this version up to it, and say whom that changes",
+    flags: { "dry-run": dryRun },
+    examples: ["sh tasks/bureau template update --dry-run"],
+    load: async () => (await import("./push.ts")).update,
+  }),
+  defineCommand({
+    path: ["template", "impact"],
+    brief: "Show which agents are made of a template, and which must be signed again",
+    docs:
+      "An assignment's signature covers its template with all that inherits; a change of one of them is nothing to a machine until " +
+      "an operator signs it. --resign does so, of assignments that you signed before. Ends with status 1 when one could not be.",
+    args: [REF],
+    flags: { resign: { kind: "switch", brief: "sign what must be, with your key" } },
+    examples: [
+      "sh tasks/bureau template impact bureau/template:base",
+      "sh tasks/bureau template impact bureau/template:base --resign",
+    ],
+    load: async () => (await import("./impact.ts")).impact,
+  }),
+];
