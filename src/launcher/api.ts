@@ -30,7 +30,11 @@ export const SandboxRequest = z.object({
     /** Secret. By name of the variable that holds the placeholder. */
     credentials: z.record(
       z.string(),
-      z.object({ value: z.string(), allowed_hosts: z.array(z.string()) }),
+      z.object({
+        value: z.string(),
+        allowed_hosts: z.array(z.string()),
+        places: z.array(z.enum(["header", "address", "body", "message"])),
+      }),
     ),
     /** PEM of an authority that upstreams are verified against, instead of the system's. */
     ca: z.optional(z.string()),

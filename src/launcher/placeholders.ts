@@ -43,7 +43,7 @@ export async function bindPlaceholders(
     }
     const placeholder = await placeholderFor(identity, principal, name);
     environment[variable] = placeholder;
-    const { allowed_hosts: hosts, ca, value } = credential;
+    const { allowed_hosts: hosts, ca, value, places } = credential;
     const unread = hosts.find((host) => parseAuthority(host) === null);
     if (hosts.length === 0 || unread !== undefined) {
       throw refuse(
@@ -66,7 +66,13 @@ export async function bindPlaceholders(
       }
       authorities.set(host, ca);
     }
-    bound.set(name, { placeholder, value, hosts, ...(ca === undefined ? {} : { ca }) });
+    bound.set(name, {
+      placeholder,
+      value,
+      hosts,
+      ...(places === undefined ? {} : { places }),
+      ...(ca === undefined ? {} : { ca }),
+    });
   }
   return { environment, bound: [...bound.values()] };
 }

@@ -69,6 +69,8 @@ export const BoundPlaceholder = z.object({
   value: z.string(),
   /** `host:port`. */
   hosts: z.array(z.string()),
+  /** Parts of a request that it may stand in; absent: all. */
+  places: z.optional(z.array(z.enum(["header", "address", "body", "message"]))),
   /** PEM; absent: the system's roots. */
   ca: z.optional(z.string()),
 });

@@ -4,6 +4,7 @@
  * Reads the two documents a proxy is given, by hand: a schema library would cost every agent's proxy 9 MB.
  * Messages name fields, never values.
  */
+import type { Place } from "./swap/placeholders.ts";
 import type {
   BudgetCap,
   Budgets,
@@ -249,6 +250,13 @@ export function parseEgressRules(json: unknown): EgressRules {
 
 const PLACEHOLDER = /^bureau-placeholder-[a-z0-9-]{8,200}$/;
 
+function place(value: unknown, path: string): Place {
+  const known: readonly Place[] = ["header", "address", "body", "message"];
+  const found = known.find((each) => each === value);
+  if (found === undefined) throw new ShapeError(path, `must be one of ${known.join(", ")}`);
+  return found;
+}
+
 function placeholder(value: unknown, path: string): BoundPlaceholder {
   const given = object(value, path);
   if (!PLACEHOLDER.test(text(given["placeholder"], `${path}.placeholder`))) {
@@ -258,6 +266,7 @@ function placeholder(value: unknown, path: string): BoundPlaceholder {
     placeholder: given["placeholder"] as string,
     value: text(given["value"], `${path}.value`),
     hosts: list(given["hosts"], `${path}.hosts`, text),
+    places: optional(given["places"], (found) => list(found, `${path}.places`, place)),
     ca: optional(given["ca"], (found) => text(found, `${path}.ca`)),
   });
 }

@@ -4,18 +4,12 @@
 import * as z from "zod/mini";
 import { messageOf } from "../../lib/errors.ts";
 import { readBootstrap } from "../../lib/provision/mod.ts";
+import { CredentialBundle } from "../../lib/schema/mod.ts";
 import type { Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 
-const SealedInput = z.record(
-  z.string(),
-  z.object({
-    value: z.string(),
-    /** `host:port` list. */
-    allowed_hosts: z.array(z.string()),
-    ca: z.optional(z.string()),
-  }),
-);
+/** As it is sealed: another list of fields here would drop the ones that it lacks. */
+const SealedInput = CredentialBundle.shape.credentials;
 export type SealedInput = z.infer<typeof SealedInput>;
 
 export const CreateAgentRequest = z.object({

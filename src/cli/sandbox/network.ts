@@ -77,7 +77,8 @@ export function networkOf(
         if (value === "") {
           throw new CliError("usage", `Cannot use the credential "${name}": its file is empty`);
         }
-        return [name, { value, allowed_hosts: [...hosts] }];
+        // Where it can be published the promise would be broken that it can't be read.
+        return [name, { value, allowed_hosts: [...hosts], places: ["header" as const] }];
       })),
       ...(values.has("--ca") ? { ca: values.get("--ca")! } : {}),
     },

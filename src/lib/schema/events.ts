@@ -361,6 +361,11 @@ export const CredentialBundle = z.object({
       /** `host:port` list: an upstream outside it never sees the value. */
       allowed_hosts: words,
       /**
+       * Of one that a placeholder stands for: the parts of a request in which it is put in. Absent: all. Where a
+       * host lets an agent publish what it sends, `["header"]` keeps it from publishing the credential.
+       */
+      places: z.optional(z.array(z.enum(["header", "address", "body", "message"]))),
+      /**
        * Of an SSH key: lines of `known_hosts` with plain names. It signs in only to allowed hosts whose
        * key is here.
        */

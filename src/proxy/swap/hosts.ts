@@ -90,9 +90,10 @@ export class HostTable {
     return {
       placeholders: new Placeholders(
         host,
-        this.#bound.map(({ placeholder, value }, at) => ({
+        this.#bound.map(({ placeholder, value, places }, at) => ({
           placeholder,
           value: here(at) ? value : null,
+          ...(places === undefined ? {} : { places }),
         })),
       ),
       rules: allow.length + deny.length === 0 ? null : new RequestRules(

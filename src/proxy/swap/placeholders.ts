@@ -20,7 +20,12 @@ export interface Swap {
   readonly placeholder: string;
   /** Secret; null: it belongs to another host. */
   readonly value: string | null;
+  /** Absent: everywhere. */
+  readonly places?: readonly Place[];
 }
+
+/** A part of a request: its header lines, its path and query, its body; or a WebSocket's message. */
+export type Place = "header" | "address" | "body" | "message";
 
 interface Known extends Swap {
   readonly bytes: Uint8Array;
@@ -52,7 +57,7 @@ export class Placeholders {
   }
 
   /** @throws {ProxyError} `placeholder-wrong-host` */
-  inText(text: string, encoding: Encoding): string {
+  inText(text: string, encoding: "header" | "url"): string {
     if (this.isEmpty || !text.includes("laceholder")) return text;
     let swapped = encoding === "url"
       ? text.replace(OVER_ENCODED, (found) => found.replace(/%2d/gi, "-"))
@@ -62,7 +67,7 @@ export class Placeholders {
       if (!swapped.includes(known.placeholder)) continue;
       swapped = swapped.replaceAll(
         known.placeholder,
-        () => encodeSecret(this.#value(known), encoding),
+        () => encodeSecret(this.#value(known, encoding === "url" ? "address" : "header"), encoding),
       );
     }
     return swapped;
@@ -80,7 +85,7 @@ export class Placeholders {
   }
 
   /** For a body or a message, however it is cut. What cannot be part of a placeholder is passed on at once. */
-  stream(encoding: Encoding): Swapper {
+  stream(encoding: Encoding, place: "body" | "message" = "body"): Swapper {
     let held: Uint8Array = new Uint8Array();
     const run = (data: Uint8Array, last: boolean): Uint8Array => {
       const out: Uint8Array[] = [];
@@ -100,7 +105,7 @@ export class Placeholders {
           continue;
         }
         out.push(data.subarray(at, found));
-        out.push(new TextEncoder().encode(encodeSecret(this.#value(match), encoding)));
+        out.push(new TextEncoder().encode(encodeSecret(this.#value(match, place), encoding)));
         at = found + match.bytes.length;
       }
       const rest = data.subarray(at);
@@ -128,7 +133,17 @@ export class Placeholders {
     return partial ? "more" : null;
   }
 
-  #value({ placeholder, value }: Known): string {
+  #value({ placeholder, value, places }: Known, place: Place): string {
+    if (value !== null && places?.includes(place) === false) {
+      throw new ProxyError(
+        "placeholder-wrong-place",
+        `Cannot send the request: "${placeholder}" may not stand in the ${PLACES[place]}`,
+        {
+          status: 403,
+          hint: `this credential is put in ${places.map((each) => PLACES[each]).join(", ")} only`,
+        },
+      );
+    }
     if (value !== null) return value;
     throw new ProxyError(
       "placeholder-wrong-host",
@@ -140,6 +155,13 @@ export class Placeholders {
     );
   }
 }
+
+const PLACES: Readonly<Record<Place, string>> = {
+  header: "header lines",
+  address: "path or query",
+  body: "body",
+  message: "messages of a WebSocket",
+};
 
 /** One character a byte; null for what is no base64. */
 function decodeBase64(text: string): string | null {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { concatBytes } from "../../lib/bytes.ts";
 import { Secrets } from "../scrub.ts";
 import { base64Forms, bodyEncoding } from "./encoding.ts";
-import { Placeholders, type Swapper } from "./placeholders.ts";
+import { type Place, Placeholders, type Swapper } from "./placeholders.ts";
 import { WebSocketSwapper } from "./websocket.ts";
 
 const HERE = "bureau-placeholder-api-0123456789abcdef0123456789abcdeb";
@@ -246,4 +246,27 @@ Deno.test("WebSocketSwapper makes one frame of one frame, JSON in JSON, and refu
     /no mask/,
   );
   assert.throws(() => through({ fin: false, opcode: 9, text: "x" }), /control frame/);
+});
+
+Deno.test("a credential that belongs into header lines is put nowhere else", () => {
+  const placeholder = "bureau-placeholder-k-0123456789abcdef0123456789abcdef";
+  const bound = (places?: readonly Place[]) =>
+    new Placeholders("h:443", [{ placeholder, value: "s3cret", ...(places ? { places } : {}) }]);
+  const headerOnly = bound(["header"]);
+  assert.equal(headerOnly.inHeader(`Bearer ${placeholder}`), "Bearer s3cret");
+  assert.equal(
+    headerOnly.inHeader(`Basic ${btoa(`me:${placeholder}`)}`),
+    `Basic ${btoa("me:s3cret")}`,
+  );
+  const elsewhere = [
+    (all: Placeholders) => all.inText(`/x?key=${placeholder}`, "url"),
+    (all: Placeholders) => all.stream("json").push(new TextEncoder().encode(placeholder)),
+    (all: Placeholders) => all.stream("raw", "message").push(new TextEncoder().encode(placeholder)),
+  ];
+  for (const put of elsewhere) {
+    assert.throws(() => put(headerOnly), { code: "placeholder-wrong-place", status: 403 });
+    // Control: without a word about places it is put everywhere.
+    const said = put(bound());
+    assert.match(typeof said === "string" ? said : new TextDecoder().decode(said), /s3cret/);
+  }
 });

@@ -117,7 +117,7 @@ export class WebSocketSwapper {
   /** A message that begins as JSON does is taken for it. */
   #swapperFor(payload: Uint8Array): Swapper {
     const begin = payload.find((byte) => byte !== 0x20 && byte !== 0x0a && byte !== 0x0d);
-    return this.#placeholders.stream(begin === 0x7b || begin === 0x5b ? "json" : "raw");
+    return this.#placeholders.stream(begin === 0x7b || begin === 0x5b ? "json" : "raw", "message");
   }
 }
 
