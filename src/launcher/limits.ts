@@ -41,12 +41,12 @@ export function limitsOf(asked: Resources, allowed: LauncherPolicy["limits"]): L
   };
 }
 
-/** A proxy or relay: an agent that takes all it may must not starve it. */
+/** A proxy or relay: an agent that takes all it may must not starve it. `up` gives Bureau's other processes as much. */
 export const SERVICE_LIMITS: Limits = {
   memoryBytes: null,
   swapBytes: 0,
   pids: 256,
-  cpuWeight: 1_000,
+  cpuWeight: 10_000,
   cpuQuotaPercent: null,
   ioWeight: null,
 };

@@ -10,11 +10,22 @@ import { spawn } from "../lib/process/mod.ts";
 import { seccompHere } from "../sandbox/mod.ts";
 import type { CgroupPlace, Usage } from "./api.ts";
 import { LauncherError } from "./errors.ts";
-import { limitFiles, type Limits, parseUsage, usageFiles } from "./limits.ts";
+import { limitFiles, type Limits, parseUsage, SERVICE_LIMITS, usageFiles } from "./limits.ts";
 
 const BWRAP = "/usr/bin/bwrap";
 const DEADLINE_MS = 10_000;
 export type Part = "agent" | "proxy" | "relay";
+
+/**
+ * A shell command that gives a process slices of so many nanoseconds, 0 for the usual: sched_setattr(2), which
+ * keeps its policy and nice. Bureau's own have short ones, by `favour_bureau` of tasks/lib.sh, and a process
+ * inherits them. A kernel before 6.12 has one length for all.
+ */
+export function slices(pid: string, nanoseconds: number): string {
+  return `case "$(uname -m)" in x86_64) n=314 ;; aarch64) n=274 ;; *) n= ;; esac
+[ -z "$n" ] || perl -e '$a = pack("LLQlLQQQLL", 56, 0, 8, getpriority(0, $ARGV[1]), 0, ${nanoseconds}, 0, 0, 0, 0);
+  syscall($ARGV[0] + 0, $ARGV[1] + 0, $a, 0)' "$n" "${pid}" 2>/dev/null`;
+}
 
 /** Each begins with the group's name as $1. /cg holds a directory a controller, or links to the one of v2. */
 const SCRIPTS = {
@@ -31,7 +42,8 @@ while [ $# -ge 4 ]; do
   fi
   shift 4
 done
-for c in /cg/*; do echo "$pid" >"$c/$name/cgroup.procs" || exit 1; done`,
+for c in /cg/*; do echo "$pid" >"$c/$name/cgroup.procs" || exit 1; done
+case "$name" in *.agent) ${slices("$pid", 0)} ;; esac`,
   /** The rest are `controller file`. */
   usage: `name=$1; shift; found=1
 while [ $# -ge 2 ]; do
@@ -97,10 +109,12 @@ done
 for c in /cg/*; do rmdir "$c/$name" 2>/dev/null; done; exit 0`,
   list:
     `for c in /cg/*; do for d in "$c"/*/; do [ ! -d "$d" ] || basename "$d"; done; done | sort -u`,
-  /** Children have only the controllers that are handed down to them. */
+  /** Children have only the controllers that are handed down to them. Bureau's own come before agents. */
   prepare: `[ ! -e /cg/unified/cgroup.subtree_control ] || for c in memory pids cpu io; do
   (echo "+$c" >/cg/unified/cgroup.subtree_control) 2>/dev/null
-done; cat /cg/unified/cgroup.subtree_control 2>/dev/null; exit 0`,
+done
+(echo ${SERVICE_LIMITS.cpuWeight} >/cg/unified/up/cpu.weight) 2>/dev/null
+cat /cg/unified/cgroup.subtree_control 2>/dev/null; exit 0`,
 } as const;
 
 export class Cgroups {
