@@ -10,22 +10,55 @@ const MAX_WAITING = 2048;
 /** A pipe takes so much in one piece, so lines of other writers never get in between (PIPE_BUF). */
 const MAX_WRITE_BYTES = 4096;
 
+/** Over a minute; a burst may be longer. An agent in a loop must not push everybody else's lines out of the log. */
+const LINES_PER_SECOND = 100;
+const BURST = 3_000;
+
 export type WriteBytes = (bytes: Uint8Array) => Promise<number>;
 
 export class LogLines {
   readonly #write: WriteBytes;
   readonly #waiting: string[] = [];
+  readonly #now: () => number;
+  readonly #perSecond: number;
   #isWriting = false;
+  /** Lines that may be written now. */
+  #credit = BURST;
+  #creditAt: number;
   /** Lines that found no room. */
   dropped = 0;
 
-  constructor(write: WriteBytes = (bytes) => Deno.stderr.write(bytes)) {
+  /** @param now milliseconds of any clock that goes forward */
+  constructor(
+    write: WriteBytes = (bytes) => Deno.stderr.write(bytes),
+    perSecond = LINES_PER_SECOND,
+    now: () => number = () => performance.now(),
+  ) {
     this.#write = write;
+    this.#perSecond = perSecond;
+    this.#now = now;
+    this.#creditAt = now();
+  }
+
+  /** Whether the rate allows one more line. */
+  #takeCredit(): boolean {
+    if (this.#credit < 1) {
+      const now = this.#now();
+      const earned = (now - this.#creditAt) / 1000 * this.#perSecond;
+      this.#credit = Math.min(BURST, this.#credit + earned);
+      this.#creditAt = now;
+    }
+    if (this.#credit < 1) return false;
+    this.#credit--;
+    return true;
   }
 
   /** @param line without its end; longer than one write: dropped */
   push(line: string): void {
-    if (this.#waiting.length >= MAX_WAITING || line.length >= MAX_WRITE_BYTES / 3) {
+    if (
+      this.#waiting.length >= MAX_WAITING || line.length >= MAX_WRITE_BYTES / 3 ||
+      !this.#takeCredit()
+    ) {
       this.dropped++;
       return;
     }

@@ -108,6 +108,32 @@ Deno.test("LogLines waits for nobody: a reader that stalls costs lines, which ar
   assert.ok(writes.every((length) => length <= 4096));
 });
 
+Deno.test("LogLines writes a burst and then so many a second; the rest is counted", async () => {
+  let now = 0;
+  let written = 0;
+  const lines = new LogLines(
+    (bytes) => {
+      written += new TextDecoder().decode(bytes).split("\n").length - 1;
+      return Promise.resolve(bytes.length);
+    },
+    100,
+    () => now,
+  );
+  const flood = async (count: number) => {
+    for (let n = 0; n < count; n++) {
+      lines.push(`{"n":${n}}`);
+      if (n % 500 === 499) await new Promise((resolve) => setTimeout(resolve));
+    }
+    await new Promise((resolve) => setTimeout(resolve));
+  };
+  await flood(5_000);
+  assert.equal(written, 3_000);
+  assert.equal(lines.dropped, 2_000);
+  now += 3_000;
+  await flood(1_000);
+  assert.equal(written, 3_300);
+});
+
 Deno.test("LogLines lives on when nobody reads any more", async () => {
   const lines = new LogLines(() => Promise.reject(new Deno.errors.BrokenPipe()));
   lines.push("a");
