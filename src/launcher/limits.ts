@@ -22,6 +22,8 @@ export interface Limits {
   /** Of one processor: 150 is one and a half. */
   readonly cpuQuotaPercent: number | null;
   readonly ioWeight: number | null;
+  /** A second, from each disk and as much to it. */
+  readonly ioBytes: number | null;
 }
 
 type Resources = NonNullable<Template["resources"]>;
@@ -38,6 +40,9 @@ export function limitsOf(asked: Resources, allowed: LauncherPolicy["limits"]): L
     cpuWeight: clamp(asked.cpu_weight ?? shares, 1, 10_000),
     cpuQuotaPercent: asked.cpu_quota_percent ?? allowed.cpu_quota_percent ?? null,
     ioWeight: asked.io_weight === undefined ? null : clamp(asked.io_weight, 1, 10_000),
+    ioBytes: asked.io_mb_per_second === undefined
+      ? null
+      : Math.max(1, asked.io_mb_per_second) * MIB,
   };
 }
 
@@ -49,7 +54,11 @@ export const SERVICE_LIMITS: Limits = {
   cpuWeight: 10_000,
   cpuQuotaPercent: null,
   ioWeight: null,
+  ioBytes: null,
 };
+
+/** Stands for `major:minor` of each of the machine's disks in turn, at the beginning of a value. */
+export const EACH_DISK = "DISK ";
 
 /** One line of a group's files. */
 export interface LimitFile {
@@ -85,6 +94,13 @@ function filesOfV1(limits: Limits): LimitFile[] {
   if (limits.ioWeight !== null) {
     put("blkio", "blkio.bfq.weight", Math.min(limits.ioWeight, 1_000), true);
   }
+  if (limits.ioBytes !== null) {
+    for (const way of ["read", "write"]) {
+      const file = `blkio.throttle.${way}_bps_device`;
+      const value = `${EACH_DISK}${limits.ioBytes}`;
+      files.push({ controller: "blkio", file, value, optional: false });
+    }
+  }
   return files;
 }
 
@@ -102,6 +118,9 @@ function filesOfV2(limits: Limits): LimitFile[] {
     put("cpu.max", `${quota(limits.cpuQuotaPercent)} ${PERIOD_US}`);
   }
   if (limits.ioWeight !== null) put("io.weight", `default ${limits.ioWeight}`, true);
+  if (limits.ioBytes !== null) {
+    put("io.max", `${EACH_DISK}rbps=${limits.ioBytes} wbps=${limits.ioBytes}`);
+  }
   return files;
 }
 

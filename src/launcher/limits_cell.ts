@@ -10,7 +10,14 @@ import { spawn } from "../lib/process/mod.ts";
 import { seccompHere } from "../sandbox/mod.ts";
 import type { CgroupPlace, Usage } from "./api.ts";
 import { LauncherError } from "./errors.ts";
-import { limitFiles, type Limits, parseUsage, SERVICE_LIMITS, usageFiles } from "./limits.ts";
+import {
+  EACH_DISK,
+  limitFiles,
+  type Limits,
+  parseUsage,
+  SERVICE_LIMITS,
+  usageFiles,
+} from "./limits.ts";
 
 const BWRAP = "/usr/bin/bwrap";
 const DEADLINE_MS = 10_000;
@@ -31,12 +38,24 @@ export function slices(pid: string, nanoseconds: number): string {
 const SCRIPTS = {
   /** $2 is a process; the rest are `controller file value optional`. */
   enter: `name=$1 pid=$2; shift 2
+put() {
+  case "$1" in
+    "${EACH_DISK}"*)
+      # Not every disk takes one: a loop that nothing is behind.
+      done=1
+      for disk in /sys/block/*/dev; do
+        read -r number <"$disk" && printf '%s' "$number \${1#${EACH_DISK}}" >"$2" && done=0
+      done
+      return $done ;;
+    *) printf '%s' "$1" >"$2" ;;
+  esac
+}
 for c in /cg/*; do mkdir -p "$c/$name" || exit 1; done
 while [ $# -ge 4 ]; do
   at=/cg/$1/$name/$2
   [ -d "/cg/$1" ] || at=/cg/unified/$name/$2
   if [ -e "$at" ]; then
-    (printf '%s' "$3" >"$at") 2>/dev/null || [ "$4" = true ] || { echo "cannot write $3 to $2" >&2; exit 1; }
+    (put "$3" "$at") 2>/dev/null || [ "$4" = true ] || { echo "cannot write $3 to $2" >&2; exit 1; }
   elif [ "$4" = false ] && [ -d "/cg/$1" ]; then
     echo "$2 is missing" >&2; exit 1
   fi
@@ -215,6 +234,8 @@ function cgroupCellArguments(place: CgroupPlace): string[] {
     ...["--new-session", "--die-with-parent", "--cap-drop", "ALL", "--clearenv"],
     ...["--ro-bind", "/usr", "/usr", "--dev", "/dev"],
     ...["/bin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]),
+    // Which disks there are.
+    ...["/sys/block", "/sys/devices"].flatMap((path) => ["--ro-bind-try", path, path]),
     ...Object.entries(place.dirs).flatMap(([name, dir]) => ["--bind", dir, `/cg/${name}`]),
     ...["--remount-ro", "/", "--chdir", "/", "--setenv", "PATH", "/usr/bin:/bin"],
   ];

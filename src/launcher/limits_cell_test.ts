@@ -87,6 +87,47 @@ Deno.test("a fork bomb stays within its process limit; kill ends all of it", (t)
     await eventually("nothing of it is left", async () => (await usage(bed, "bomb")).pids === 0);
   }));
 
+Deno.test("what a template allows of the disk is what a sandbox gets of it", (t) =>
+  withLimits(t, async (bed) => {
+    const blkio = bed.cgroups!.dirs["blkio"];
+    if (blkio === undefined) return await skip(t, "no control groups for disks here");
+    const file = async (name: string) =>
+      await Deno.readTextFile(
+        `${blkio}/${await bed.hash(name)}.agent/blkio.throttle.write_bps_device`,
+      ).catch(() => null);
+    // Past the page cache, which version 1 does not count.
+    const write = (megabytes: number) =>
+      `a=$(date +%s%N); dd if=/dev/zero of=x bs=1M count=${megabytes} oflag=direct 2>/dev/null; ` +
+      'echo "$? $((($(date +%s%N) - a) / 1000000))" >done; exec sleep 1000';
+    const asked = { resources: { io_mb_per_second: 2 } };
+    const slow = await bed.template("slow", write(6), asked);
+    await bed.create("slow", await bed.request("slow", { template: slow }));
+    const limited = await file("slow");
+    if (limited === null) return await skip(t, "this kernel does not limit disks' rates");
+    const disk = await diskOf(`${bed.dir}/state/workspaces/slow`);
+    if (disk === null) return await skip(t, "the workspaces are on no disk of their own number");
+    assert.ok(limited.split("\n").includes(`${disk} ${2 << 20}`), limited);
+    const [status, milliseconds] = (await bed.read("slow", "done")).trim().split(" ").map(Number);
+    assert.equal(status, 0);
+    assert.ok(milliseconds! > 1_500, `6 MiB at 2 MiB a second took ${milliseconds} ms`);
+
+    // Control: a template that says nothing has no such limit.
+    const free = await bed.template("free", write(1));
+    await bed.create("free", await bed.request("free", { template: free }));
+    assert.match(await bed.read("free", "done"), /^0 /);
+    assert.equal((await file("free"))?.trim(), "");
+  }));
+
+/** `major:minor` of the disk that holds it, when it is a whole one. */
+async function diskOf(path: string): Promise<string | null> {
+  const { dev } = await Deno.stat(path);
+  const number = `${dev >> 8 & 0xfff}:${dev & 0xff}`;
+  for await (const { name } of Deno.readDir("/sys/block")) {
+    if ((await Deno.readTextFile(`/sys/block/${name}/dev`)).trim() === number) return number;
+  }
+  return null;
+}
+
 Deno.test("a frozen sandbox does nothing until it is thawed; a new launcher keeps it frozen", (t) =>
   withLimits(t, async (bed) => {
     const ticker = await bed.template("ticker", "while :; do echo x >>ticks; sleep 0.01; done");

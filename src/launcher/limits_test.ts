@@ -10,6 +10,7 @@ Deno.test("limitsOf() takes the operator's ceiling where a template asks for not
     swapBytes: 0,
     pids: 528,
     cpuWeight: 100,
+    ioBytes: null,
     cpuQuotaPercent: null,
     ioWeight: null,
   });
@@ -24,6 +25,7 @@ Deno.test("limitsOf() takes the operator's ceiling where a template asks for not
     cpuWeight: 50,
     cpuQuotaPercent: 150,
     ioWeight: 50,
+    ioBytes: null,
   });
 });
 
@@ -34,6 +36,7 @@ Deno.test("limitFiles() says the same thing in both versions' words", () => {
     cpu_weight: 200,
     cpu_quota_percent: 50,
     io_weight: 2000,
+    io_mb_per_second: 3,
   }, allowed);
   const words = (version: 1 | 2) =>
     limitFiles(version, limits).map((one) => `${one.controller} ${one.file} ${one.value}`);
@@ -46,6 +49,8 @@ Deno.test("limitFiles() says the same thing in both versions' words", () => {
     "cpu cpu.cfs_period_us 100000",
     "cpu cpu.cfs_quota_us 50000",
     "blkio blkio.bfq.weight 1000",
+    "blkio blkio.throttle.read_bps_device DISK 3145728",
+    "blkio blkio.throttle.write_bps_device DISK 3145728",
   ]);
   assert.deepEqual(words(2), [
     "memory memory.max 1048576",
@@ -54,6 +59,7 @@ Deno.test("limitFiles() says the same thing in both versions' words", () => {
     "cpu cpu.weight 200",
     "cpu cpu.max 50000 100000",
     "io io.weight default 2000",
+    "io io.max DISK rbps=3145728 wbps=3145728",
   ]);
 });
 

@@ -33,6 +33,12 @@ const NEEDS = [
     lacking: "quota and weight of processor time are not enforced",
   },
   {
+    what: "io-rate",
+    1: ["blkio", "blkio.throttle.write_bps_device"],
+    2: ["io", "io.max"],
+    lacking: "io_mb_per_second does nothing",
+  },
+  {
     what: "io",
     1: ["blkio", "blkio.bfq.weight"],
     2: ["io", "io.weight"],
@@ -47,7 +53,7 @@ const NEEDS = [
 ] as const;
 
 /** Rarely there and rarely asked for: a machine without them is no worse than most. */
-const MINOR = new Set<string>(["swap", "io"]);
+const MINOR = new Set<string>(["swap", "io", "io-rate"]);
 
 export async function preflightLimits(
   place: CgroupPlace | undefined,

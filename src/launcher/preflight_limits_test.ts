@@ -9,6 +9,7 @@ Deno.test("judgeLimits() warns of each limit that cannot be had, not of the rare
     ["limits.swap", "ok"],
     ["limits.pids", "ok"],
     ["limits.cpu", "warning"],
+    ["limits.io-rate", "ok"],
     ["limits.io", "ok"],
     ["limits.freeze", "ok"],
   ]);

@@ -9,6 +9,9 @@ import type { PlannedMount, SandboxPlan } from "./plan_parts.ts";
 export interface Circumstances {
   readonly pidsLimit?: number;
   readonly memoryLimitMb?: number;
+  /** Of one processor. */
+  readonly cpuQuotaPercent?: number;
+  readonly ioMbPerSecond?: number;
   /** `host:port` that the egress gate lets its proxy reach. */
   readonly egress?: readonly string[];
   /** Names under /http/ on its proxy. */
@@ -162,13 +165,19 @@ function network(plan: SandboxPlan, about: Circumstances) {
   };
 }
 
-function limits(plan: SandboxPlan, { pidsLimit, memoryLimitMb }: Circumstances) {
+function limits(plan: SandboxPlan, about: Circumstances) {
+  const { pidsLimit, memoryLimitMb, cpuQuotaPercent, ioMbPerSecond } = about;
+  const asked = [
+    ...(memoryLimitMb === undefined ? [] : [`${memoryLimitMb} MiB of memory`]),
+    ...(cpuQuotaPercent === undefined ? [] : [`${cpuQuotaPercent} % of one processor`]),
+    ...(ioMbPerSecond === undefined ? [] : [`${ioMbPerSecond} MiB a second from and to each disk`]),
+  ];
   return {
     title: "Limits",
     lines: [
       ...(pidsLimit === undefined ? [] : [`${pidsLimit} processes and threads`]),
-      ...(memoryLimitMb === undefined ? [] : [
-        `${memoryLimitMb} MiB of memory are asked for; preflight says whether this machine holds it`,
+      ...(asked.length === 0 ? [] : [
+        `asked for: ${asked.join(", ")}; preflight says whether this machine holds it`,
       ]),
       `${plan.files ?? DEFAULT_FILES} open files in one process, no core files`,
       ...(plan.isolation === "none" ? [] : ["64 MiB in /dev/shm"]),

@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { instantiate } from "../lib/template/mod.ts";
 import type { Mount } from "../lib/schema/events.ts";
-import { encodeArguments, planSandbox, quoteWord, SandboxError } from "./mod.ts";
+import {
+  encodeArguments,
+  explainPlan,
+  explanationText,
+  planSandbox,
+  quoteWord,
+  SandboxError,
+} from "./mod.ts";
 
 const ROOTS = [{ path: "/data/rw", mode: "rw" }, { path: "/data/ro", mode: "ro" }] as const;
 const everything = () =>
@@ -103,4 +110,24 @@ Deno.test("quoteWord() gives the shell back the same word", async () => {
     assert.equal(new TextDecoder().decode(stdout), word);
   }
   assert.deepEqual([...encodeArguments(["a", ""])], [97, 0, 0]);
+});
+
+Deno.test("explainPlan() says what a template asks for of the machine, and how large its directories are", async () => {
+  const spec = instantiate({
+    command: ["true"],
+    create_dirs: ["/made"],
+    filesystem: [{ dest: "/sized", type: "tmpfs", options: `size=${2 << 20}` }],
+    resources: { scratch_mb: 3, files: 128 },
+  }, {});
+  const made = await planSandbox(spec, [...ROOTS], everything);
+  const about = { pidsLimit: 9, memoryLimitMb: 5, cpuQuotaPercent: 150, ioMbPerSecond: 7 };
+  const text = explanationText(explainPlan(made, about)).join("\n");
+  assert.match(text, /\/made: empty, writable, in memory, at most 3 MiB/);
+  assert.match(text, /\/sized: .* at most 2 MiB/);
+  assert.match(text, /128 open files in one process/);
+  assert.match(
+    text,
+    /asked for: 5 MiB of memory, 150 % of one processor, 7 MiB a second from and to each disk/,
+  );
+  assert.doesNotMatch(explanationText(explainPlan(made)).join("\n"), /asked for:/);
 });

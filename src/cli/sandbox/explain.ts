@@ -55,10 +55,16 @@ export const explain: CommandHandler = async (call) => {
     passthrough: principal === null || policy.passthrough.includes(principal),
   });
   const pidsLimit = spec.resources.pids_limit ?? policy.limits.pids_limit;
-  const { memory_limit_mb: memory } = spec.resources;
+  const {
+    memory_limit_mb: memory,
+    cpu_quota_percent: cpu = policy.limits.cpu_quota_percent,
+    io_mb_per_second: io,
+  } = spec.resources;
   const explanation = explainPlan(plan, {
     pidsLimit,
     ...(memory === undefined ? {} : { memoryLimitMb: memory }),
+    ...(cpu === undefined ? {} : { cpuQuotaPercent: cpu }),
+    ...(io === undefined ? {} : { ioMbPerSecond: io }),
     egress: spec.egress.allow,
     services: Object.keys(spec.proxy_services),
   });

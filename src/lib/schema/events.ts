@@ -238,6 +238,8 @@ export const Template = z.object({
     cpu_quota_percent: z.optional(z.number()),
     /** 1 to 10000, where the disk's scheduler knows weights. */
     io_weight: z.optional(z.number()),
+    /** MiB a second from each disk, and as much to it. Absent: no limit. */
+    io_mb_per_second: z.optional(z.number()),
     /** Swap beside the memory limit. Absent: none. */
     memory_swap_mb: z.optional(z.number()),
     /** Of each directory in `create_dirs` and each `tmpfs` without a size. Absent: 64. */
