@@ -2,7 +2,7 @@
 
 /** One principal's proxy: in its cell, without a network, with four Unix sockets and one principal's secrets. */
 import { createLogger } from "../lib/log.ts";
-import { announceReady, failStart, readBootstrap } from "../lib/provision/mod.ts";
+import { announceReady, failStart, readBootstrap, tellParent } from "../lib/provision/mod.ts";
 import { parseBootstrap, startProxy } from "../proxy/mod.ts";
 
 const log = createLogger("proxy");
@@ -18,6 +18,8 @@ try {
       ssh: "/run/bureau/agent/ssh-agent.sock",
     },
     log,
+    // The launcher's end of this pipe, which nobody else reads.
+    onRotated: (credential) => tellParent({ credential }),
   });
   Deno.addSignalListener("SIGTERM", () => proxy.stop().finally(() => Deno.exit(0)));
   announceReady();

@@ -131,6 +131,7 @@ export interface ServiceCell {
  * Starts a proxy or relay in its cell and waits for its readiness line.
  *
  * @param document its bootstrap; may hold secrets
+ * @param onReport told each line of its stdout after the first; may hold secrets
  * @throws {LauncherError} with the code and message that the process gave
  */
 export async function startServiceCell(
@@ -141,6 +142,7 @@ export async function startServiceCell(
   onLog: (line: string) => void,
   auditDir?: string,
   enter?: Enter,
+  onReport?: (line: string) => void,
 ): Promise<ServiceCell> {
   const limited = waiting(enter, 5);
   const child = cp.spawn(BWRAP, [
@@ -184,7 +186,12 @@ export async function startServiceCell(
   child.stdin!.on("error", () => {});
   child.stdin!.end(JSON.stringify(document));
   const ready = Promise.withResolvers<string>();
-  eachLine(child.stdout!, (line) => ready.resolve(line));
+  let isFirst = true;
+  eachLine(child.stdout!, (line) => {
+    if (!isFirst) return onReport?.(line);
+    isFirst = false;
+    ready.resolve(line);
+  });
   exited.then(() => ready.resolve(""));
   const timer = setTimeout(() => ready.resolve("late"), READY_MS);
   const line = await ready.promise.finally(() => clearTimeout(timer));

@@ -21,6 +21,7 @@ import { Cgroups } from "./limits_cell.ts";
 import { loadMachineKey, type MachineKey } from "./machine_key.ts";
 import { readPolicy } from "./policy.ts";
 import { Principal, type PrincipalContext } from "./principal.ts";
+import { RotatedCredentials } from "./rotated.ts";
 import { tmuxClient } from "./cells.ts";
 import { proxyBootstrap, validateRequest, verifyAssignment } from "./validate.ts";
 
@@ -39,6 +40,7 @@ export class Launcher {
   readonly #watchers = new Set<(event: LauncherEvent) => void>();
   readonly #cgroups: Cgroups | null;
   #key!: MachineKey;
+  #rotated!: RotatedCredentials;
   /** See `Revision`. */
   #revision = 0;
 
@@ -56,6 +58,11 @@ export class Launcher {
   /** Key, journal, and everything that outlived an earlier launcher. */
   async open(): Promise<void> {
     this.#key = await loadMachineKey(`${this.#bootstrap.state_dir}/launcher`);
+    this.#rotated = new RotatedCredentials(
+      `${this.#bootstrap.state_dir}/launcher/rotated`,
+      this.#key.identity,
+      this.#log,
+    );
     await this.#journal.open();
     const entries = await this.#journal.list((file) =>
       this.#log.error("a journal entry is unreadable; its principal is started anew", { file })
@@ -159,6 +166,7 @@ export class Launcher {
       cgroups: this.#cgroups,
       clock: this.#clock,
       log: this.#log,
+      rotated: this.#rotated,
       nextRevision: () => ++this.#revision,
       changed: (type, { localpart, status }) =>
         this.#emit({ type, principal: localpart, status, revision: status.revision }),

@@ -6,6 +6,7 @@ import type { CredentialBundle } from "../lib/schema/events.ts";
 import type { BoundPlaceholder } from "../proxy/api.ts";
 import { placeholderFor } from "./egress_authority.ts";
 import { LauncherError } from "./errors.ts";
+import { valueOf } from "./oauth2.ts";
 
 export interface Placeholders {
   /** For the sandbox. */
@@ -43,7 +44,8 @@ export async function bindPlaceholders(
     }
     const placeholder = await placeholderFor(identity, principal, name);
     environment[variable] = placeholder;
-    const { allowed_hosts: hosts, ca, value, places } = credential;
+    const { allowed_hosts: hosts, ca, places } = credential;
+    const value = valueOf(name, credential);
     const unread = hosts.find((host) => parseAuthority(host) === null);
     if (hosts.length === 0 || unread !== undefined) {
       throw refuse(

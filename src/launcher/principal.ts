@@ -23,6 +23,7 @@ import type { Cgroups } from "./limits_cell.ts";
 import type { Enter } from "./limits_enter.ts";
 import { removeIfThere } from "./files.ts";
 import { KeptProxy } from "./kept_proxy.ts";
+import type { RotatedCredentials } from "./rotated.ts";
 import type { Validated } from "./validate.ts";
 import { tellAppeared } from "./watched.ts";
 
@@ -42,6 +43,8 @@ export interface PrincipalContext {
   readonly cgroups: Cgroups | null;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What their proxies were given in the place of sealed tokens. */
+  readonly rotated: RotatedCredentials;
   readonly nextRevision: () => number;
   /** Told after each change of `status`. */
   readonly changed: (type: "principal" | "proxy", principal: Principal) => void;
@@ -217,7 +220,12 @@ export class Principal {
   }
 
   #newProxy(bootstrap: ProxyBootstrap): KeptProxy {
-    const { runDir, runtimeDir, auditDir, clock, log } = this.#context;
+    const { runDir, runtimeDir, auditDir, clock, log, rotated } = this.#context;
+    const owner = {
+      hash: this.hash,
+      principal: this.localpart,
+      credentialsDigest: this.#status.credentials_digest,
+    };
     const dirs = directoriesOf(runDir, this.hash);
     const binds = (["agent", "admin", "egress"] as const).map((name) => ({
       source: dirs[name],
@@ -225,15 +233,16 @@ export class Principal {
     }));
     return new KeptProxy({
       principal: this.localpart,
-      launch: () =>
-        startServiceCell(
+      launch: async () =>
+        await startServiceCell(
           "proxy",
           runtimeDir,
           binds,
-          bootstrap,
+          await rotated.into(owner, bootstrap),
           (line) => log.info("proxy says", { principal: this.localpart, line }),
           auditDir,
           this.#enter("proxy", SERVICE_LIMITS),
+          (line) => void rotated.take(owner, bootstrap, line),
         ),
       onChange: (proxy) => this.#set({ proxy }, "proxy"),
       clock,

@@ -21,6 +21,7 @@ import type { CreateRequest, LauncherPolicy } from "./api.ts";
 import { LauncherError } from "./errors.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 import { Look, machineFacts } from "./look.ts";
+import { bindLogins, valueOf } from "./oauth2.ts";
 import { bindPlaceholders } from "./placeholders.ts";
 import { caBundle } from "./ca_bundle.ts";
 import { egressAuthority } from "./egress_authority.ts";
@@ -216,6 +217,8 @@ export function proxyBootstrap(
   for (const [name, service] of Object.entries(spec.proxy_services)) {
     services[name] = bindService(name, service, bundle, validated.userId);
   }
+  const placeholders = [...validated.placeholders];
+  const logins = bindLogins(bundle, { services, placeholders }, validated.userId);
   return {
     version: 1,
     principal: localpart,
@@ -225,7 +228,8 @@ export function proxyBootstrap(
     room: request.assignment.room ?? null,
     matrix: bundle?.matrix ?? null,
     services,
-    ...(validated.placeholders.length === 0 ? {} : { placeholders: [...validated.placeholders] }),
+    ...(placeholders.length === 0 ? {} : { placeholders }),
+    ...(logins.length === 0 ? {} : { oauth2: logins }),
     egress_authority: validated.authority,
     egress: { allow: [...spec.egress.requests.allow], deny: [...spec.egress.requests.deny] },
     ...(spec.budgets ? { budgets: spec.budgets } : {}),
@@ -264,6 +268,7 @@ function bindService(
   const headers: Record<string, string> = {};
   const query: Record<string, string> = {};
   const body: Record<string, string> = {};
+  const append: Record<string, string> = {};
   const secrets: string[] = [];
   const authorities = new Set<string>();
   /** The value of a credential that may go to this service. */
@@ -285,7 +290,9 @@ function bindService(
       );
     }
     if (credential.ca !== undefined) authorities.add(credential.ca);
-    return credential.value;
+    Object.assign(headers, credential.headers);
+    Object.assign(append, credential.append_headers);
+    return valueOf(key, credential);
   };
   for (const [header, key] of Object.entries(service.inject_headers ?? {})) {
     const scheme = service.auth_scheme !== undefined && header.toLowerCase() === "authorization"
@@ -300,6 +307,13 @@ function bindService(
   if (service.basic_auth !== undefined) {
     const { username, password } = service.basic_auth;
     const value = take(password);
+    if (bundle?.credentials[password]?.oauth2 !== undefined) {
+      throw refuse(
+        "bad-credential",
+        `Cannot start "${who}": the password of service "${name}" is a login that is renewed`,
+        "use it in inject_headers, or as a placeholder",
+      );
+    }
     secrets.push(value);
     headers["Authorization"] = `Basic ${
       new TextEncoder().encode(`${username}:${value}`).toBase64()
@@ -318,6 +332,7 @@ function bindService(
     strip_headers: service.strip_headers ?? [],
     ...(Object.keys(query).length === 0 ? {} : { inject_query: query }),
     ...(Object.keys(body).length === 0 ? {} : { inject_body: body }),
+    ...(Object.keys(append).length === 0 ? {} : { append_headers: append }),
     ...(secrets.length === 0 ? {} : { secrets }),
     ...(service.allow === undefined ? {} : { allow: service.allow }),
     ...(service.deny === undefined ? {} : { deny: service.deny }),

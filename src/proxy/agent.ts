@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Serves `proxy.sock`: what `proxyAgentApi` in `api.ts` describes. */
+import type { Live } from "./credentials/source.ts";
 import { errorResponse, ProxyError } from "./errors.ts";
 import { ServiceForwarder, type UpstreamEnvironment } from "./forward.ts";
 import type { LoggedRequest, RequestStart } from "./log.ts";
@@ -31,10 +32,11 @@ export interface AgentInterface {
 export function createAgentInterface(
   state: ProxyState,
   environment: UpstreamEnvironment,
+  live: Live,
 ): AgentInterface {
   const services = new Map<string, ServiceForwarder>();
   for (const [name, service] of Object.entries(state.bootstrap.services)) {
-    services.set(name, new ServiceForwarder(name, service, environment, state.budget));
+    services.set(name, new ServiceForwarder(name, service, environment, state.budget, live));
   }
   const account = state.bootstrap.matrix;
   const matrix = account === null ? null : new MatrixAccount(account, state, environment);

@@ -36,6 +36,8 @@ export const BoundService = z.object({
   inject_query: z.optional(z.record(z.string(), z.string())),
   /** JSON pointer or form field → value. Secret. */
   inject_body: z.optional(z.record(z.string(), z.string())),
+  /** Joined to the caller's of the same name: `anthropic-beta`. */
+  append_headers: z.optional(z.record(z.string(), z.string())),
   /** Values that must not come back in a response header, beside those above. Secret. */
   secrets: z.optional(z.array(z.string())),
   /** As in `ProxyService`. */
@@ -60,6 +62,30 @@ export const BoundSshKey = z.object({
   signs: z.array(z.string()),
 });
 export type BoundSshKey = z.infer<typeof BoundSshKey>;
+
+/** A credential whose value the proxy fetches. What it fetched it tells the launcher, on its stdout. */
+export const BoundOauth2 = z.object({
+  name: z.string(),
+  /** Stands for its present value in services and placeholders below. */
+  marker: z.string(),
+  /** As an upstream. */
+  token_url: z.string(),
+  client_id: z.string(),
+  /** Secret. */
+  client_secret: z.optional(z.string()),
+  /** Secret. */
+  refresh_token: z.string(),
+  scope: z.optional(z.string()),
+  /** Secret. */
+  access_token: z.optional(z.string()),
+  /** Of `access_token`, ms epoch; absent: until it is refused. */
+  expires_at: z.optional(z.number()),
+  /** How the token request is written; absent: `form` (RFC 6749). */
+  body: z.optional(z.enum(["form", "json"])),
+  /** PEM; absent: the system's roots. */
+  ca: z.optional(z.string()),
+});
+export type BoundOauth2 = z.infer<typeof BoundOauth2>;
 
 /** What stands for a secret in the sandbox, and where it is swapped for it. */
 export const BoundPlaceholder = z.object({
@@ -111,6 +137,7 @@ export const ProxyBootstrap = z.object({
   /** By name. Present: `ssh-agent.sock` is served. */
   ssh_keys: z.optional(z.record(z.string(), BoundSshKey)),
   placeholders: z.optional(z.array(BoundPlaceholder)),
+  oauth2: z.optional(z.array(BoundOauth2)),
   /** Present: no model request passes before the daemon has said what was spent. */
   budgets: z.optional(Budgets),
   /** Absent: no TLS is ended, so hosts that need it are refused. */

@@ -15,6 +15,7 @@ import type {
   RequestRule,
 } from "../lib/schema/events.ts";
 import type {
+  BoundOauth2,
   BoundPlaceholder,
   BoundService,
   BoundSshKey,
@@ -121,23 +122,27 @@ function rule(value: unknown, path: string): RequestRule {
   });
 }
 
+function headers(value: unknown, path: string): Record<string, string> {
+  const read = texts(value, path);
+  for (const [name, secret] of Object.entries(read)) {
+    if (!TOKEN.test(name)) throw new ShapeError(path, "has a bad header name");
+    // A line break inside a value would write further headers.
+    if (!VALUE.test(secret)) throw new ShapeError(`${path}.${name}`, "is no header value");
+  }
+  return read;
+}
+
 function service(value: unknown, path: string): BoundService {
   const given = object(value, path);
-  const inject = object(given["inject_headers"], `${path}.inject_headers`);
-  const headers: Record<string, string> = {};
-  for (const [name, secret] of Object.entries(inject)) {
-    if (!TOKEN.test(name)) throw new ShapeError(`${path}.inject_headers`, "has a bad header name");
-    // A line break inside a value would write further headers.
-    if (!VALUE.test(text(secret, `${path}.inject_headers.${name}`))) {
-      throw new ShapeError(`${path}.inject_headers.${name}`, "is no header value");
-    }
-    headers[name] = secret as string;
-  }
   const values = (field: string) =>
     optional(given[field], (found) => texts(found, `${path}.${field}`));
   return compact<BoundService>({
     upstream: text(given["upstream"], `${path}.upstream`),
-    inject_headers: headers,
+    inject_headers: headers(given["inject_headers"], `${path}.inject_headers`),
+    append_headers: optional(
+      given["append_headers"],
+      (found) => headers(found, `${path}.append_headers`),
+    ),
     strip_headers: list(given["strip_headers"] ?? [], `${path}.strip_headers`, text),
     inject_query: values("inject_query"),
     inject_body: values("inject_body"),
@@ -271,6 +276,29 @@ function placeholder(value: unknown, path: string): BoundPlaceholder {
   });
 }
 
+function oauth2(value: unknown, path: string): BoundOauth2 {
+  const given = object(value, path);
+  const word = (name: string) => text(given[name], `${path}.${name}`);
+  const maybe = (name: string) => given[name] === undefined ? undefined : word(name);
+  const form = maybe("body");
+  if (form !== undefined && form !== "form" && form !== "json") {
+    throw new ShapeError(`${path}.body`, "must be form or json");
+  }
+  return compact<BoundOauth2>({
+    name: word("name"),
+    marker: word("marker"),
+    token_url: word("token_url"),
+    client_id: word("client_id"),
+    client_secret: maybe("client_secret"),
+    refresh_token: word("refresh_token"),
+    scope: maybe("scope"),
+    access_token: maybe("access_token"),
+    expires_at: optional(given["expires_at"], (found) => amount(found, `${path}.expires_at`)),
+    body: form,
+    ca: maybe("ca"),
+  });
+}
+
 function egressAuthority(value: unknown): EgressAuthority {
   const given = object(value, "egress_authority");
   const field = (name: keyof EgressAuthority) => text(given[name], `egress_authority.${name}`);
@@ -317,11 +345,12 @@ export function parseBootstrap(json: unknown): ProxyBootstrap {
         ]),
       ),
     }),
-    ...compact<Pick<ProxyBootstrap, "placeholders" | "egress_authority" | "egress">>({
+    ...compact<Pick<ProxyBootstrap, "oauth2" | "placeholders" | "egress_authority" | "egress">>({
       placeholders: optional(
         given["placeholders"],
         (found) => list(found, "placeholders", placeholder),
       ),
+      oauth2: optional(given["oauth2"], (found) => list(found, "oauth2", oauth2)),
       egress_authority: optional(given["egress_authority"], egressAuthority),
       egress: optional(given["egress"], parseEgressRules),
     }),

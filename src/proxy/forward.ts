@@ -2,6 +2,7 @@
 
 /** `/http/<service>/…`: the agent's request with the service's credentials, streamed both ways. */
 import type { BoundService } from "./api.ts";
+import type { Live } from "./credentials/source.ts";
 import { meteredExchange } from "./budget/exchange.ts";
 import type { BudgetMeter } from "./budget/meter.ts";
 import { parseUpstream } from "./destination.ts";
@@ -18,7 +19,13 @@ import type { LoggedRequest } from "./log.ts";
 import { withSpan } from "./trace.ts";
 import type { ResponseHead } from "./http1/head.ts";
 import { ResponseReader } from "./http1/reader.ts";
-import { type IncomingResponse, latin1Bytes, Upstream, type UpstreamOptions } from "./upstream.ts";
+import {
+  type IncomingResponse,
+  latin1Bytes,
+  type OutgoingRequest,
+  Upstream,
+  type UpstreamOptions,
+} from "./upstream.ts";
 import type { Wire } from "./wire.ts";
 
 /** TRACE would send the injected credentials back; CONNECT would open a tunnel past this proxy. */
@@ -40,10 +47,9 @@ export class ServiceForwarder {
   readonly #egressSocket: string;
   readonly #destination: Destination;
   readonly #base: string;
-  readonly #headers: HeaderPolicy;
-  readonly #query: QueryPolicy;
-  readonly #body: BodyPolicy;
-  readonly #secrets: Secrets;
+  readonly #service: BoundService;
+  readonly #live: Live;
+  #injection: Injection;
   readonly #rules: RequestRules;
   readonly #meter: BudgetMeter;
 
@@ -53,29 +59,33 @@ export class ServiceForwarder {
     service: BoundService,
     environment: UpstreamEnvironment,
     meter: BudgetMeter,
+    live: Live,
   ) {
     this.#meter = meter;
     const { destination, base } = parseUpstream(service.upstream, service.ca);
     this.#base = base;
     this.#egressSocket = environment.egressSocket;
     this.#destination = destination;
-    const values = secretValues(service);
-    this.#secrets = new Secrets(values);
-    // An answer that is encoded could not be searched for secrets without decoding it.
-    const inject = this.#secrets.isEmpty
-      ? service.inject_headers
-      : { ...service.inject_headers, "Accept-Encoding": "identity" };
-    this.#headers = new HeaderPolicy(inject, service.strip_headers, values);
-    this.#query = new QueryPolicy(service.inject_query ?? {});
-    this.#body = new BodyPolicy(service.inject_body ?? {});
+    this.#service = service;
+    this.#live = live.of(secretValues(service));
+    this.#injection = injectionOf(service, this.#live);
     this.#rules = new RequestRules(name, service.allow, service.deny);
     this.upstream = new Upstream({ ...environment, destination });
   }
 
+  /** What requests get from now on. @throws {ProxyError} when a credential can't be renewed */
+  async #present(): Promise<Injection> {
+    if (!this.#live.isFresh) await this.#live.refresh();
+    if (this.#injection.generation !== this.#live.generation) {
+      this.#injection = injectionOf(this.#service, this.#live);
+    }
+    return this.#injection;
+  }
+
   /** @throws {ProxyError} `encoding-refused`, after giving the exchange up */
-  #scrub({ body }: IncomingResponse, encoding: string) {
+  #scrub({ body }: IncomingResponse, encoding: string, secrets: Secrets) {
     try {
-      return scrubBody(body, encoding, this.#secrets);
+      return scrubBody(body, encoding, secrets);
     } catch (thrown) {
       if (body instanceof ReadableStream) body.cancel().catch(() => {});
       throw thrown;
@@ -100,18 +110,30 @@ export class ServiceForwarder {
     }
     const normal = normalisePath(path);
     this.#rules.require(method, normal);
-    const target = this.#base + normal + this.#query.toUpstream(query);
-    const { body, length } = await this.#requestBody(request);
-    const headers = this.#headers.toUpstream(request.headers);
-    const response = await meteredExchange(this.#meter, this.upstream, {
-      method,
-      target,
-      headers: logged === undefined ? headers : withSpan(headers, logged.span),
-      body,
-      length,
-      ...(logged === undefined ? {} : { bytes: logged.bytes }),
-    }, request.signal);
-    return this.#answer(method, response);
+    let injection = await this.#present();
+    const { body, length } = await bodyToUpstream(request, injection);
+    const send = (by: Injection, body: OutgoingRequest["body"]) => {
+      const headers = by.headers.toUpstream(request.headers);
+      return meteredExchange(this.#meter, this.upstream, {
+        method,
+        target: this.#base + normal + by.query.toUpstream(query),
+        headers: logged === undefined ? headers : withSpan(headers, logged.span),
+        body,
+        length,
+        ...(logged === undefined ? {} : { bytes: logged.bytes }),
+      }, request.signal);
+    };
+    let response = await send(injection, body);
+    // Once more with another token, where the body is still there; else the next request gets it.
+    if (
+      response.head.status === 401 && this.#live.rejected(injection.generation) &&
+      injection.body.isEmpty && !(body instanceof ReadableStream)
+    ) {
+      if (response.body instanceof ReadableStream) response.body.cancel().catch(() => {});
+      injection = await this.#present();
+      response = await send(injection, body);
+    }
+    return this.#answer(method, response, injection);
   }
 
   /**
@@ -127,10 +149,12 @@ export class ServiceForwarder {
   ): Promise<OpenWebSocket> {
     const normal = normalisePath(path);
     this.#rules.require("GET", normal);
+    const injection = await this.#present();
+    const { secrets } = injection;
     // Compressed frames could not be searched for secrets.
-    if (!this.#secrets.isEmpty) headers.delete("sec-websocket-extensions");
-    const lines = this.#headers.toUpstream(headers);
-    const target = this.#base + normal + this.#query.toUpstream(query);
+    if (!secrets.isEmpty) headers.delete("sec-websocket-extensions");
+    const lines = injection.headers.toUpstream(headers);
+    const target = this.#base + normal + injection.query.toUpstream(query);
     const wire = await openWire(this.#egressSocket, this.#destination, signal);
     try {
       await wire.write(latin1Bytes(
@@ -139,6 +163,7 @@ export class ServiceForwarder {
       ));
       const reader = new ResponseReader(wire);
       const head = await reader.readSwitch();
+      if (head.status === 401) this.#live.rejected(injection.generation);
       if (head.status !== 101) {
         throw new ProxyError(
           "upgrade-refused",
@@ -146,9 +171,9 @@ export class ServiceForwarder {
           { status: head.status >= 400 ? head.status : 502 },
         );
       }
-      const answer = this.#headers.toCaller(head.headers)
+      const answer = injection.headers.toCaller(head.headers)
         .map(([name, value]) => `${name}: ${value}\r\n`).join("");
-      const scrubber = this.#secrets.isEmpty ? undefined : this.#secrets.stream();
+      const scrubber = secrets.isEmpty ? undefined : secrets.stream();
       const rest = reader.takeRest();
       const early = scrubber === undefined ? rest : scrubber.push(rest);
       return {
@@ -168,24 +193,16 @@ export class ServiceForwarder {
     }
   }
 
-  async #requestBody(
-    request: Request,
-  ): Promise<{ body: ReadableStream<Uint8Array> | Uint8Array | null; length: number | null }> {
-    const given = requestBody(request);
-    if (this.#body.isEmpty || given.body === null) return given;
-    const { headers } = request;
-    return { body: await this.#body.toUpstream(headers, given.body, given.length), length: null };
-  }
-
-  #answer(method: string, response: IncomingResponse): Response {
+  #answer(method: string, response: IncomingResponse, injection: Injection): Response {
     const { head } = response;
-    let headers = this.#headers.toCaller(head.headers);
+    const { secrets } = injection;
+    let headers = injection.headers.toCaller(head.headers);
     const bodiless = head.status === 204 || head.status === 304;
     let body: BodyInit | null = bodiless || method === "HEAD" ? null : response.body;
     let decoded = false;
-    if (body !== null && !this.#secrets.isEmpty) {
+    if (body !== null && !secrets.isEmpty) {
       const encoding = valueOf(head.headers, "content-encoding") ?? "";
-      body = this.#scrub(response, encoding);
+      body = this.#scrub(response, encoding, secrets);
       decoded = body !== response.body && encoding !== "" && encoding !== "identity";
       if (decoded) headers = headers.filter(([name]) => name !== "content-encoding");
     }
@@ -198,8 +215,51 @@ export class ServiceForwarder {
   }
 }
 
+/** What one generation of the credentials adds to requests, and takes out of answers. */
+interface Injection {
+  readonly generation: number;
+  readonly headers: HeaderPolicy;
+  readonly query: QueryPolicy;
+  readonly body: BodyPolicy;
+  readonly secrets: Secrets;
+}
+
+function injectionOf(service: BoundService, live: Live): Injection {
+  const fill = (values: Readonly<Record<string, string>> = {}) =>
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [name, live.fill(value)]));
+  const filled: BoundService = {
+    ...service,
+    inject_headers: fill(service.inject_headers),
+    inject_query: fill(service.inject_query),
+    inject_body: fill(service.inject_body),
+    secrets: [...service.secrets ?? [], ...live.secrets],
+  };
+  const values = secretValues(filled);
+  const secrets = new Secrets(values);
+  // An answer that is encoded could not be searched for secrets without decoding it.
+  const inject = secrets.isEmpty
+    ? filled.inject_headers
+    : { ...filled.inject_headers, "Accept-Encoding": "identity" };
+  return {
+    generation: live.generation,
+    headers: new HeaderPolicy(inject, service.strip_headers, values, service.append_headers),
+    query: new QueryPolicy(filled.inject_query!),
+    body: new BodyPolicy(filled.inject_body!),
+    secrets,
+  };
+}
+
 function valueOf(headers: ResponseHead["headers"], wanted: string): string | undefined {
   return headers.find(([name]) => name === wanted)?.[1];
+}
+
+async function bodyToUpstream(
+  request: Request,
+  { body: policy }: Injection,
+): Promise<{ body: OutgoingRequest["body"]; length: number | null }> {
+  const { body, length } = requestBody(request);
+  if (policy.isEmpty || body === null) return { body, length };
+  return { body: await policy.toUpstream(request.headers, body, length), length: null };
 }
 
 /** The caller's body as it is to be sent. @throws {ProxyError} on a body that cannot be forwarded */

@@ -62,18 +62,24 @@ export class HeaderPolicy {
   readonly #injected: string;
   readonly #secrets: readonly string[];
 
-  /** @param secrets values that never pass back */
+  /**
+   * @param secrets values that never pass back
+   * @param append joined to the caller's of the same name (RFC 9110 §5.3)
+   */
   constructor(
     inject: Readonly<Record<string, string>>,
     strip: readonly string[],
     secrets: readonly string[],
+    append: Readonly<Record<string, string>> = {},
   ) {
     this.#dropped = new Set([
       ...CALLER_NEVER,
       ...Object.keys(inject).map(canonicalName),
       ...strip.map(canonicalName),
     ]);
-    this.#injected = Object.entries(inject).map(([name, value]) => `${name}: ${value}\r\n`).join(
+    this.#injected = [...Object.entries(inject), ...Object.entries(append)].map(([name, value]) =>
+      `${name}: ${value}\r\n`
+    ).join(
       "",
     );
     this.#secrets = secrets.flatMap((value) => [value, encodeURIComponent(value)]).filter((

@@ -6,7 +6,9 @@ import type { Logger } from "../lib/log.ts";
 import { createAdminHandler } from "./admin.ts";
 import { createAgentInterface } from "./agent.ts";
 import type { ProxyBootstrap } from "./api.ts";
+import { openLive, type RotatedCredential } from "./credentials/source.ts";
 import { errorResponse } from "./errors.ts";
+import type { UpstreamEnvironment } from "./forward.ts";
 import { ProxyState } from "./state.ts";
 import type { SshAgentServer } from "./ssh/server.ts";
 import { ForwardServer } from "./tunnel/server.ts";
@@ -32,6 +34,8 @@ export interface ProxyOptions {
   readonly maxActive?: number;
   readonly sweepMs?: number;
   readonly log?: Logger;
+  /** A credential has a new value; called before it is used. */
+  readonly onRotated?: (rotated: RotatedCredential) => void;
 }
 
 export interface RunningProxy {
@@ -48,17 +52,22 @@ export async function startProxy(
   const clock = options.clock ?? systemClock;
   let sweep: ReturnType<typeof setInterval> | undefined;
   const state = new ProxyState(bootstrap, clock, options.maxActive);
-  const agent = createAgentInterface(state, {
+  const environment: UpstreamEnvironment = {
     egressSocket: options.sockets.egress,
     now: () => clock.now(),
     counters: state.counters,
     idleTimeoutMs: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
     onOpen: () => startSweep(),
-  });
+  };
+  const onRotated = options.onRotated ?? (() => {});
+  const { live, upstreams } = await openLive(bootstrap.oauth2, environment, onRotated);
+  state.hosts.live = live;
+  const agent = createAgentInterface(state, environment, live);
+  upstreams.push(...agent.upstreams);
   // Not at start: a first timer costs 1.6 MB, which a proxy that was never asked need not have.
   const startSweep = () => {
     sweep ??= setInterval(() => {
-      for (const upstream of agent.upstreams) upstream.sweep();
+      for (const upstream of upstreams) upstream.sweep();
       forward.sweep();
     }, options.sweepMs ?? SWEEP_MS);
   };
@@ -99,7 +108,7 @@ export async function startProxy(
     await Promise.race([drained, clock.sleep(DRAIN_MS, enough.signal).catch(() => {})]);
     enough.abort();
     clearInterval(sweep);
-    for (const upstream of agent.upstreams) upstream.close();
+    for (const upstream of upstreams) upstream.close();
     await forward.close();
     await ssh?.close();
     closing.abort();

@@ -164,6 +164,11 @@ export function announceReady(fields: Record<string, unknown> = {}): void {
   writeStdout(JSON.stringify({ ready: true, ...fields }) + "\n");
 }
 
+/** One more line for the parent, after readiness. It is in the pipe when this returns. */
+export function tellParent(fields: Record<string, unknown>): void {
+  writeStdout(JSON.stringify(fields) + "\n");
+}
+
 /** Tells the parent why the start failed: one stdout line `{"error":{code,message,hint?}}`; exit 1. */
 export function failStart(error: unknown): never {
   const body = error instanceof BureauError

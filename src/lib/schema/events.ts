@@ -345,6 +345,22 @@ export const Credentials = z.object({
 });
 export type Credentials = z.infer<typeof Credentials>;
 
+/** A login whose access tokens the principal's proxy fetches (RFC 6749 §6). */
+export const Oauth2Login = z.object({
+  /** `https://…`; its host must be among the credential's allowed hosts. */
+  token_url: z.string(),
+  client_id: z.string(),
+  client_secret: z.optional(z.string()),
+  refresh_token: z.string(),
+  scope: z.optional(z.string()),
+  access_token: z.optional(z.string()),
+  /** Of `access_token`, ms epoch. */
+  expires_at: z.optional(z.number()),
+  /** How the token request is written; absent: `form`. */
+  body: z.optional(z.enum(["form", "json"])),
+});
+export type Oauth2Login = z.infer<typeof Oauth2Login>;
+
 /** The plaintext inside `Credentials.ciphertext`. Seen by an operator's CLI and by the launcher only. */
 export const CredentialBundle = z.object({
   version: z.literal(1),
@@ -374,6 +390,12 @@ export const CredentialBundle = z.object({
       known_hosts: z.optional(z.string()),
       /** PEM of the CA that these hosts are verified against, instead of the system's. */
       ca: z.optional(z.string()),
+      /** Present: `value` is empty, and the access token of this login is meant. */
+      oauth2: z.optional(Oauth2Login),
+      /** Headers that go along where it is injected into a service; the caller's of that name are removed. */
+      headers: z.optional(names),
+      /** As `headers`, but joined to the caller's. */
+      append_headers: z.optional(names),
     }),
   ),
 });

@@ -5,6 +5,7 @@ import { canonicalHost, hostPattern, parseAuthority, type Target } from "../../l
 import { authority, type Destination } from "../egress.ts";
 import type { EgressRule } from "../../lib/schema/events.ts";
 import type { BoundPlaceholder, EgressRules } from "../api.ts";
+import { Live } from "../credentials/source.ts";
 import { RequestRules } from "../rules.ts";
 import { Secrets } from "../scrub.ts";
 import { echoedForms } from "./encoding.ts";
@@ -22,6 +23,7 @@ export interface HostPolicy {
 
 type Rule = EgressRule & { readonly matches: (target: Target) => boolean };
 
+const noLive = new Live([]);
 const noSecrets = new Secrets([]);
 /** Policies are remembered for so many hosts. */
 const MAX_REMEMBERED = 256;
@@ -32,6 +34,8 @@ export class HostTable {
   #allow: readonly Rule[] = [];
   #deny: readonly Rule[] = [];
   readonly #remembered = new Map<string, HostPolicy>();
+  #live = new Live([]);
+  #generation = 0;
   /** Called after the rules were replaced. */
   onChange: () => void = () => {};
 
@@ -70,8 +74,26 @@ export class HostTable {
     return this.#targets.some((hosts) => hosts.has(shown(target)));
   }
 
+  set live(live: Live) {
+    this.#live = live;
+    this.#remembered.clear();
+  }
+
+  /** The credentials of a host whose values change. */
+  liveOf(target: Target): Live {
+    if (this.#live.isEmpty) return this.#live;
+    const host = shown(target);
+    return this.#live.of(
+      this.#bound.filter((_, at) => this.#targets[at]!.has(host)).map(({ value }) => value),
+    );
+  }
+
   /** @param tls in the clear, only this machine is given secrets */
   policyFor(target: Target, tls: boolean): HostPolicy {
+    if (this.#generation !== this.#live.generation) {
+      this.#generation = this.#live.generation;
+      this.#remembered.clear();
+    }
     const key = `${tls ? "https" : "http"}://${shown(target)}`;
     const remembered = this.#remembered.get(key);
     if (remembered !== undefined) return remembered;
@@ -85,6 +107,7 @@ export class HostTable {
     const host = shown(target);
     const here = (at: number) => mayHoldSecrets && this.#targets[at]!.has(host);
     const values = this.#bound.filter((_, at) => here(at));
+    const live = mayHoldSecrets ? this.liveOf(target) : noLive;
     const allow = this.#allow.filter((rule) => rule.matches(target));
     const deny = this.#deny.filter((rule) => rule.matches(target));
     return {
@@ -92,7 +115,7 @@ export class HostTable {
         host,
         this.#bound.map(({ placeholder, value, places }, at) => ({
           placeholder,
-          value: here(at) ? value : null,
+          value: here(at) ? this.#live.fill(value) : null,
           ...(places === undefined ? {} : { places }),
         })),
       ),
@@ -101,9 +124,9 @@ export class HostTable {
         allow.length === 0 ? undefined : allow.map(requestRule),
         deny.map(requestRule),
       ),
-      secrets: values.length === 0
-        ? noSecrets
-        : new Secrets(values.flatMap(({ value }) => echoedForms(value))),
+      secrets: values.length === 0 ? noSecrets : new Secrets(
+        [...values.map(({ value }) => live.fill(value)), ...live.secrets].flatMap(echoedForms),
+      ),
       ca: values.find(({ ca }) => ca !== undefined)?.ca,
     };
   }

@@ -65,3 +65,11 @@ Deno.test("HostTable takes new rules at once; a denial that it can't read denies
   assert.equal(hosts.isRead(at("a.test:1")), false);
   assert.equal(changes, 3);
 });
+
+Deno.test("a rule without paths lets none of the agent's own requests pass", () => {
+  const hosts = new HostTable([], { allow: [{ host: "login.test:443", paths: [] }], deny: [] });
+  const { rules } = hosts.policyFor({ host: "login.test", port: 443 }, true);
+  for (const path of ["/", "/oauth/token"]) {
+    assert.throws(() => rules!.require("POST", path), { code: "request-refused" });
+  }
+});

@@ -127,6 +127,9 @@ export class RequestServer {
     logged: LoggedRequest,
   ): Promise<boolean> {
     const { state, idleTimeoutMs } = this.#options;
+    const live = state.hosts.liveOf(route.target);
+    if (!live.isFresh) await live.refresh();
+    const { generation } = live;
     const policy = state.hosts.policyFor(route.target, route.tls);
     const touch = () => caller.touch(idleTimeoutMs);
     touch();
@@ -158,6 +161,8 @@ export class RequestServer {
         left.signal,
       );
       logged.answered(response.head.status);
+      // The program's next request gets another; this one's body is gone.
+      if (response.head.status === 401) live.rejected(generation);
       await writeAnswer(caller.wire, head, response, policy.secrets, keep, () => {
         begun = true;
         touch();
