@@ -4,6 +4,7 @@
 import { egressCommands } from "./egress/commands.ts";
 import { type CommandSpec, defineCommand } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
+import { matrixCommands } from "./matrix/commands.ts";
 import { templateCommands } from "./template/commands.ts";
 
 export const groups: readonly Group[] = [
@@ -15,15 +16,15 @@ export const groups: readonly Group[] = [
   { name: "proxy", brief: "An agent's way to the world" },
   { name: "egress", brief: "Where agents may connect to, and what they ask for" },
   { name: "template", brief: "What agents are made of: templates in rooms, and files" },
-  { name: "matrix", brief: "Rooms and messages, as the operator" },
+  {
+    name: "matrix",
+    brief: "Rooms and messages, as the operator",
+    parts: { state: "State of a room, for scripts" },
+  },
   { name: "homeserver", brief: "The embedded homeserver's database" },
 ];
 
 const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
-const ROOM = {
-  name: "ROOM",
-  brief: "an agent's name, a room alias (#…), or a room id (!…)",
-} as const;
 
 export const commands: readonly CommandSpec[] = [
   defineCommand({
@@ -232,25 +233,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   ...egressCommands,
   ...templateCommands,
-  defineCommand({
-    path: ["matrix", "send"],
-    brief: "Send a message as the operator",
-    args: [ROOM, { name: "TEXT", brief: "the message" }],
-    examples: ['sh tasks/bureau matrix send agent/scribe "report README.md"'],
-    load: async () => (await import("./matrix/send.ts")).send,
-  }),
-  defineCommand({
-    path: ["matrix", "messages"],
-    brief: "Print a room's messages",
-    args: [ROOM],
-    flags: {
-      limit: { kind: "number", brief: "how many of the newest", placeholder: "N", default: "50" },
-      follow: { kind: "switch", brief: "go on with what comes" },
-      asks: { kind: "switch", brief: "with --follow: also what agents ask to connect to" },
-    },
-    examples: ["sh tasks/bureau matrix messages agent/scribe --limit 5"],
-    load: async () => (await import("./matrix/messages.ts")).messages,
-  }),
+  ...matrixCommands,
   defineCommand({
     path: ["homeserver", "stats"],
     brief: "Show what the embedded homeserver did since it started",

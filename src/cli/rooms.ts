@@ -3,7 +3,7 @@
 /** Rooms as they must be: made when missing, mended when they drifted, untouched when right. */
 import type { PowerLevels } from "../lib/schema/mod.ts";
 import { neutraliseLine } from "../lib/terminal/mod.ts";
-import { hasErrcode, type MatrixClient } from "../messaging/mod.ts";
+import { type Content, hasErrcode, type MatrixClient } from "../messaging/mod.ts";
 import { CliError } from "./framework/exit.ts";
 
 export interface WantedRoom {
@@ -48,14 +48,18 @@ export async function ensureRoom(
   }
   await refuseForeign(client, known, alias, me);
   const present = await client.getState(known, "m.room.power_levels") ?? {};
-  // Servers add fields of their own (`historical`), and another machine of the fleet has its level here.
-  const levels = {
-    ...present,
-    ...wanted.powerLevels,
-    users: { ...present["users"] as Record<string, number>, ...wanted.powerLevels.users },
-  };
+  const levels = mendedLevels(present, wanted.powerLevels);
   const changed = await client.putState(known, "m.room.power_levels", "", levels) !== null;
   return { id: known, changed };
+}
+
+/** Servers add fields of their own (`historical`), and another machine of the fleet has its level here. */
+export function mendedLevels(present: Content, wanted: PowerLevels): Content {
+  return {
+    ...present,
+    ...wanted,
+    users: { ...present["users"] as Record<string, number>, ...wanted.users },
+  };
 }
 
 /**

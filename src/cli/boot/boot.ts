@@ -9,16 +9,7 @@ import { DaemonBootstrap } from "../../daemon/api.ts";
 import type { LauncherPolicy } from "../../launcher/api.ts";
 import { readBootstrap } from "../../lib/provision/mod.ts";
 import { parseLocalpart, parseUserId, stateKey, userId } from "../../lib/ref/mod.ts";
-import {
-  configPowerLevels,
-  EventType,
-  fleetPowerLevels,
-  machinePowerLevels,
-  servicePowerLevels,
-  spacePowerLevels,
-  systemPowerLevels,
-  templatePowerLevels,
-} from "../../lib/schema/mod.ts";
+import { EventType } from "../../lib/schema/mod.ts";
 import { generateSigningKey, parseSigningKey, type SigningKey } from "../../lib/signature/mod.ts";
 import { builtinTemplates } from "../../lib/template/mod.ts";
 import { createMatrixClient, type MatrixClient, MessagingError } from "../../messaging/mod.ts";
@@ -26,7 +17,8 @@ import { ensureAccount } from "../accounts.ts";
 import { readJson, writeIfDifferent } from "../files.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
-import { ensureChild, ensureMember, ensureRoom, type WantedRoom } from "../rooms.ts";
+import { bureauRooms, bureauSpace } from "../bureau_rooms.ts";
+import { ensureChild, ensureMember, ensureRoom } from "../rooms.ts";
 import { OperatorSession } from "../session.ts";
 import { BootRequest, type Registration } from "./api.ts";
 
@@ -225,41 +217,10 @@ async function ensureRooms(
   machineId: string,
   count: (changed: boolean) => void,
 ): Promise<Record<string, string>> {
-  const { namespace, fleet, server_name: server } = operator;
-  const admins = [operator.user_id];
-  const space = await ensureRoom(admin, server, operator.user_id, {
-    alias: namespace,
-    name: namespace,
-    topic: "Everything of this Bureau",
-    powerLevels: spacePowerLevels(admins),
-    space: true,
-  });
+  const { namespace, server_name: server } = operator;
+  const space = await ensureRoom(admin, server, operator.user_id, bureauSpace(operator));
   count(space.changed);
-  const wanted: readonly WantedRoom[] = [
-    {
-      alias: `${namespace}/system`,
-      name: "System",
-      powerLevels: systemPowerLevels(admins, [machineId]),
-    },
-    { alias: `${namespace}/template`, name: "Templates", powerLevels: templatePowerLevels(admins) },
-    { alias: fleet, name: `Fleet ${fleet}`, powerLevels: fleetPowerLevels(admins) },
-    {
-      alias: `${fleet}/machine`,
-      name: "Machines",
-      powerLevels: machinePowerLevels(admins, [machineId]),
-    },
-    {
-      alias: `${fleet}/service`,
-      name: "Services",
-      powerLevels: servicePowerLevels(admins, [machineId]),
-    },
-    {
-      alias: operator.machine,
-      name: `Machine ${operator.machine}`,
-      topic: "What this machine shall run, and its answer",
-      powerLevels: configPowerLevels(admins, machineId),
-    },
-  ];
+  const wanted = bureauRooms(operator, machineId);
   const rooms: Record<string, string> = { [namespace]: space.id };
   for (const room of wanted) {
     const { id, changed } = await ensureRoom(admin, server, operator.user_id, room);

@@ -23,6 +23,8 @@ type Flags = Readonly<Record<string, FlagValue>>;
 export interface Group {
   readonly name: string;
   readonly brief: string;
+  /** Of commands with three words: the second word, and what its commands are about. */
+  readonly parts?: Readonly<Record<string, string>>;
 }
 
 interface Globals {
@@ -191,10 +193,18 @@ function rootMap(
     const members = commands.filter((spec) =>
       spec.path.length === 2 && spec.path[0] === group.name
     );
+    const parts = Object.entries(group.parts ?? {}).map(([part, brief]) => {
+      const inner = commands.filter(({ path }) =>
+        path.length === 3 && path[0] === group.name && path[1] === part
+      );
+      const routes = inner.map((spec) => [spec.path[2]!, toStricli(spec, context, state)]);
+      return [part, buildRouteMap({ routes: Object.fromEntries(routes), docs: { brief } })];
+    });
     routes[group.name] = buildRouteMap({
-      routes: Object.fromEntries(
-        members.map((spec) => [spec.path[1]!, toStricli(spec, context, state)]),
-      ),
+      routes: Object.fromEntries([
+        ...members.map((spec) => [spec.path[1]!, toStricli(spec, context, state)]),
+        ...parts,
+      ]),
       docs: { brief: group.brief },
     });
   }

@@ -24,7 +24,20 @@ export class CliError extends BureauError {
   override readonly name = "CliError";
 }
 
+/** A failure with a status of its own, for commands that promise one. */
+export class FailedWith extends BureauError {
+  override readonly name = "FailedWith";
+  constructor(readonly exit: number, cause: unknown) {
+    const known = cause instanceof BureauError ? cause : null;
+    super(known?.code ?? "internal", messageOf(cause), {
+      cause,
+      ...(known?.hint === undefined ? {} : { hint: known.hint }),
+    });
+  }
+}
+
 export function exitCodeOf(thrown: unknown): number {
+  if (thrown instanceof FailedWith) return thrown.exit;
   if (!(thrown instanceof BureauError)) return Exit.failed;
   // A malformed name was typed here: what comes from elsewhere is an HttpApiError by now.
   if (thrown.code === "usage" || thrown instanceof RefError) return Exit.usage;

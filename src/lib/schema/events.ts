@@ -8,6 +8,9 @@
  * State keys are `<localpart>:<server>`, the user id without its `@`.
  */
 import * as z from "zod/mini";
+import { AuthorizationPolicy } from "./policy.ts";
+
+export * from "./policy.ts";
 
 /** Event type names, in one place. */
 export const EventType = {
@@ -25,55 +28,6 @@ export const EventType = {
 
 const names = z.record(z.string(), z.string());
 const words = z.array(z.string());
-
-/** A right to perform actions; see `lib/authorization`. Patterns are `lib/glob` patterns. */
-export const Grant = z.object({
-  actions: words,
-  /** User-id patterns `localpattern:serverpattern`. Absent: only self-service checks pass. */
-  targets: z.optional(words),
-  /** RFC 3339; an expired grant grants nothing. */
-  expires_at: z.optional(z.string()),
-  ticket: z.optional(z.string()),
-  granted_by: z.optional(z.string()),
-  granted_at: z.optional(z.string()),
-  /** Stamped by the daemon when it merges sources; never trusted from an event. */
-  source: z.optional(z.string()),
-});
-export type Grant = z.infer<typeof Grant>;
-
-export const Denial = z.object({
-  actions: words,
-  targets: z.optional(words),
-  source: z.optional(z.string()),
-});
-export type Denial = z.infer<typeof Denial>;
-
-/**
- * What a proxy checks its agent's requests against. Denials travel with the grants: a proxy that knew
- * only grants would allow what an operator denied (W-8).
- */
-export const ProxyPolicy = z.object({
-  grants: z.array(Grant),
-  denials: z.array(Denial),
-});
-export type ProxyPolicy = z.infer<typeof ProxyPolicy>;
-
-/** What others may do *to* a principal: the target's side of a decision. */
-export const Allowance = z.object({
-  actions: words,
-  actors: words,
-  source: z.optional(z.string()),
-});
-export type Allowance = z.infer<typeof Allowance>;
-
-/** The authorization block that an assignment, a template or a room policy may carry. */
-export const AuthorizationPolicy = z.object({
-  grants: z.optional(z.array(Grant)),
-  denials: z.optional(z.array(Denial)),
-  allowances: z.optional(z.array(Allowance)),
-  allowance_denials: z.optional(z.array(Allowance)),
-});
-export type AuthorizationPolicy = z.infer<typeof AuthorizationPolicy>;
 
 /** A mount of the sandbox. An absent mode is read-only (W-26: never read-write by omission). */
 export const Mount = z.object({

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The commands of the group `matrix`, declared. */
+import { type CommandSpec, defineCommand } from "../framework/command.ts";
+
+const ROOM = {
+  name: "ROOM",
+  brief: "an agent's name, a room alias (#…), or a room id (!…)",
+} as const;
+
+export const matrixCommands: readonly CommandSpec[] = [
+  defineCommand({
+    path: ["matrix", "send"],
+    brief: "Send a message as the operator",
+    args: [ROOM, { name: "TEXT", brief: "the message" }],
+    examples: ['sh tasks/bureau matrix send agent/scribe "report README.md"'],
+    load: async () => (await import("./send.ts")).send,
+  }),
+  defineCommand({
+    path: ["matrix", "messages"],
+    brief: "Print a room's messages",
+    args: [ROOM],
+    flags: {
+      limit: { kind: "number", brief: "how many of the newest", placeholder: "N", default: "50" },
+      follow: { kind: "switch", brief: "go on with what comes" },
+      asks: { kind: "switch", brief: "with --follow: also what agents ask to connect to" },
+    },
+    examples: ["sh tasks/bureau matrix messages agent/scribe --limit 5"],
+    load: async () => (await import("./messages.ts")).messages,
+  }),
+  defineCommand({
+    path: ["matrix", "check"],
+    brief: "Look through all rooms for what contradicts itself",
+    docs:
+      "Rooms that are missing, foreign, open or with drifted power levels; assignments without template, of a changed template or with a bad " +
+      "signature; credentials without a principal; services on dead machines; whatever a wrong sender wrote. --fix puts back power levels, join " +
+      "rules and the space, and clears dead services: the rest takes a decision. Ends with status 1 when something is left.",
+    flags: { fix: { kind: "switch", brief: "mend what can be mended safely" } },
+    examples: ["sh tasks/bureau matrix check", "sh tasks/bureau matrix check --fix"],
+    load: async () => (await import("./check/check.ts")).check,
+  }),
+  defineCommand({
+    path: ["matrix", "state", "check"],
+    brief:
+      "Ask one thing of a room's state: status 0 when it is so, 1 when not, 2 when it can't be told",
+    docs:
+      "Values are compared as text: a text as it is, anything else as JSON (true, 3, null). What is not there is like nothing and unlike " +
+      "nothing: status 1.",
+    flags: {
+      room: { kind: "text", brief: "agent's name, alias or room id", placeholder: "ROOM" },
+      type: { kind: "text", brief: "type of the event", placeholder: "TYPE" },
+      key: { kind: "text", brief: "its state key", placeholder: "KEY", default: "" },
+      field: {
+        kind: "text",
+        brief: "field of its content; dots lead inside: `limits.memory`",
+        placeholder: "FIELD",
+      },
+      equals: { kind: "text", brief: "it has this value", placeholder: "VALUE" },
+      "not-equals": { kind: "text", brief: "it has another value", placeholder: "VALUE" },
+      in: { kind: "texts", brief: "it has one of these; may be repeated", placeholder: "VALUE" },
+      "not-in": {
+        kind: "texts",
+        brief: "it has none of these; may be repeated",
+        placeholder: "VALUE",
+      },
+    },
+    examples: [
+      'sh tasks/bureau matrix state check --room "#bureau/template" --type m.bureau.template --key agent ' +
+      "--field bridge --equals true",
+    ],
+    load: async () => (await import("./state_check.ts")).stateCheck,
+  }),
+];
