@@ -8,3 +8,11 @@ export class LauncherError extends BureauError {
     super(code, message, detail);
   }
 }
+
+export function noCgroups(localpart: string, what: string): LauncherError {
+  return new LauncherError(
+    "no-cgroups",
+    `Cannot ${what} of "${localpart}": it has no control group`,
+    { status: 409, hint: "`bureau doctor` says what this machine lacks for it" },
+  );
+}

@@ -16,7 +16,7 @@ import {
   removeDirectories,
   writeCellFiles,
 } from "./directories.ts";
-import { LauncherError } from "./errors.ts";
+import { LauncherError, noCgroups } from "./errors.ts";
 import { awaitExit, patientPane } from "./exit.ts";
 import { type Limits, SERVICE_LIMITS } from "./limits.ts";
 import type { Cgroups } from "./limits_cell.ts";
@@ -264,20 +264,12 @@ export class Principal {
   async usage(): Promise<Usage> {
     const usage = await this.#usage();
     if (usage !== null) return usage;
-    throw this.#noCgroups("tell what it uses");
-  }
-
-  #noCgroups(what: string): LauncherError {
-    return new LauncherError(
-      "no-cgroups",
-      `Cannot ${what} of "${this.localpart}": it has no control group`,
-      { status: 409, hint: "`bureau doctor` says what this machine lacks for it" },
-    );
+    throw noCgroups(this.localpart, "tell what it uses");
   }
 
   #requireRunning(what: string): Cgroups {
     const { cgroups } = this.#context;
-    if (cgroups === null) throw this.#noCgroups(`${what} the processes`);
+    if (cgroups === null) throw noCgroups(this.localpart, `${what} the processes`);
     if (this.#status.phase === "running") return cgroups;
     throw new LauncherError(
       "not-running",
