@@ -173,7 +173,7 @@ export const commands: readonly CommandSpec[] = [
     docs:
       "Makes its Matrix account and room, clones the repository, seals its credentials to the machine, and writes the signed assignment. " +
       "Repeating it changes only what differs. Credential values never come by argument: --credentials names a JSON file " +
-      '`{"NAME":{"value":…,"allowed_hosts":["host:port"],"ca":PEM?}}`, or `-` for stdin.',
+      '`{"NAME":{"value":…,"allowed_hosts":["host:port"],"ca":PEM?}}` (logins and other kinds: docs/guide/credentials.md), ~/.claude/.credentials.json or ~/.codex/auth.json, or `-` for stdin.',
     args: [NAME],
     flags: {
       template: {

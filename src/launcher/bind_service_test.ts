@@ -13,6 +13,13 @@ const bundle: CredentialBundle = {
   credentials: {
     KEY: { value: "k3y", allowed_hosts: ["api.test:443"] },
     PASSWORD: { value: "pässword", allowed_hosts: ["api.test:443"] },
+    LOGIN: {
+      value: "",
+      allowed_hosts: ["api.test:443", "login.test:443"],
+      oauth2: { token_url: "https://login.test/t", client_id: "c", refresh_token: "r" },
+      headers: { "chatgpt-account-id": "acc-1" },
+      append_headers: { "anthropic-beta": "oauth-2025-04-20" },
+    },
     ELSEWHERE: { value: "x", allowed_hosts: ["other.test:443"] },
   },
 };
@@ -64,4 +71,19 @@ Deno.test("no kind of credential goes to a host it was not sealed for", () => {
     ]
   ) assert.throws(() => bind({ upstream, ...service }), /may not go to "api.test:443"/);
   assert.throws(() => bind({ upstream, inject_query: { a: "NONE" } }), /is not sealed for it/);
+});
+
+Deno.test("a login is a marker that the proxy fills, and brings its headers along", () => {
+  const { inject_headers, append_headers } = bind({
+    upstream,
+    inject_headers: { Authorization: "LOGIN" },
+    auth_scheme: "Bearer",
+  });
+  assert.deepEqual(inject_headers, {
+    Authorization: "Bearer bureau-live-credential:LOGIN:",
+    "chatgpt-account-id": "acc-1",
+  });
+  assert.deepEqual(append_headers, { "anthropic-beta": "oauth-2025-04-20" });
+  const basic_auth = { username: "me", password: "LOGIN" };
+  assert.throws(() => bind({ upstream, basic_auth }), { code: "bad-credential" });
 });

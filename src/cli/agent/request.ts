@@ -4,13 +4,9 @@
 import * as z from "zod/mini";
 import { messageOf } from "../../lib/errors.ts";
 import { readBootstrap } from "../../lib/provision/mod.ts";
-import { CredentialBundle } from "../../lib/schema/mod.ts";
 import type { Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
-
-/** As it is sealed: another list of fields here would drop the ones that it lacks. */
-const SealedInput = CredentialBundle.shape.credentials;
-export type SealedInput = z.infer<typeof SealedInput>;
+import { parseCredentials, SealedInput } from "./credentials.ts";
 
 export const CreateAgentRequest = z.object({
   version: z.literal(1),
@@ -75,10 +71,5 @@ async function readCredentials(source: string | undefined): Promise<SealedInput 
   } catch {
     throw usage("--credentials is not JSON");
   }
-  const parsed = z.safeParse(SealedInput, json);
-  // The values are secret: only the place of the mistake is told.
-  if (!parsed.success) {
-    throw usage(`--credentials is wrong at ${parsed.error.issues[0]?.path.join(".") ?? "the top"}`);
-  }
-  return parsed.data;
+  return parseCredentials(json);
 }
