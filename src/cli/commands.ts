@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Every command of `bureau`, declared. A group that is not listed does not exist: there are no stubs. */
+import { authCommands } from "./auth/commands.ts";
 import { egressCommands } from "./egress/commands.ts";
 import { type CommandSpec, defineCommand } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
@@ -15,6 +16,7 @@ export const groups: readonly Group[] = [
   },
   { name: "proxy", brief: "An agent's way to the world" },
   { name: "egress", brief: "Where agents may connect to, and what they ask for" },
+  { name: "auth", brief: "Who may do what, and why" },
   { name: "template", brief: "What agents are made of: templates in rooms, and files" },
   {
     name: "matrix",
@@ -232,6 +234,7 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./sandbox/explain.ts")).explain,
   }),
   ...egressCommands,
+  ...authCommands,
   ...templateCommands,
   ...matrixCommands,
   defineCommand({

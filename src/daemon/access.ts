@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Who a caller of the daemon's socket is, and what they may do. */
-import { check, checkSelf, checkTarget, type EffectivePolicy } from "../lib/authorization/mod.ts";
+/** Who a caller of the daemon's socket is. What they may do is `Authority`'s. */
 import { sha256Hex } from "../lib/canonical/mod.ts";
 import type { Clock } from "../lib/clock.ts";
 import { createMatrixClient, MessagingError } from "../messaging/mod.ts";
@@ -66,38 +65,4 @@ export class TokenVerifier {
     this.#known.set(digest, { userId, until: now + CACHE_MS });
     return userId;
   }
-}
-
-export interface Viewer {
-  readonly userId: string;
-  /** An operator of this machine: everything about everyone on it. */
-  readonly isAdmin: boolean;
-  /** Policy of the viewer where it is itself a principal of this machine. */
-  readonly policy: EffectivePolicy | null;
-}
-
-/**
- * Whether a viewer may do this to a principal. Operators may. Another principal needs a grant and the
- * target's allowance; a person, who has no grants on this machine, the allowance alone.
- */
-export function mayDo(
-  viewer: Viewer,
-  action: string,
-  target: { readonly userId: string; readonly policy: EffectivePolicy },
-  now: number,
-): boolean {
-  if (viewer.isAdmin) return true;
-  const question = { actor: viewer.userId, action, target: target.userId };
-  return viewer.policy === null
-    ? checkTarget(question, target.policy).allowed
-    : check(question, { actor: viewer.policy, target: target.policy }, now).allowed;
-}
-
-/**
- * Whether a viewer may read Matrix through this machine's sync: what it may read there is then a matter
- * of its rooms. A principal needs the grant that its proxy asks of it too.
- */
-export function mayFollow(viewer: Viewer, now: number): boolean {
-  if (viewer.isAdmin) return true;
-  return viewer.policy !== null && checkSelf(viewer.policy, "matrix/read", now).allowed;
 }

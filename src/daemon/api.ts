@@ -10,9 +10,11 @@ import { Usage } from "../launcher/api.ts";
 import { defineApi } from "../lib/http/api.ts";
 import { BudgetCap } from "../lib/schema/mod.ts";
 import { ProxyStats } from "../proxy/api.ts";
+import { DecisionView, PolicyView } from "./authority_api.ts";
 import { AsksAnswer, AskView, DecideAnswer, DecideRequest, PrincipalEgress } from "./asks/api.ts";
 
 export * from "./asks/api.ts";
+export * from "./authority_api.ts";
 
 /** On stdin, once. Holds the machine's Matrix session. */
 export const DaemonBootstrap = z.object({
@@ -187,20 +189,20 @@ export const daemonApi = defineApi({
     freeze: {
       method: "POST",
       path: "/v1/principals/:principal/freeze",
-      summary: "Stop every process of its sandbox in its tracks; operators only. Idempotent",
+      summary: "Stop every process of its sandbox in its tracks; right `interrupt`. Idempotent",
       response: z.object({ frozen: z.boolean() }),
     },
     thaw: {
       method: "POST",
       path: "/v1/principals/:principal/thaw",
-      summary: "Let a frozen sandbox go on; operators only. Idempotent",
+      summary: "Let a frozen sandbox go on; right `interrupt`. Idempotent",
       response: z.object({ frozen: z.boolean() }),
     },
     kill: {
       method: "POST",
       path: "/v1/principals/:principal/kill",
       summary:
-        "Kill every process of its sandbox at once, frozen or not; operators only. Its restart policy decides what follows",
+        "Kill every process of its sandbox at once, frozen or not; right `interrupt/terminate`. Its restart policy decides what follows",
       response: z.object({ killed: z.boolean() }),
     },
     observe: {
@@ -226,7 +228,7 @@ export const daemonApi = defineApi({
       method: "GET",
       path: "/v1/metrics",
       summary:
-        "Counters of the egress gates and of every proxy, as text for Prometheus; operators only",
+        "Counters of the egress gates and of every proxy, as text for Prometheus; right `metrics` on the machine",
       kind: "text",
     },
     egressOf: {
@@ -239,22 +241,42 @@ export const daemonApi = defineApi({
       method: "GET",
       path: "/v1/asks",
       summary:
-        "Questions about destinations that wait for an answer, the last answers, and what holds for a while; operators only",
+        "Questions about destinations that wait for an answer, the last answers, and what holds for a while; right `grant/approve/forward` on the machine",
       response: AsksAnswer,
     },
     decide: {
       method: "POST",
       path: "/v1/asks/decide",
       summary:
-        "Answer one, or set or take back what holds for a while; operators only. `always` here only says that the caller wrote it into the assignment",
+        "Answer one, or set or take back what holds for a while; right as for the list. `always` here only says that the caller wrote it into the assignment",
       request: DecideRequest,
       response: DecideAnswer,
+    },
+    authorizationOf: {
+      method: "GET",
+      path: "/v1/authorization",
+      summary:
+        "Every rule that holds for a user on this machine, with its source and the event it came in; about others: operators only",
+      query: { user: "user id" },
+      response: PolicyView,
+    },
+    checkAuthorization: {
+      method: "GET",
+      path: "/v1/authorization/check",
+      summary:
+        "Decides as everything on this machine does, and names the rules that decided; about others: operators only",
+      query: {
+        actor: "user id",
+        action: "`observe`, `http/<service>`, …",
+        target: "user id; absent: at the actor's own proxy",
+      },
+      response: DecisionView,
     },
     followAsks: {
       method: "GET",
       path: "/v1/asks/events",
       summary:
-        "Server-sent events: the answer of `/v1/asks` at once and after each change; operators only",
+        "Server-sent events: the answer of `/v1/asks` at once and after each change; right as for the list",
       kind: "sse",
     },
     followEvents: {

@@ -104,8 +104,8 @@ export class Bench implements AsyncDisposable {
     });
   }
 
-  async startDaemon(): Promise<void> {
-    const bootstrap: DaemonBootstrap = {
+  get bootstrap(): DaemonBootstrap {
+    return {
       version: 1,
       homeserver_url: this.#setup.homeserver.url,
       user_id: this.#setup.machine,
@@ -118,6 +118,10 @@ export class Bench implements AsyncDisposable {
       state_dir: `${this.#setup.run}/state`,
       launcher_socket: `${this.#setup.run}/launcher/launcher.sock`,
     };
+  }
+
+  async startDaemon(): Promise<void> {
+    const { bootstrap } = this;
     const { run } = this.#setup;
     const own = `${run}/daemon,${run}/p,${run}/launcher/launcher.sock,${run}/state`;
     const daemon = new Deno.Command(Deno.execPath(), {

@@ -33,6 +33,7 @@ import { keptStates, syncFilter } from "./filter.ts";
 import { acceptInvitations } from "./invitations.ts";
 import { LauncherLink } from "./launcher_link.ts";
 import { Notices } from "./notices.ts";
+import { MachineAuthority } from "./machine_authority.ts";
 import { ManagedPrincipal } from "./principal.ts";
 import { openRelay } from "./relay.ts";
 import { StatusPublisher } from "./publisher.ts";
@@ -40,9 +41,8 @@ import { RefusalNotices } from "./refusals.ts";
 import { budgetNotice, Spending } from "./spending.ts";
 import { applyBatch } from "./touched.ts";
 import { Rooms } from "./rooms.ts";
-import { createDaemonHandler } from "./serve.ts";
+import { createDaemonHandler, DECIDE_ASKS } from "./serve.ts";
 import { fileSyncStore } from "./store.ts";
-import { isConfigAdmin } from "./trust.ts";
 
 export const DAEMON_VERSION = "0.1.0";
 
@@ -73,6 +73,7 @@ export class Daemon {
   readonly #asks: EgressAsks;
   readonly #refusals: RefusalNotices;
   readonly #spending: Spending;
+  readonly #authority: MachineAuthority;
   /** Event types that somebody wants the sync to bring just now. */
   #types: { followed: readonly string[]; answers: readonly string[] } = {
     followed: [],
@@ -120,11 +121,19 @@ export class Daemon {
       clock,
       log,
     });
+    this.#authority = new MachineAuthority({
+      bootstrap,
+      states: this.#states,
+      configRoom: () => this.#synced ? this.#configRoom : null,
+      principal: (name) => this.#principals.get(name),
+      extend: (name, rights) => this.#asks.extend(name, rights),
+      clock,
+    });
     this.#asks = new EgressAsks({
       client: this.#client,
       configRoom: () => this.#configRoom,
       machine: bootstrap.user_id,
-      isAdmin: (user) => this.#isAdmin(user),
+      mayDecide: (user) => this.#authority.mayOnMachine(user, DECIDE_ASKS),
       admins: bootstrap.admins,
       post: (room, content, txn) => this.#notices!.post(room, content, txn),
       timeoutOf: (name) =>
@@ -156,7 +165,8 @@ export class Daemon {
       serverName: bootstrap.server_name,
       principals: () => this.#principals.values(),
       principal: (localpart) => this.#principals.get(localpart),
-      isAdmin: (user) => this.#isAdmin(user),
+      authority: this.#authority,
+      origins: this.#authority.origins,
       status: () => this.#status(),
       launcher: this.#launcher.client,
       openRelay: (principal) =>
@@ -167,7 +177,6 @@ export class Daemon {
       spending: this.#spending,
       closing: this.#stop.signal,
       roomState: (room) => this.#client.roomState(room),
-      now: () => clock.now(),
       log,
     });
   }
@@ -252,7 +261,7 @@ export class Daemon {
     const configRoom = this.#configRoom!;
     if (batch.left.includes(configRoom)) throw new ConfigRoomLost();
     if (batch.initial) this.#states.clear();
-    const { keys, rooms, everyone } = applyBatch(batch, this.#states, configRoom);
+    const { keys, policies, rooms, everyone } = applyBatch(batch, this.#states, configRoom);
     if (batch.initial && !this.#states.has(configRoom)) {
       // Joined before the sync, absent in it: put out in between, which joining again will tell.
       await this.#client.join(configRoom, this.#stop.signal);
@@ -262,7 +271,7 @@ export class Daemon {
     this.#fanout.take(batch);
     this.#asks.take(batch);
     acceptInvitations(batch, {
-      isAdmin: (user) => this.#isAdmin(user),
+      mayInvite: (user) => this.#authority.mayOnMachine(user, "command/join"),
       join: (room) => this.#client.join(room, this.#stop.signal),
       log: this.#log,
     });
@@ -273,7 +282,7 @@ export class Daemon {
     if (batch.initial) this.#asks.prune((name) => this.#principals.has(name));
     for (const principal of this.#principals.values()) {
       const { evaluation, userId } = principal;
-      const concerned = everyone || keys.has(userId.slice(1)) ||
+      const concerned = everyone || [keys, policies].some((set) => set.has(userId.slice(1))) ||
         [...evaluation.rooms].some((room) => rooms.has(room)) ||
         // A room that was missing may be the one that came.
         (evaluation.desired.problem !== null && rooms.size > 0);
@@ -281,20 +290,12 @@ export class Daemon {
     }
   }
 
-  #isAdmin(user: string): boolean {
-    const { admins } = this.#bootstrap;
-    if (!this.#synced || this.#configRoom === null) return admins.includes(user);
-    return isConfigAdmin(this.#states, this.#configRoom, user, admins);
-  }
-
   async #evaluate(user: string): Promise<Evaluation> {
     if (!this.#synced || this.#configRoom === null) return notYetKnown;
     return await evaluate(user, {
-      states: this.#states,
+      ...this.#authority.trust,
       configRoom: this.#configRoom,
-      machine: this.#bootstrap.user_id,
       serverName: this.#bootstrap.server_name,
-      admins: this.#bootstrap.admins,
       homeserverUrl: this.#bootstrap.homeserver_url,
       openRoom: (alias) => this.#rooms.open(alias, this.#stop.signal),
     });

@@ -30,6 +30,7 @@ import {
 import type { RoomStates } from "../messaging/mod.ts";
 import { DaemonError } from "./errors.ts";
 import type { Desired, Problem } from "./reconcile.ts";
+import { roomPolicy } from "./room_policy.ts";
 import { verdictOn } from "./trust.ts";
 
 export interface DesiredContext {
@@ -182,6 +183,10 @@ async function running(
     template,
     credentials: ciphertext,
     policy: effectiveGrants({
+      defaultPolicy: roomPolicy(context, context.configRoom, "")?.policy,
+      rooms: [roomPolicy(context, context.configRoom, stateKey(userId))].filter((one) =>
+        one !== null
+      ),
       template: template.authorization,
       assignment: assignment.authorization,
       egress: egressAuthorization({

@@ -10,6 +10,7 @@ export const POWER_LEVELS = "m.room.power_levels";
 /** State that the daemon keeps. Nothing else is asked for, so that a fleet's size costs nothing here. */
 export const KEPT: ReadonlySet<string> = new Set<string>([
   EventType.assignment,
+  EventType.authorization,
   EventType.credentials,
   EventType.template,
   EventType.principalStatus,

@@ -4,19 +4,19 @@ import type { Logger } from "../lib/log.ts";
 import type { SyncBatch } from "../messaging/mod.ts";
 
 export interface InvitationContext {
-  readonly isAdmin: (user: string) => boolean;
+  readonly mayInvite: (user: string) => boolean;
   readonly join: (room: string) => Promise<unknown>;
   readonly log: Logger;
 }
 
-/** Invitations of admins only: anybody may invite, and a joined room costs memory and trust. */
+/** Invitations of those who may have this machine join (operators): anybody may invite, and a joined room costs memory and trust. */
 export function acceptInvitations(
   { invited }: SyncBatch,
-  { isAdmin, join, log }: InvitationContext,
+  { mayInvite, join, log }: InvitationContext,
 ): void {
   for (const { room, sender } of invited) {
-    if (sender === null || !isAdmin(sender)) {
-      log.warn("invitation ignored: not from an admin", { room, sender });
+    if (sender === null || !mayInvite(sender)) {
+      log.warn("invitation ignored: its sender may not", { room, sender });
       continue;
     }
     join(room).catch((thrown) =>

@@ -5,18 +5,24 @@ import type { launcherApi } from "../launcher/api.ts";
 import { type Client, createHandler } from "../lib/http/mod.ts";
 import { resolvePrincipal } from "../lib/ref/mod.ts";
 import type { StateEvent } from "../messaging/mod.ts";
-import { mayDo, type TokenVerifier, type Viewer } from "./access.ts";
+import type { TokenVerifier } from "./access.ts";
 import { daemonApi, type DaemonStatus } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
 import { describeEgress } from "./asks/policy_view.ts";
 import { decideAsk, followAsks } from "./asks/serve.ts";
+import type { Authority } from "./authority.ts";
+import { createAuthorityHandlers } from "./authority_serve.ts";
 import { DaemonError } from "./errors.ts";
 import type { Fanout } from "./fanout.ts";
 import { createMatrixHandlers } from "./fanout_serve.ts";
 import { gatherMetrics } from "./metrics.ts";
 import { joinRelay } from "./observe.ts";
+import type { Origins } from "./origins.ts";
 import type { Spending } from "./spending.ts";
 import type { ManagedPrincipal } from "./principal.ts";
+
+/** On the machine: questions about destinations, whoever asks them. */
+export const DECIDE_ASKS = "grant/approve/forward";
 
 export interface Served {
   readonly verifier: TokenVerifier;
@@ -24,7 +30,8 @@ export interface Served {
   readonly serverName: string;
   readonly principals: () => Iterable<ManagedPrincipal>;
   readonly principal: (localpart: string) => ManagedPrincipal | undefined;
-  readonly isAdmin: (userId: string) => boolean;
+  readonly authority: Authority;
+  readonly origins: Origins;
   readonly status: () => Omit<DaemonStatus, "principals" | "asks">;
   readonly asks: EgressAsks;
   readonly spending: Spending;
@@ -38,86 +45,69 @@ export interface Served {
   readonly gateRestarts: () => number;
   readonly fanout: Fanout;
   readonly roomState: (room: string) => Promise<readonly StateEvent[]>;
-  readonly now: () => number;
   readonly log: import("../lib/log.ts").Logger;
 }
 
 export function createDaemonHandler(served: Served): (request: Request) => Promise<Response> {
-  /** What a user may do now; no more than that is ever remembered of them. */
-  function viewerNow(userId: string): Viewer {
-    const own = [...served.principals()].find((principal) => principal.userId === userId);
-    return { userId, isAdmin: served.isAdmin(userId), policy: own?.evaluation.policy ?? null };
-  }
+  const { authority } = served;
+  const viewerOf = (request: Request) => served.verifier.userOf(request);
 
-  const viewerOf = async (request: Request) => viewerNow(await served.verifier.userOf(request));
+  const observable = (viewer: string) =>
+    [...served.principals()].filter(({ userId }) => authority.may(viewer, "observe", userId));
 
-  const may = (viewer: Viewer, action: string, principal: ManagedPrincipal) =>
-    principal.userId === viewer.userId ||
-    mayDo(
-      viewer,
-      action,
-      { userId: principal.userId, policy: principal.evaluation.policy },
-      served.now(),
-    );
-
-  const observable = (viewer: Viewer) =>
-    [...served.principals()].filter((principal) => may(viewer, "observe", principal));
-
-  const visible = (viewer: Viewer) =>
+  const visible = (viewer: string) =>
     observable(viewer)
       .map((principal) => principal.view())
       .sort((a, b) => a.principal < b.principal ? -1 : 1);
 
   /** What may not be seen is answered like what is not there. */
-  function find(viewer: Viewer, name: string): ManagedPrincipal {
+  function find(viewer: string, name: string, action = "observe"): ManagedPrincipal {
     const principal = served.principal(resolvePrincipal(name, served.fleet, served.serverName));
-    if (principal === undefined || !may(viewer, "observe", principal)) {
+    const may = (wanted: string) =>
+      principal !== undefined && authority.may(viewer, wanted, principal.userId);
+    if (may(action)) return principal!;
+    if (!may("observe")) {
       throw new DaemonError(
         "not-found",
         `Cannot find "${name}": no such principal on this machine, or not yours to see`,
         { status: 404, hint: "`bureau agent list` shows what is there" },
       );
     }
-    return principal;
-  }
-
-  function findAsOperator(viewer: Viewer, name: string, what: string): string {
-    const { localpart } = find(viewer, name);
-    if (viewer.isAdmin) return localpart;
-    throw new DaemonError("forbidden", `Cannot ${what} "${name}": only operators may`, {
+    throw new DaemonError("forbidden", `Cannot do that to "${name}": you lack "${action}" on it`, {
       status: 403,
+      hint: `\`bureau auth check me ${action} ${name}\` says why`,
     });
   }
 
   async function setFrozen(
-    viewer: Viewer,
+    request: Request,
     name: string,
     what: "freeze" | "thaw",
   ): Promise<{ frozen: boolean }> {
-    const localpart = findAsOperator(viewer, name, what);
+    const viewer = await viewerOf(request);
+    const { localpart } = find(viewer, name, "interrupt");
     const { frozen } = await served.launcher.call(what, { params: { principal: localpart } });
-    served.log.info(what, { principal: localpart, by: viewer.userId });
+    served.log.info(what, { principal: localpart, by: viewer });
     return { frozen: frozen ?? false };
   }
 
-  async function operatorOf(request: Request): Promise<Viewer> {
+  /** @returns who asks, when they may do that on this machine */
+  async function onMachine(request: Request, action: string): Promise<string> {
     const viewer = await viewerOf(request);
-    if (viewer.isAdmin) return viewer;
-    throw new DaemonError(
-      "forbidden",
-      "Cannot see metrics, or see or answer egress questions: only operators may",
-      {
-        status: 403,
-      },
-    );
+    if (authority.mayOnMachine(viewer, action)) return viewer;
+    throw new DaemonError("forbidden", `Cannot do that: you lack "${action}" on this machine`, {
+      status: 403,
+      hint: `operators have it; \`bureau auth check me ${action} machine\` says why you don't`,
+    });
   }
 
   return createHandler(daemonApi, {
-    ...createMatrixHandlers(served, viewerNow),
+    ...createMatrixHandlers(served),
+    ...createAuthorityHandlers(served),
     health: () => ({ status: "ok" }),
     status: async ({ request }) => {
       const viewer = await viewerOf(request);
-      const asks = viewer.isAdmin ? served.asks.view.pending : [];
+      const asks = authority.mayOnMachine(viewer, DECIDE_ASKS) ? served.asks.view.pending : [];
       return { ...served.status(), principals: visible(viewer), asks };
     },
     list: async ({ request }) => ({ principals: visible(await viewerOf(request)) }),
@@ -131,15 +121,13 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       const account = await served.spending.of(localpart);
       return { proxy: await attachment.stats(), ...account.report() };
     },
-    freeze: async ({ request, params }) =>
-      await setFrozen(await viewerOf(request), params["principal"]!, "freeze"),
-    thaw: async ({ request, params }) =>
-      await setFrozen(await viewerOf(request), params["principal"]!, "thaw"),
+    freeze: async ({ request, params }) => await setFrozen(request, params["principal"]!, "freeze"),
+    thaw: async ({ request, params }) => await setFrozen(request, params["principal"]!, "thaw"),
     kill: async ({ request, params }) => {
       const viewer = await viewerOf(request);
-      const localpart = findAsOperator(viewer, params["principal"]!, "kill");
+      const { localpart } = find(viewer, params["principal"]!, "interrupt/terminate");
       const answer = await served.launcher.call("kill", { params: { principal: localpart } });
-      served.log.info("kill", { principal: localpart, by: viewer.userId });
+      served.log.info("kill", { principal: localpart, by: viewer });
       return answer;
     },
     traffic: async ({ request }) => ({
@@ -149,7 +137,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       })),
     }),
     metrics: async ({ request }) => {
-      await operatorOf(request);
+      await onMachine(request, "metrics");
       const all = [...served.principals()].map(({ localpart, attachment }) => ({
         localpart,
         usage: attachment.egressUsage,
@@ -163,20 +151,20 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       return describeEgress(localpart, evaluation, served.asks.desk.rules.of(localpart));
     },
     asks: async ({ request }) => {
-      await operatorOf(request);
+      await onMachine(request, DECIDE_ASKS);
       return served.asks.view;
     },
     decide: async ({ request, body }) => {
-      const viewer = await operatorOf(request);
+      const viewer = await onMachine(request, DECIDE_ASKS);
       const { principal: name, ...rest } = body;
       const principal = name === undefined ? {} : { principal: find(viewer, name).localpart };
-      const answer = decideAsk(served.asks, { ...rest, ...principal }, viewer.userId);
+      const answer = decideAsk(served.asks, { ...rest, ...principal }, viewer);
       // Whoever hears that it is decided may rely on it after a restart.
       await served.asks.settled();
       return answer;
     },
     followAsks: async ({ request }) => {
-      await operatorOf(request);
+      await onMachine(request, DECIDE_ASKS);
       return followAsks(served.asks, served.closing);
     },
     observe: async ({ request, params, query }) => {
@@ -189,8 +177,9 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
           hint: "readonly or readwrite",
         });
       }
-      const mayType = viewer.isAdmin ||
-        (principal.userId !== viewer.userId && may(viewer, "observe/read-write", principal));
+      // Nobody types into a terminal of their own.
+      const mayType = principal.userId !== viewer &&
+        authority.may(viewer, "observe/read-write", principal.userId);
       const mode = wanted === "readwrite" && mayType ? "readwrite" : "readonly";
       const relaySocket = await served.openRelay(principal);
       return await joinRelay({
@@ -202,14 +191,14 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
           principal.attachment.watchers++;
           served.log.info("observation begins", {
             principal: principal.localpart,
-            watcher: viewer.userId,
+            watcher: viewer,
             mode,
           });
           return () => {
             principal.attachment.watchers--;
             served.log.info("observation ends", {
               principal: principal.localpart,
-              watcher: viewer.userId,
+              watcher: viewer,
             });
           };
         },

@@ -8,6 +8,8 @@ import { KEPT, POWER_LEVELS } from "./filter.ts";
 export interface Touched {
   /** State keys of principals whose events changed. */
   readonly keys: Set<string>;
+  /** State keys of those whose policy changed, who may be no principals. */
+  readonly policies: ReadonlySet<string>;
   /** Rooms that came, left, or changed what templates or power levels say. */
   readonly rooms: ReadonlySet<string>;
   readonly everyone: boolean;
@@ -20,6 +22,7 @@ export function applyBatch(
   configRoom: string,
 ): Touched {
   const keys = new Set<string>();
+  const policies = new Set<string>();
   const rooms = new Set<string>(batch.left);
   let everyone = batch.initial;
   for (const { room, state, timeline } of batch.joined) {
@@ -29,11 +32,15 @@ export function applyBatch(
       if (!KEPT.has(event.type) || !states.apply(room, event)) continue;
       if (room === configRoom) {
         if (event.type === POWER_LEVELS) everyone = true;
-        else if (event.type !== EventType.principalStatus) keys.add(event.state_key!);
+        else if (event.type === EventType.authorization) {
+          // The empty key speaks about everybody.
+          if (event.state_key === "") everyone = true;
+          else policies.add(event.state_key!);
+        } else if (event.type !== EventType.principalStatus) keys.add(event.state_key!);
       }
       if (event.type === POWER_LEVELS || event.type === EventType.template) rooms.add(room);
     }
   }
   for (const room of batch.left) states.drop(room);
-  return { keys, rooms, everyone };
+  return { keys, policies, rooms, everyone };
 }

@@ -3,13 +3,12 @@
 /** Changes to the egress policy of an assignment, which the operator signs anew. */
 import { canonicalJson } from "../../lib/canonical/mod.ts";
 import { askPattern, hostPattern } from "../../lib/authority.ts";
-import { stateKey } from "../../lib/ref/mod.ts";
-import { type EgressPolicy, EventType, parseEvent } from "../../lib/schema/mod.ts";
-import { signContent, verifyContent } from "../../lib/signature/mod.ts";
+import type { EgressPolicy } from "../../lib/schema/mod.ts";
 import { EGRESS_PRESETS, presetOf } from "../../lib/template/mod.ts";
+import { editAssignment } from "../assignment.ts";
 import type { Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
-import { loadSigningKey, matrixClient, type OperatorSession } from "../session.ts";
+import type { OperatorSession } from "../session.ts";
 
 export type ListName = "allow" | "deny" | "ask";
 
@@ -40,51 +39,19 @@ export function readEntry(text: string, list: ListName = "allow"): string {
   });
 }
 
-/**
- * Signs the assignment anew with the change in it. Only what carries the operator's own signature is taken
- * as it is: else whoever can write there could have anything signed along.
- * @returns whether anything changed
- */
+/** @returns whether anything changed */
 export async function changePolicy(
   call: Invocation,
   session: OperatorSession,
   localpart: string,
   change: PolicyChange,
 ): Promise<boolean> {
-  const client = matrixClient(session);
-  const key = await loadSigningKey(call);
-  const room = await client.resolveAlias(`#${session.machine}:${session.server_name}`);
-  const subject = stateKey(localpart, session.server_name);
-  const present = room === null ? null : await client.getState(room, EventType.assignment, subject);
-  const assignment = present === null ? null : parseEvent(EventType.assignment, present);
-  if (room === null || assignment === null || assignment.desired === "absent") {
-    throw new CliError(
-      "no-such-agent",
-      `Cannot change the policy of "${localpart}": it is not assigned to this machine`,
-      { status: 404, hint: "`bureau agent list` shows what is" },
-    );
-  }
-  try {
-    await verifyContent(present!, [key.publicKey]);
-  } catch (cause) {
-    throw new CliError(
-      "foreign-assignment",
-      `Cannot change the policy of "${localpart}": its assignment is not as you signed it`,
-      { cause, status: 409, hint: "look at it, then write it anew: bureau agent create" },
-    );
-  }
-  const egress = applyChange(assignment.egress, change);
-  const { signature: _, egress: before, ...rest } = present!;
-  if (canonicalJson(egress) === canonicalJson(before ?? { allow: [] })) return false;
-  const signed = await signContent({
-    ...rest,
-    egress,
-    issued_by: session.user_id,
-    // Never older than what a launcher has seen, whatever this clock says.
-    issued_at: Math.max(Date.now(), assignment.issued_at + 1),
-  }, key);
-  await client.putState(room, EventType.assignment, subject, { ...signed });
-  return true;
+  return await editAssignment(call, session, localpart, ({ egress }) => {
+    const changed = applyChange(egress, change);
+    return canonicalJson(changed) === canonicalJson(egress ?? { allow: [] })
+      ? {}
+      : { egress: changed };
+  });
 }
 
 /** In one list it is not in the other: the last word counts. */

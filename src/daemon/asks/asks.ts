@@ -21,7 +21,7 @@ export interface AsksOptions {
   readonly client: MatrixClient;
   readonly configRoom: () => string | null;
   readonly machine: string;
-  readonly isAdmin: (user: string) => boolean;
+  readonly mayDecide: (user: string) => boolean;
   readonly admins: readonly string[];
   readonly post: (room: string, content: Record<string, unknown>, txn: string) => Promise<void>;
   /** How long a principal's questions may stay open. */
@@ -57,7 +57,7 @@ export class EgressAsks implements AskDecider {
       client: options.client,
       room: options.configRoom,
       machine: options.machine,
-      isAdmin: options.isAdmin,
+      mayDecide: options.mayDecide,
       admins: options.admins,
       desk: () => this.desk,
       post: options.post,

@@ -22,8 +22,8 @@ export interface AskRoomOptions {
   readonly room: () => string | null;
   /** User id of this machine, which the questions are sent by. */
   readonly machine: string;
-  /** The same judgement by which every other word in the config room counts. */
-  readonly isAdmin: (user: string) => boolean;
+  /** The same decision as at the daemon's socket. */
+  readonly mayDecide: (user: string) => boolean;
   /** Who is mentioned. */
   readonly admins: readonly string[];
   readonly desk: () => AskDesk;
@@ -127,11 +127,11 @@ export class AskRoom {
   #answer(event: MatrixEvent): void {
     const read = event.type === "m.reaction" ? reactionOf(event) : replyOf(event);
     if (read === null) return;
-    const { desk, isAdmin, log } = this.#options;
+    const { desk, mayDecide, log } = this.#options;
     const ask = desk().pending.find(({ event_id }) => event_id === read.about);
     if (ask === undefined) return;
-    if (!isAdmin(event.sender)) {
-      log.warn("egress ask: answer ignored, not of an admin", {
+    if (!mayDecide(event.sender)) {
+      log.warn("egress ask: answer ignored, its sender may not decide", {
         ask: ask.id,
         sender: event.sender,
       });

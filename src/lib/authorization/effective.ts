@@ -29,6 +29,8 @@ export interface PolicySources {
   readonly rooms?: readonly { readonly room: string; readonly policy: AuthorizationPolicy }[];
   /** Of the egress policy, by `egressAuthorization`; stamped `egress`. */
   readonly egress?: AuthorizationPolicy | undefined;
+  /** Of an operator of this machine; stamped `operator`. See `operatorPolicy`. */
+  readonly operator?: AuthorizationPolicy | undefined;
   /** Granted for a while; stamped `temporal`. One without `expires_at` and `ticket` is left out. */
   readonly temporal?: readonly Grant[];
 }
@@ -61,6 +63,7 @@ export function effectiveGrants(sources: PolicySources): EffectivePolicy {
   add(sources.template, "template");
   add(sources.assignment, "principal");
   add(sources.egress, "egress");
+  add(sources.operator, "operator");
   for (const { room, policy } of sources.rooms ?? []) add(policy, `room:${room}`);
   const temporal = (sources.temporal ?? []).filter((grant) =>
     grant.expires_at !== undefined && grant.ticket !== undefined

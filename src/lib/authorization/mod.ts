@@ -5,6 +5,7 @@
  * that must stay small imports `self.ts` alone, which needs no schemas.
  */
 export * from "./check.ts";
+export * from "./decide.ts";
 export * from "./effective.ts";
 export * from "./egress.ts";
 export * from "./self.ts";

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The commands of the group `auth`, declared. */
+import { type CommandSpec, defineCommand } from "../framework/command.ts";
+
+const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
+const USER = {
+  name: "NAME",
+  brief: "an agent's name, `@user:server`, `me`, or `machine`",
+} as const;
+
+export const authCommands: readonly CommandSpec[] = [
+  defineCommand({
+    path: ["auth", "check"],
+    brief: "Say whether somebody may do something, and the rule that decides it",
+    docs:
+      "Asks the function that decides everything on this machine. Without TARGET: what an agent asks of its own proxy. " +
+      "Each rule comes with where it stands, who wrote it, and until when it holds. Ends with status 1 when it is refused.",
+    args: [
+      { name: "ACTOR", brief: USER.brief },
+      { name: "ACTION", brief: "`observe`, `http/<service>`, `forward/<host>/<port>`, …" },
+      { name: "TARGET", brief: "to whom; like ACTOR", optional: true },
+    ],
+    examples: [
+      "sh tasks/bureau auth check agent/scribe matrix/read",
+      "sh tasks/bureau auth check me observe/read-write agent/scribe",
+    ],
+    load: async () => (await import("./check.ts")).check,
+  }),
+  defineCommand({
+    path: ["auth", "grants"],
+    brief: "Show what somebody may do: grants and denials, each with where it comes from",
+    args: [USER],
+    examples: ["sh tasks/bureau auth grants agent/scribe", "sh tasks/bureau auth grants me"],
+    load: async () => (await import("./list.ts")).grants,
+  }),
+  defineCommand({
+    path: ["auth", "allowances"],
+    brief: "Show what others may do to somebody, each line with where it comes from",
+    args: [USER],
+    examples: ["sh tasks/bureau auth allowances agent/scribe"],
+    load: async () => (await import("./list.ts")).allowances,
+  }),
+  defineCommand({
+    path: ["auth", "grant"],
+    brief: "Grant an agent actions, for good or for a while; it takes effect without a restart",
+    docs:
+      "Written into the agent's assignment, which is signed anew. The time that --for sets is in the grant itself: it ends on its own, also while " +
+      "nothing runs that could end it. A denial, wherever it stands, wins.",
+    args: [NAME, { name: "ACTION", brief: "actions or patterns of them: `http/api`, `matrix/**`" }],
+    variadic: true,
+    flags: {
+      for: { kind: "text", brief: "for a while: 30m, 1h, 2d; at most 90d", placeholder: "TIME" },
+      target: {
+        kind: "texts",
+        brief: "on whom, a pattern NAME:SERVER; may be repeated",
+        placeholder: "PATTERN",
+      },
+    },
+    examples: ["sh tasks/bureau auth grant agent/second matrix/read --for 1h"],
+    load: async () => (await import("./grant.ts")).grant,
+  }),
+  defineCommand({
+    path: ["auth", "revoke"],
+    brief: "Take back actions that `auth grant` granted, or a grant by its ticket",
+    docs:
+      "What a template grants it doesn't touch. Written into the agent's assignment, which is signed anew.",
+    args: [NAME, { name: "ACTION", brief: "as granted", optional: true }],
+    variadic: true,
+    flags: {
+      ticket: { kind: "text", brief: "as `auth grants` shows it", placeholder: "TICKET" },
+    },
+    examples: ["sh tasks/bureau auth revoke agent/second matrix/read"],
+    load: async () => (await import("./grant.ts")).revoke,
+  }),
+];

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `m.bureau.authorization` of the config room: about one user, or with the empty key about everybody. */
+import { type AuthorizationPolicy, EventType } from "../lib/schema/mod.ts";
+import type { StateEntry } from "../messaging/mod.ts";
+import { type TrustContext, verdictOn } from "./trust.ts";
+
+export interface RoomPolicy {
+  readonly room: string;
+  readonly policy: AuthorizationPolicy;
+  readonly entry: StateEntry;
+}
+
+/** Of what can't be read nobody knows what it denies. */
+const UNREADABLE: AuthorizationPolicy = {
+  denials: [{ actions: ["**"] }],
+  allowance_denials: [{ actions: ["**"], actors: ["**:**"] }],
+};
+
+/** @returns null where there is none, or none from somebody who may write it (W-3) */
+export function roomPolicy(context: TrustContext, room: string, key: string): RoomPolicy | null {
+  const type = EventType.authorization;
+  const entry = context.states.get(room, type, key);
+  if (entry === undefined) return null;
+  if (!verdictOn(context, room, type, entry.sender, null).allowed) return null;
+  const state = context.states.read(room, type, key)!;
+  if (!state.ok) return { room, policy: UNREADABLE, entry };
+  return state.value === null ? null : { room, policy: state.value, entry };
+}
