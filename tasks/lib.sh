@@ -318,6 +318,11 @@ favour_bureau() {
 
 # Nothing but empty directories of ours, and none of a Bureau that runs. $1: only what this pid was the last to make.
 remove_cgroups() {
+  # Somebody removed the run directory, and with it the lock: nobody else has the place either.
+  if [ ! -d "$RUN" ]; then
+    remove_cgroup_dirs
+    return 0
+  fi
   [ ! -e "$RUN/up/up.sock" ] && lock_cgroups || return 0
   if [ -n "${1:-}" ] && [ "$(cat "$RUN/cgroups.pid" 2>/dev/null)" != "$1" ]; then
     exec 8>&-

@@ -48,6 +48,8 @@ export class Server implements AsyncDisposable {
     const { line, process } = await spawn(directory, options, env, wrapper);
     if (line["ready"] !== true) {
       await process.status;
+      // Nobody gets a server that would remove it.
+      if (stateDir === undefined) await Deno.remove(directory, { recursive: true });
       throw Object.assign(new Error("did not start"), { line });
     }
     return new Server(String(line["url"]), directory, process);
