@@ -125,3 +125,81 @@ Deno.test("forward() carries a chunked body both ways at the same time", async (
     assert.equal(text, "first second");
   });
 });
+
+/** Reads until `wanted` is in what came. */
+async function readUntil(connection: Deno.Conn, wanted: string): Promise<string> {
+  const buffer = new Uint8Array(65_536);
+  let text = "";
+  while (!text.includes(wanted)) {
+    const count = await connection.read(buffer);
+    if (count === null) throw new Error(`ended before ${JSON.stringify(wanted)}: ${text}`);
+    text += new TextDecoder().decode(buffer.subarray(0, count));
+  }
+  return text;
+}
+
+const send = async (connection: Deno.Conn, text: string) => {
+  await connection.write(new TextEncoder().encode(text));
+};
+
+Deno.test("forward() answers Expect: 100-continue before it has the body, and doesn't pass it on", async () => {
+  const expected: (string | null)[] = [];
+  await withUpstream(async (request) => {
+    expected.push(request.headers.get("expect"));
+    return new Response(`got ${await request.text()}`);
+  }, async (_get, socket) => {
+    using connection = await Deno.connect({ transport: "unix", path: socket });
+    await send(
+      connection,
+      "POST /http/up/x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n",
+    );
+    assert.match(await readUntil(connection, "\r\n\r\n"), /^HTTP\/1\.1 100 Continue\r\n/);
+    await send(connection, "body");
+    assert.match(await readUntil(connection, "got body"), /^HTTP\/1\.1 200 OK\r\n/);
+    assert.deepEqual(expected, [null]);
+  });
+});
+
+Deno.test("trailers of either side are dropped, and the connections live on", async () => {
+  // A server that writes trailers, which Deno's own can't.
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let connections = 0;
+  const received: string[] = [];
+  const serving = (async () => {
+    for await (const connection of listener) {
+      connections++;
+      (async () => {
+        using held = connection;
+        for (let count = 0; count < 2; count++) {
+          received.push(await readUntil(held, "0\r\n\r\n"));
+          await send(
+            held,
+            "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n" +
+              "4\r\ntext\r\n0\r\nX-Sum: s3cret-api-key\r\n\r\n",
+          );
+        }
+      })().catch(() => {});
+    }
+  })();
+  const { port } = listener.addr;
+  await withProxy({ services: service(port) }, async ({ sockets }) => {
+    using connection = await Deno.connect({ transport: "unix", path: sockets.agent });
+    for (let count = 0; count < 2; count++) {
+      await send(
+        connection,
+        "POST /http/up/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sent\r\n\r\n" +
+          "4\r\nsent\r\n0\r\nX-Sent: 1\r\n\r\n",
+      );
+      const answer = await readUntil(connection, "0\r\n\r\n");
+      assert.match(answer, /\r\n4\r\ntext\r\n0\r\n\r\n$/);
+      assert.doesNotMatch(answer, /x-sum|s3cret/i);
+    }
+  });
+  listener.close();
+  await serving;
+  assert.equal(connections, 1);
+  for (const text of received) {
+    assert.match(text, /4\r\nsent\r\n0\r\n\r\n$/);
+    assert.doesNotMatch(text, /x-sent/i);
+  }
+});
