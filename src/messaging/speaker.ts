@@ -39,14 +39,21 @@ const VOICES: Readonly<Record<string, readonly Voice[]>> = {
   [EventType.assignment]: ["admin"],
   [EventType.authorization]: ["admin"],
   [EventType.credentials]: ["admin"],
+  [EventType.credentialRevocation]: ["admin"],
   [EventType.fleetConfig]: ["admin"],
+  [EventType.serviceBinding]: ["admin"],
+  [EventType.temporalGrant]: ["admin"],
   // Another fleet may own the room; what a template says is pinned besides, by a signed digest.
   [EventType.template]: ["room-admin"],
   [EventType.principalStatus]: ["machine"],
+  // Of the service's own machine: another one could lead its callers elsewhere (W-4).
+  [EventType.service]: ["machine"],
   [EventType.machineKey]: ["self", "admin"],
   [EventType.machineInfo]: ["self"],
   [EventType.machineStatus]: ["self"],
   [EventType.report]: ["self"],
+  // An admin too would be able to make tokens in a machine's name.
+  [EventType.tokenSigningKey]: ["self"],
 };
 
 const WHO: Readonly<Record<Voice, string>> = {

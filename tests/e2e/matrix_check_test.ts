@@ -57,10 +57,16 @@ Deno.test("matrix check finds what contradicts itself and mends what is safe", a
         principal: `@bureau/fleet/dev/service/x:${server}`,
         machine: `@bureau/fleet/dev/machine/gone:${server}`,
       });
+      // An agent that may write its own rights.
+      const room = await roomId(bureau, "bureau/fleet/dev/agent/scribe");
+      const open = await get(bureau, room, "m.room.power_levels");
+      const events = { ...open["events"] as object, "m.bureau.authorization": 0 };
+      await put(bureau, room, "m.room.power_levels", "", { ...open, events });
       const wanted = [
         `dead-service bureau/fleet/dev/service/x:${server}`,
         `not-in-space #bureau/system:${server}`,
         `open-room #bureau/fleet/dev/service:${server}`,
+        `power-levels #bureau/fleet/dev/agent/scribe:${server}`,
         `power-levels #bureau/system:${server}`,
       ];
       const found = await check();
@@ -104,6 +110,11 @@ Deno.test("matrix check finds what contradicts itself and mends what is safe", a
       const other = `bureau/fleet/dev/machine/other:${server}`;
       await put(bureau, machines, "m.bureau.machine_info", other, { hostname: "other" });
       await put(bureau, system, "m.bureau.assignment", scribe, assignment);
+      await put(bureau, system, "m.bureau.token_signing_key", other, {
+        public_key: "0a".repeat(32),
+        machine: `@${other}`,
+      });
+      await put(bureau, system, "m.bureau.temporal_grant", "t1", { principal: `@${scribe}` });
       const levels = await get(bureau, templates, "m.room.power_levels");
       const users = { ...levels["users"] as object, [`@mallory:${server}`]: 100 };
       await put(bureau, templates, "m.room.power_levels", "", { ...levels, users });
@@ -114,11 +125,13 @@ Deno.test("matrix check finds what contradicts itself and mends what is safe", a
       const wanted = [
         `bad-signature ${scribe}`,
         `digest-mismatch bureau/fleet/dev/agent/one:${server}`,
+        "malformed t1",
         `no-template bureau/fleet/dev/agent/two:${server}`,
         `orphan-credentials ${nobody}`,
         `stranger-power #bureau/template:${server}`,
         `unknown-room ${made.room_id}`,
         `wrong-room ${scribe}`,
+        `wrong-sender ${other}`,
         `wrong-sender ${other}`,
       ];
       const found = await check("--fix");

@@ -192,7 +192,7 @@ async function variablesFor(
 }
 
 /** State types that the template grants, which its room must let it write. */
-function stateTypesOf(template: Template): string[] {
+export function stateTypesOf(template: Template): string[] {
   const prefix = "matrix/state/";
   return (template.authorization?.grants ?? [])
     .flatMap((grant) => grant.actions)

@@ -24,6 +24,11 @@ export const EventType = {
   authorization: "m.bureau.authorization",
   fleetConfig: "m.bureau.fleet_config",
   report: "m.bureau.report",
+  tokenSigningKey: "m.bureau.token_signing_key",
+  service: "m.bureau.service",
+  serviceBinding: "m.bureau.service_binding",
+  temporalGrant: "m.bureau.temporal_grant",
+  credentialRevocation: "m.bureau.credential_revocation",
 } as const;
 
 const names = z.record(z.string(), z.string());

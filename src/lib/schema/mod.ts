@@ -2,5 +2,6 @@
 
 /** The Matrix events that Bureau reads and writes, and who may send them. */
 export * from "./events.ts";
+export * from "./fleet.ts";
 export * from "./parse.ts";
 export * from "./powerLevels.ts";

@@ -10,6 +10,15 @@ import {
   PrincipalStatus,
   Template,
 } from "./events.ts";
+import {
+  CredentialRevocation,
+  MachineInfo,
+  MachineStatus,
+  Service,
+  ServiceBinding,
+  TemporalGrant,
+  TokenSigningKey,
+} from "./fleet.ts";
 
 /** Content that doesn't have the shape of its type. */
 export class SchemaError extends BureauError {
@@ -20,12 +29,25 @@ const schemas = {
   [EventType.assignment]: Assignment,
   [EventType.authorization]: AuthorizationPolicy,
   [EventType.credentials]: Credentials,
+  [EventType.credentialRevocation]: CredentialRevocation,
+  [EventType.machineInfo]: MachineInfo,
   [EventType.machineKey]: MachineKey,
+  [EventType.machineStatus]: MachineStatus,
   [EventType.principalStatus]: PrincipalStatus,
+  [EventType.service]: Service,
+  [EventType.serviceBinding]: ServiceBinding,
   [EventType.template]: Template,
+  [EventType.temporalGrant]: TemporalGrant,
+  [EventType.tokenSigningKey]: TokenSigningKey,
 } as const;
 
 export type KnownEventType = keyof typeof schemas;
+
+/** Whether `parseEvent` can read it. */
+export function isKnownType(type: string): type is KnownEventType {
+  return Object.hasOwn(schemas, type);
+}
+
 export type ContentOf<T extends KnownEventType> = z.infer<(typeof schemas)[T]>;
 
 /**

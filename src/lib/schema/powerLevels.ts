@@ -42,9 +42,12 @@ const GUARDED = [
   "m.space.child",
   EventType.assignment,
   EventType.authorization,
+  EventType.credentialRevocation,
   EventType.credentials,
   EventType.fleetConfig,
+  EventType.serviceBinding,
   EventType.template,
+  EventType.temporalGrant,
 ] as const;
 
 interface Shape {
@@ -129,7 +132,7 @@ export function servicePowerLevels(
 ): PowerLevels {
   return levels({
     users: { ...at(Power.machine, machines), ...at(Power.admin, admins) },
-    open: { "m.bureau.service": Power.machine },
+    open: { [EventType.service]: Power.machine },
   });
 }
 
@@ -140,7 +143,7 @@ export function systemPowerLevels(
 ): PowerLevels {
   return levels({
     users: { ...at(Power.machine, machines), ...at(Power.admin, admins) },
-    open: { "m.bureau.token_signing_key": Power.machine },
+    open: { [EventType.tokenSigningKey]: Power.machine },
   });
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What machines say of themselves and of services, and templates, each from whom it must come. */
-import * as z from "zod/mini";
 import { messageOf } from "../../../lib/errors.ts";
 import { parseStateKey, stateKey, userId } from "../../../lib/ref/mod.ts";
-import { EventType, parseEvent } from "../../../lib/schema/mod.ts";
+import { EventType, isKnownType, parseEvent, type Service } from "../../../lib/schema/mod.ts";
 import { builtinTemplates, validateTemplate } from "../../../lib/template/mod.ts";
+import type { StateEvent } from "../../../messaging/mod.ts";
 import {
   type CheckContext,
   type Finding,
@@ -16,10 +16,20 @@ import {
   verdict,
 } from "./finding.ts";
 
-const SERVICE = "m.bureau.service";
-const Service = z.object({ principal: z.string(), machine: z.string() });
 /** Said by a machine about itself. */
-const OWN = [EventType.machineKey, EventType.machineInfo, EventType.machineStatus] as const;
+const OWN = [
+  EventType.machineKey,
+  EventType.machineInfo,
+  EventType.machineStatus,
+  EventType.tokenSigningKey,
+] as const;
+/** Said by operators, in whatever room. */
+const DECISIONS = [
+  EventType.authorization,
+  EventType.serviceBinding,
+  EventType.temporalGrant,
+  EventType.credentialRevocation,
+] as const;
 
 export function checkMachines(context: CheckContext): Finding[] {
   const { session, rooms } = context;
@@ -27,7 +37,8 @@ export function checkMachines(context: CheckContext): Finding[] {
   const services = rooms.find(({ alias }) => alias === `${session.fleet}/service`);
   const keyed = new Set<string>();
   return [
-    ...(machines === undefined ? [] : ownWords(context, machines, keyed)),
+    ...rooms.flatMap((room) => ownWords(context, room, room === machines ? keyed : new Set())),
+    ...rooms.flatMap((room) => decisions(context, room)),
     ...rooms.flatMap((room) => {
       const machine = machineOf(context, room);
       if (machine === null || machines === undefined || keyed.has(machine)) return [];
@@ -71,14 +82,36 @@ function ownWords(context: CheckContext, room: Seen, keyed: Set<string>): Findin
         );
         continue;
       }
-      if (event.type !== EventType.machineKey) continue;
-      parseEvent(EventType.machineKey, event.content);
-      keyed.add(machine);
+      if (isKnownType(event.type)) parseEvent(event.type, event.content);
+      if (event.type === EventType.machineKey) keyed.add(machine);
     } catch (thrown) {
       add("malformed", messageOf(thrown));
     }
   }
   return all;
+}
+
+/** Who has them obeyed decides about others: an agent's own room is no place to write them. */
+function decisions(context: CheckContext, room: Seen): Finding[] {
+  return room.state.flatMap((event): Finding[] => {
+    const type = DECISIONS.find((one) => one === event.type);
+    if (type === undefined || isCleared(event.content)) return [];
+    const about = {
+      severity: "error" as const,
+      room: room.label,
+      subject: event.state_key === "" ? room.label : event.state_key,
+    };
+    const said = verdict(context, room, event, null);
+    if (!said.allowed) {
+      return [{ ...about, code: "wrong-sender", message: said.why, hint: "nobody obeys it" }];
+    }
+    try {
+      parseEvent(type, event.content);
+      return [];
+    } catch (thrown) {
+      return [{ ...about, code: "malformed", message: messageOf(thrown), hint: "write it anew" }];
+    }
+  });
 }
 
 /** An empty principal, as an empty event, says that there is no such service any more. */
@@ -88,15 +121,12 @@ function deadServices(
   keyed: ReadonlySet<string>,
 ): Finding[] {
   return room.state.flatMap((event): Finding[] => {
-    if (event.type !== SERVICE || isCleared(event.content)) return [];
+    if (event.type !== EventType.service || isCleared(event.content)) return [];
     if (event.content["principal"] === "") return [];
-    const parsed = z.safeParse(Service, event.content);
-    const why = parsed.success
-      ? whyDead(context, parsed.data, event.sender, keyed)
-      : "it does not say whose and where it is";
+    const why = whyDead(context, event, keyed);
     if (why === null) return [];
     const mend = async () =>
-      void await context.store.client.putState(room.id, SERVICE, event.state_key, {});
+      void await context.store.client.putState(room.id, EventType.service, event.state_key, {});
     return [{
       severity: "error",
       code: "dead-service",
@@ -111,19 +141,18 @@ function deadServices(
 
 function whyDead(
   context: CheckContext,
-  { principal, machine }: z.infer<typeof Service>,
-  sender: string,
+  event: StateEvent,
   keyed: ReadonlySet<string>,
 ): string | null {
-  if (sender !== machine) return `it is said to be on ${machine}, by ${sender}`;
-  if (!keyed.has(machine)) {
-    return `its machine ${machine} has no key: it is not of this fleet any more`;
-  }
-  const config = context.rooms.find((room) => machineOf(context, room) === machine);
-  if (config === undefined) return `its machine ${machine} has no config room`;
   try {
-    const event = stateOf(config, EventType.assignment, stateKey(principal));
-    const assignment = event && parseEvent(EventType.assignment, event.content);
+    const service: Service = parseEvent(EventType.service, event.content)!;
+    const { principal, machine } = service;
+    if (event.sender !== machine) return `it is said to be on ${machine}, by ${event.sender}`;
+    if (!keyed.has(machine)) return `its machine ${machine} has no key: it is not of this fleet`;
+    const config = context.rooms.find((room) => machineOf(context, room) === machine);
+    if (config === undefined) return `its machine ${machine} has no config room`;
+    const assigned = stateOf(config, EventType.assignment, stateKey(principal));
+    const assignment = assigned && parseEvent(EventType.assignment, assigned.content);
     return assignment?.desired === "running" ? null : `${principal} is not assigned to ${machine}`;
   } catch (thrown) {
     return messageOf(thrown);

@@ -4,13 +4,16 @@
 import { messageOf } from "../../../lib/errors.ts";
 import { parseStateKey, userId } from "../../../lib/ref/mod.ts";
 import {
+  agentPowerLevels,
   type Assignment,
   type Credentials,
   EventType,
   parseEvent,
+  type Template,
 } from "../../../lib/schema/mod.ts";
 import { verifyContent } from "../../../lib/signature/mod.ts";
 import type { StateEvent } from "../../../messaging/mod.ts";
+import { stateTypesOf } from "../../agent/create.ts";
 import { shortName } from "../../agent/list.ts";
 import {
   type CheckContext,
@@ -20,6 +23,7 @@ import {
   type Seen,
   verdict,
 } from "./finding.ts";
+import { driftOf } from "./rooms.ts";
 
 type Add = (
   severity: Finding["severity"],
@@ -37,7 +41,7 @@ export async function checkPrincipals(context: CheckContext): Promise<Finding[]>
     const machine = machineOf(context, room);
     const add: Add = (severity, code, subject, message, hint) =>
       void all.push({ severity, code, room: room.label, subject, message, hint: hint ?? null });
-    if (machine !== null) await checkConfigRoom(context, room, machine, add);
+    if (machine !== null) await checkConfigRoom(context, room, machine, add, all);
     else strayed(room, add);
   }
   return all;
@@ -56,6 +60,7 @@ async function checkConfigRoom(
   room: Seen,
   machine: string,
   add: Add,
+  found: Finding[],
 ): Promise<void> {
   const believed = new Map<string, Assignment>();
   const sealed = new Map<string, Credentials>();
@@ -71,7 +76,7 @@ async function checkConfigRoom(
     read(event, subject, believed, sealed, add);
   }
   for (const [key, assignment] of believed) {
-    await checkAssignment(context, room, machine, key, assignment, sealed.get(key), add);
+    await checkAssignment(context, room, machine, key, assignment, sealed.get(key), add, found);
   }
   for (const key of sealed.keys()) {
     const assignment = believed.get(key);
@@ -128,6 +133,7 @@ async function checkAssignment(
   assignment: Assignment,
   credentials: Credentials | undefined,
   add: Add,
+  found: Finding[],
 ): Promise<void> {
   const name = shortName(key.split(":")[0]!);
   if (`@${key}` !== assignment.principal) {
@@ -184,4 +190,22 @@ async function checkAssignment(
   if (assignment.room !== undefined && !context.rooms.some(({ id }) => id === assignment.room)) {
     add("error", "no-room", key, `its room ${assignment.room} is none that you are in`);
   }
+  // What an unsigned template would open is no measure.
+  if (trace.digest === assignment.template_digest) {
+    const drift = checkAgentRoom(context, assignment, trace.template);
+    if (drift !== null) found.push(drift);
+  }
+}
+
+/** An agent writes exactly the state that its template grants, and nobody but the operator decides there. */
+function checkAgentRoom(
+  context: CheckContext,
+  assignment: Assignment,
+  template: Template,
+): Finding | null {
+  const { session, store } = context;
+  const room = context.rooms.find(({ id }) => id === assignment.room);
+  if (room === undefined) return null;
+  const wanted = agentPowerLevels([session.user_id], stateTypesOf(template));
+  return driftOf(room, wanted, store.client);
 }

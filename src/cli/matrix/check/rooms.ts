@@ -3,7 +3,8 @@
 /** The rooms themselves: there, made by the operator, with the levels that they must have, known. */
 import { canonicalJson } from "../../../lib/canonical/mod.ts";
 import { userId } from "../../../lib/ref/mod.ts";
-import { configPowerLevels } from "../../../lib/schema/mod.ts";
+import { configPowerLevels, type PowerLevels } from "../../../lib/schema/mod.ts";
+import type { MatrixClient } from "../../../messaging/mod.ts";
 import { bureauRooms, bureauSpace } from "../../bureau_rooms.ts";
 import { ensureChild, mendedLevels, type WantedRoom } from "../../rooms.ts";
 import { type CheckContext, type Finding, machineOf, type Seen, stateOf } from "./finding.ts";
@@ -66,19 +67,8 @@ function checkRoom(
     // Whose room it is decides who may write in it: nothing else here means anything.
     return all;
   }
-  const levels = stateOf(room, "m.room.power_levels")?.content ?? {};
-  const right = mendedLevels(levels, wanted.powerLevels);
-  if (canonicalJson(levels) !== canonicalJson(right)) {
-    const fields = Object.keys(right).filter((field) =>
-      canonicalJson(levels[field] ?? null) !== canonicalJson(right[field] ?? null)
-    );
-    add(
-      "power-levels",
-      `its power levels drifted: ${fields.join(", ")}`,
-      "--fix puts them back",
-      async () => void await store.client.putState(room.id, "m.room.power_levels", "", right),
-    );
-  }
+  const drift = driftOf(room, wanted.powerLevels, store.client);
+  if (drift !== null) all.push(drift);
   for (const user of strangers(context, room)) {
     add(
       "stranger-power",
@@ -109,6 +99,21 @@ function checkRoom(
     }
   }
   return all;
+}
+
+/** Power levels that are not as they must be; those of single users are another question. */
+export function driftOf(room: Seen, wanted: PowerLevels, client: MatrixClient): Finding | null {
+  const levels = stateOf(room, "m.room.power_levels")?.content ?? {};
+  const right = mendedLevels(levels, wanted);
+  const fields = Object.keys(right).filter((field) =>
+    canonicalJson(levels[field] ?? null) !== canonicalJson(right[field] ?? null)
+  );
+  if (fields.length === 0) return null;
+  const message = `its power levels drifted: ${fields.join(", ")}`;
+  return {
+    ...finding("error", "power-levels", room.label, room.label, message, "--fix puts them back"),
+    mend: async () => void await client.putState(room.id, "m.room.power_levels", "", right),
+  };
 }
 
 /** Neither the operator nor a machine of this fleet. */
