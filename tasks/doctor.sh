@@ -46,7 +46,7 @@ try_launcher() {
     groups=$(printf '%s\n' "${CGROUPS#*:}" | tr , '\n' | awk -F = '{ printf "%s\"%s\":\"%s\"", (NR > 1 ? "," : ""), $1, $2 }')
     groups=",\"cgroups\":{\"version\":${CGROUPS%%:*},\"dirs\":{$groups}}"
   fi
-  PRIVILEGE='/usr/bin/env -i PATH=/usr/bin:/bin HOME=/nonexistent DENO_DIR=/nonexistent'
+  PRIVILEGE='/usr/bin/env -i PATH=/usr/bin:/bin HOME=/nonexistent DENO_DIR=/dev/null/none'
   if [ "$(id -u)" -eq 0 ]; then
     PRIVILEGE="/usr/bin/setpriv --reuid=$LAUNCHER_UID --regid=$LAUNCHER_GID --clear-groups --no-new-privs -- $PRIVILEGE"
   fi

@@ -71,9 +71,9 @@ prepare_launcher() {
   PRIVILEGE="/usr/bin/setpriv $* --no-new-privs --"
   [ "$(id -u)" -eq 0 ] || return 0
   PRIVILEGE="/usr/bin/setpriv $* --reuid=$LAUNCHER_UID --regid=$LAUNCHER_GID --clear-groups --no-new-privs --"
-  # A user without a home; on a terminal Deno says so when it can keep no cache.
+  # A user without a home, and a cache that nobody, root neither, can make; on a terminal Deno says so when it can keep no cache.
   HOME=/nonexistent
-  DENO_DIR=/nonexistent
+  DENO_DIR=/dev/null/none
   [ ! -d "$STATE/launcher" ] || DENO_DIR=$STATE/launcher/deno
   DENO_FLAGS=--no-code-cache
   export HOME DENO_DIR

@@ -57,8 +57,12 @@ const cell = (phase: "running" | "exited", revision: number): LauncherPrincipal 
   revision,
 });
 
+// It writes late, and these tests end before that; what it reads is nobody else's.
+const stateDir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-" });
+addEventListener("unload", () => Deno.removeSync(stateDir, { recursive: true }));
+
 const spending = new Spending({
-  stateDir: "/nonexistent",
+  stateDir,
   clock: systemClock,
   log: createLogger("test", {}, () => {}),
   onReached: () => {},

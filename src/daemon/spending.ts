@@ -120,15 +120,8 @@ export class SpendingAccount {
   }
 
   async #load(): Promise<void> {
-    let text: string;
     try {
-      text = await Deno.readTextFile(this.#path);
-    } catch (thrown) {
-      if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
-      return;
-    }
-    try {
-      const saved = z.parse(Saved, JSON.parse(text));
+      const saved = z.parse(Saved, JSON.parse(await Deno.readTextFile(this.#path)));
       if (saved.principal !== this.#principal) return;
       this.#runStarted = saved.run_started;
       this.#run = saved.run;
@@ -136,12 +129,15 @@ export class SpendingAccount {
       this.#models = saved.models;
       this.#since = saved.since;
     } catch (thrown) {
-      // Put aside for whoever wants to look; a budget that nobody can read would stop the agent for good.
-      await Deno.rename(this.#path, `${this.#path}.damaged`).catch(() => {});
+      if (thrown instanceof Deno.errors.NotFound) return;
+      // Put aside for whoever wants to look. A budget that nobody can read would stop the agent for good, and an
+      // error here the daemon, with every other agent.
+      const aside = `${this.#path}.damaged`;
+      const kept = await Deno.rename(this.#path, aside).then(() => aside, () => this.#path);
       this.#options.log.error("what an agent spent can't be read: it is counted anew", {
         principal: this.#principal,
         why: messageOf(thrown).slice(0, 200),
-        kept: `${this.#path}.damaged`,
+        kept,
       });
     }
   }

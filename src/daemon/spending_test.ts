@@ -99,3 +99,24 @@ Deno.test("a damaged file is put aside and told of; models that an upstream make
     );
   });
 });
+
+Deno.test("a file that the disk does not give back costs nobody the daemon", async () => {
+  await withDir(async (dir) => {
+    const first = spendingIn(dir);
+    (await first.of(WHO)).add(usage("m"));
+    await first.close();
+    const [file] = [...Deno.readDirSync(`${dir}/spending`)];
+    const path = `${dir}/spending/${file!.name}`;
+    // Reading a directory fails for root too.
+    await Deno.remove(path);
+    await Deno.mkdir(path);
+    const log: string[] = [];
+    const logger = createLogger("test", {}, (line) => log.push(line));
+    const second = spendingIn(dir, { log: logger });
+    const account = await second.of(WHO);
+    assert.match(log.join(), /can't be read/);
+    account.add(usage("m"));
+    await second.close();
+    assert.equal((await spendingIn(dir).of(WHO)).sum("day").cost, 1);
+  });
+});

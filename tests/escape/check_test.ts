@@ -65,7 +65,7 @@ Deno.test("sandbox check beside a live agent finds what is wrong with its sandbo
         args: denoArguments("launcher", bed.runtime, grants),
         cwd: bed.runtime,
         clearEnv: true,
-        env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent", DENO_DIR: "/nonexistent" },
+        env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent", DENO_DIR: "/dev/null/none" },
         ...(Deno.uid() === 0 ? { uid: uid!, gid: gid! } : {}),
         stdin: "piped",
         stdout: "piped",

@@ -166,7 +166,7 @@ export class Bed {
       ],
       cwd: this.runtime,
       clearEnv: true,
-      env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent", DENO_DIR: "/nonexistent" },
+      env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent", DENO_DIR: "/dev/null/none" },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
