@@ -10,7 +10,8 @@ const MAX_CHARS = 1024;
 export function createAuthorityHandlers(
   served: Served,
 ): Pick<Handlers<typeof daemonApi>, "authorizationOf" | "checkAuthorization"> {
-  const { authority, origins, verifier } = served;
+  const { authority, verifier } = served;
+  const { origins } = authority;
 
   const evaluationOf = (userId: string) =>
     [...served.principals()].find((principal) => principal.userId === userId)?.evaluation ?? null;

@@ -85,6 +85,27 @@ Deno.test("room policies hold at once, for operators too, and each decision name
       assert.equal((await client.call("list")).principals.length, 1, "it made no principal");
     });
 
+    await t.step("who did what, who tried to, and what was granted is written down", async () => {
+      const entries = await until(async () => {
+        const text = await Deno.readTextFile(`${b.bootstrap.state_dir}/audit.jsonl`);
+        const all = text.trim().split("\n").map((line) => JSON.parse(line));
+        return all.some(({ details }) => details?.what === "kill") ? all : null;
+      }, "written");
+      const [frozen] = entries.filter(({ details }) => details?.what === "freeze");
+      assert.deepEqual([frozen.decision, frozen.actor, frozen.action, frozen.target], [
+        "deny",
+        operatorId,
+        "interrupt",
+        A,
+      ]);
+      assert.ok(frozen.rules.includes(`room:${configRoom}`));
+      const made = entries.filter(({ decision }) => decision === "grant_created");
+      assert.deepEqual(made.map(({ action, actor, target }) => [action, actor, target]), [
+        ["http/x", operatorId, A],
+        ["http/**", operatorId, A],
+      ]);
+    });
+
     await t.step("what can't be read denies everything", async () => {
       await put(operatorId.slice(1), { denials: "all" });
       await until(async () => !(await check(operatorId, "observe", A)).allowed, "denied");

@@ -128,12 +128,13 @@ export class Daemon {
       principal: (name) => this.#principals.get(name),
       extend: (name, rights) => this.#asks.extend(name, rights),
       clock,
+      log,
     });
     this.#asks = new EgressAsks({
       client: this.#client,
       configRoom: () => this.#configRoom,
       machine: bootstrap.user_id,
-      mayDecide: (user) => this.#authority.mayOnMachine(user, DECIDE_ASKS),
+      mayDecide: (user) => this.#authority.audited(user, DECIDE_ASKS, bootstrap.user_id),
       admins: bootstrap.admins,
       post: (room, content, txn) => this.#notices!.post(room, content, txn),
       timeoutOf: (name) =>
@@ -166,7 +167,6 @@ export class Daemon {
       principals: () => this.#principals.values(),
       principal: (localpart) => this.#principals.get(localpart),
       authority: this.#authority,
-      origins: this.#authority.origins,
       status: () => this.#status(),
       launcher: this.#launcher.client,
       openRelay: (principal) =>
@@ -210,7 +210,7 @@ export class Daemon {
       this.#fanout[Symbol.dispose]();
       this.#forEach((principal) => principal.close());
       this.#refusals.close();
-      await this.#spending.close();
+      await Promise.all([this.#spending.close(), this.#authority.audit.settled()]);
       await this.#asks.close();
       await this.#notices?.[Symbol.asyncDispose]();
       await link;
@@ -324,7 +324,7 @@ export class Daemon {
         {
           launcher: this.#launcher.client,
           publisher: this.#publisher,
-          evaluate: (user) => this.#evaluate(user),
+          evaluate: async (user) => this.#authority.noted(user, await this.#evaluate(user)),
           runDir: this.#bootstrap.run_dir,
           clock: this.#clock,
           log: this.#log,

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `Authority` with what this machine's daemon knows. */
-import type { EffectivePolicy } from "../lib/authorization/mod.ts";
+import type { Decision, EffectivePolicy } from "../lib/authorization/mod.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
 import type { RoomStates } from "../messaging/mod.ts";
 import type { DaemonBootstrap } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
+import { Audit } from "./audit.ts";
 import { Authority } from "./authority.ts";
+import type { Evaluation } from "./desired.ts";
 import { Origins } from "./origins.ts";
 import type { ManagedPrincipal } from "./principal.ts";
 import { roomPolicy } from "./room_policy.ts";
@@ -22,11 +25,15 @@ export interface Known {
   /** With what was decided for a while. */
   readonly extend: EgressAsks["extend"];
   readonly clock: Clock;
+  readonly log: Logger;
 }
 
 export class MachineAuthority extends Authority {
   readonly trust: TrustContext;
   readonly origins: Origins;
+  readonly audit: Audit;
+  /** Grants and denials of each principal when it was last evaluated, as JSON. */
+  readonly #noted = new Map<string, ReadonlySet<string>>();
 
   constructor(known: Known) {
     const { bootstrap, states, configRoom } = known;
@@ -41,9 +48,73 @@ export class MachineAuthority extends Authority {
       },
       now: () => known.clock.now(),
     });
+    this.audit = new Audit({ dir: bootstrap.state_dir, clock: known.clock, log: known.log });
     this.trust = trust;
     this.origins = new Origins(() => ({ ...trust, configRoom: configRoom() }));
   }
+
+  /** Decides, and writes down how. */
+  audited(
+    actor: string,
+    action: string,
+    target: string,
+    details?: Readonly<Record<string, string>>,
+  ): boolean {
+    const decision = this.decide(actor, action, target);
+    const { allowed, reason } = decision;
+    this.audit.record({
+      decision: allowed ? "allow" : "deny",
+      actor,
+      action,
+      target,
+      reason,
+      rules: sourcesOf(decision),
+      ...(details === undefined ? {} : { details }),
+    });
+    return allowed;
+  }
+
+  /** Writes down which grants and denials came and went since it was last evaluated in this life of the daemon. */
+  noted(userId: string, evaluation: Evaluation): Evaluation {
+    const { policy, desired } = evaluation;
+    // What runs keeps the rights it has meanwhile.
+    if (desired.want === "hold" || desired.problem !== null) return evaluation;
+    const rules = new Set([
+      ...policy.grants.map((rule) => JSON.stringify({ grant: rule })),
+      ...policy.denials.map((rule) => JSON.stringify({ denial: rule })),
+    ]);
+    const before = this.#noted.get(userId);
+    if (desired.want === "absent") this.#noted.delete(userId);
+    else this.#noted.set(userId, rules);
+    if (before === undefined) return evaluation;
+    const tell = (decision: "grant_created" | "grant_revoked", texts: Iterable<string>) => {
+      for (const text of texts) {
+        const { grant, denial } = JSON.parse(text);
+        const rule = this.origins.view(grant ?? denial, userId, evaluation);
+        this.audit.record({
+          decision,
+          // Whose event stands there now: of what was revoked, whoever changed it.
+          actor: rule.event?.sender ?? this.trust.machine,
+          action: rule.actions.join(" "),
+          target: userId,
+          rules: [rule.source],
+          details: {
+            kind: grant === undefined ? "denial" : "grant",
+            event: rule.event?.event_id ?? "",
+            until: rule.expires_at ?? "",
+            ticket: rule.ticket ?? "",
+          },
+        });
+      }
+    };
+    tell("grant_created", [...rules].filter((text) => !before.has(text)));
+    tell("grant_revoked", [...before].filter((text) => !rules.has(text)));
+    return evaluation;
+  }
+}
+
+function sourcesOf({ grant, denial, allowance, allowanceDenial }: Decision): string[] {
+  return [grant, denial, allowance, allowanceDenial].flatMap((rule) => rule?.source ?? []);
 }
 
 /** Before the first sync only the list is known. */

@@ -10,14 +10,13 @@ import { daemonApi, type DaemonStatus } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
 import { describeEgress } from "./asks/policy_view.ts";
 import { decideAsk, followAsks } from "./asks/serve.ts";
-import type { Authority } from "./authority.ts";
 import { createAuthorityHandlers } from "./authority_serve.ts";
 import { DaemonError } from "./errors.ts";
 import type { Fanout } from "./fanout.ts";
 import { createMatrixHandlers } from "./fanout_serve.ts";
 import { gatherMetrics } from "./metrics.ts";
+import type { MachineAuthority } from "./machine_authority.ts";
 import { joinRelay } from "./observe.ts";
-import type { Origins } from "./origins.ts";
 import type { Spending } from "./spending.ts";
 import type { ManagedPrincipal } from "./principal.ts";
 
@@ -30,8 +29,7 @@ export interface Served {
   readonly serverName: string;
   readonly principals: () => Iterable<ManagedPrincipal>;
   readonly principal: (localpart: string) => ManagedPrincipal | undefined;
-  readonly authority: Authority;
-  readonly origins: Origins;
+  readonly authority: MachineAuthority;
   readonly status: () => Omit<DaemonStatus, "principals" | "asks">;
   readonly asks: EgressAsks;
   readonly spending: Spending;
@@ -61,11 +59,15 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       .sort((a, b) => a.principal < b.principal ? -1 : 1);
 
   /** What may not be seen is answered like what is not there. */
-  function find(viewer: string, name: string, action = "observe"): ManagedPrincipal {
+  function find(viewer: string, name: string, action = "observe", what = ""): ManagedPrincipal {
     const principal = served.principal(resolvePrincipal(name, served.fleet, served.serverName));
     const may = (wanted: string) =>
       principal !== undefined && authority.may(viewer, wanted, principal.userId);
-    if (may(action)) return principal!;
+    // Looking at what is there is not written down; doing something is, and trying to.
+    const allowed = action === "observe" || principal === undefined
+      ? may(action)
+      : authority.audited(viewer, action, principal.userId, { what });
+    if (allowed) return principal!;
     if (!may("observe")) {
       throw new DaemonError(
         "not-found",
@@ -85,7 +87,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     what: "freeze" | "thaw",
   ): Promise<{ frozen: boolean }> {
     const viewer = await viewerOf(request);
-    const { localpart } = find(viewer, name, "interrupt");
+    const { localpart } = find(viewer, name, "interrupt", what);
     const { frozen } = await served.launcher.call(what, { params: { principal: localpart } });
     served.log.info(what, { principal: localpart, by: viewer });
     return { frozen: frozen ?? false };
@@ -125,7 +127,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     thaw: async ({ request, params }) => await setFrozen(request, params["principal"]!, "thaw"),
     kill: async ({ request, params }) => {
       const viewer = await viewerOf(request);
-      const { localpart } = find(viewer, params["principal"]!, "interrupt/terminate");
+      const { localpart } = find(viewer, params["principal"]!, "interrupt/terminate", "kill");
       const answer = await served.launcher.call("kill", { params: { principal: localpart } });
       served.log.info("kill", { principal: localpart, by: viewer });
       return answer;
@@ -158,6 +160,8 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       const viewer = await onMachine(request, DECIDE_ASKS);
       const { principal: name, ...rest } = body;
       const principal = name === undefined ? {} : { principal: find(viewer, name).localpart };
+      const { ask, verdict } = rest;
+      authority.audited(viewer, DECIDE_ASKS, authority.trust.machine, { ask, verdict });
       const answer = decideAsk(served.asks, { ...rest, ...principal }, viewer);
       // Whoever hears that it is decided may rely on it after a restart.
       await served.asks.settled();
@@ -189,6 +193,9 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
         log: served.log,
         onStart: () => {
           principal.attachment.watchers++;
+          const action = mode === "readwrite" ? "observe/read-write" : "observe";
+          const target = principal.userId;
+          authority.audited(viewer, action, target, { wanted });
           served.log.info("observation begins", {
             principal: principal.localpart,
             watcher: viewer,
@@ -196,6 +203,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
           });
           return () => {
             principal.attachment.watchers--;
+            authority.audit.record({ decision: "end", actor: viewer, action, target });
             served.log.info("observation ends", {
               principal: principal.localpart,
               watcher: viewer,
