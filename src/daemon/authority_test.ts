@@ -70,6 +70,26 @@ Deno.test("room policies hold at once, for operators too, and each decision name
       assert.equal(b.launcher.destroys.length, 0);
     });
 
+    await t.step("a temporal grant, until it is taken back", async () => {
+      const type = EventType.temporalGrant;
+      const give = (key: string, content: Record<string, unknown>) =>
+        b.operator.putState(configRoom, type, key, content);
+      const expires_at = new Date(Date.now() + 3_600_000).toISOString();
+      const principal = A;
+      await give("g0", { version: 1, principal, grant: { actions: ["w"] } });
+      await give("g1", { version: 1, principal, grant: { actions: ["v"], expires_at } });
+      await until(() => granted(b).includes("v"), "hot");
+      const { grant } = await check(A, "v");
+      assert.deepEqual([grant?.source, grant?.ticket, grant?.event?.state_key], [
+        "temporal",
+        "g1",
+        "g1",
+      ]);
+      assert.equal((await check(A, "w")).allowed, false, "one without an end is none");
+      await give("g1", {});
+      await until(() => !granted(b).includes("v"), "gone");
+    });
+
     await t.step("a denial holds for an operator", async () => {
       // Control: it may.
       await client.call("metrics");
@@ -99,7 +119,9 @@ Deno.test("room policies hold at once, for operators too, and each decision name
         A,
       ]);
       assert.ok(frozen.rules.includes(`room:${configRoom}`));
-      const made = entries.filter(({ decision }) => decision === "grant_created");
+      const made = entries.filter(({ decision, rules }) =>
+        decision === "grant_created" && rules[0] !== "temporal"
+      );
       assert.deepEqual(made.map(({ action, actor, target }) => [action, actor, target]), [
         ["http/x", operatorId, A],
         ["http/**", operatorId, A],

@@ -30,7 +30,7 @@ import {
 import type { RoomStates } from "../messaging/mod.ts";
 import { DaemonError } from "./errors.ts";
 import type { Desired, Problem } from "./reconcile.ts";
-import { roomPolicy } from "./room_policy.ts";
+import { roomPolicy, temporalGrants } from "./room_policy.ts";
 import { verdictOn } from "./trust.ts";
 
 export interface DesiredContext {
@@ -187,6 +187,7 @@ async function running(
       rooms: [roomPolicy(context, context.configRoom, stateKey(userId))].filter((one) =>
         one !== null
       ),
+      temporal: temporalGrants(context, context.configRoom, userId),
       template: template.authorization,
       assignment: assignment.authorization,
       egress: egressAuthorization({

@@ -14,6 +14,7 @@ export const KEPT: ReadonlySet<string> = new Set<string>([
   EventType.credentials,
   EventType.template,
   EventType.principalStatus,
+  EventType.temporalGrant,
   POWER_LEVELS,
 ]);
 

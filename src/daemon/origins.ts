@@ -22,7 +22,7 @@ export class Origins {
   /** @param userId whom the rule is of */
   view(rule: Rule, userId: string, evaluation: Evaluation | null): RuleView {
     const { source = "", expires_at, ticket, granted_at, granted_by, actions } = rule;
-    const event = this.#eventOf(source, userId, evaluation);
+    const event = this.#eventOf(source, userId, evaluation, ticket);
     const by = granted_by ?? event?.sender;
     return {
       actions,
@@ -52,13 +52,19 @@ export class Origins {
     };
   }
 
-  #eventOf(source: string, userId: string, evaluation: Evaluation | null): Event | null {
+  #eventOf(
+    source: string,
+    userId: string,
+    evaluation: Evaluation | null,
+    ticket = "",
+  ): Event | null {
     const { configRoom } = this.#known();
     if (configRoom === null) return null;
     const key = stateKeyOf(userId);
     if (source === "operator") return this.#event(configRoom, POWER_LEVELS, "");
     if (source === "machine-default") return this.#event(configRoom, EventType.authorization, "");
     if (source === "principal") return this.#event(configRoom, EventType.assignment, key);
+    if (source === "temporal") return this.#temporal(configRoom, ticket);
     if (source.startsWith("room:")) {
       return this.#event(source.slice("room:".length), EventType.authorization, key);
     }
@@ -67,6 +73,14 @@ export class Origins {
     for (const room of evaluation.rooms) {
       const event = this.#event(room, EventType.template, name);
       if (event !== null) return event;
+    }
+    return null;
+  }
+
+  #temporal(room: string, ticket: string): Event | null {
+    const type = EventType.temporalGrant;
+    for (const { key, value } of this.#known().states.readAll(room, type)) {
+      if ((value.grant.ticket ?? key) === ticket) return this.#event(room, type, key);
     }
     return null;
   }

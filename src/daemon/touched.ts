@@ -36,6 +36,9 @@ export function applyBatch(
           // The empty key speaks about everybody.
           if (event.state_key === "") everyone = true;
           else policies.add(event.state_key!);
+        } else if (event.type === EventType.temporalGrant) {
+          // It may have been somebody else's before, and a cleared one doesn't say whose.
+          everyone = true;
         } else if (event.type !== EventType.principalStatus) keys.add(event.state_key!);
       }
       if (event.type === POWER_LEVELS || event.type === EventType.template) rooms.add(room);
