@@ -2,6 +2,7 @@
 
 /** SSH keys of a template: usable in the sandbox, and nowhere in it. */
 import assert from "node:assert/strict";
+import { withAccount } from "../lib/testing/account.ts";
 import { lacks } from "../lib/testing/skip.ts";
 import type { CredentialBundle } from "../lib/schema/events.ts";
 import { publicKeyLine } from "../lib/ssh/mod.ts";
@@ -9,11 +10,11 @@ import { bindSshKeys } from "./ssh.ts";
 import { type Bed, bundleFor, withLauncher } from "./testing/harness.ts";
 
 async function keygen(dir: string, name: string): Promise<{ pem: string; line: string }> {
-  const { success } = await new Deno.Command("/usr/bin/ssh-keygen", {
-    args: ["-q", "-t", "ed25519", "-N", "", "-f", `${dir}/${name}`],
-    env: { HOME: dir },
-  }).output();
-  assert.ok(success);
+  const words = ["-q", "-t", "ed25519", "-N", "", "-f", `${dir}/${name}`];
+  const { command, args } = await withAccount("/usr/bin/ssh-keygen", words);
+  const { success, stderr } = await new Deno.Command(command, { args, env: { HOME: dir } })
+    .output();
+  assert.ok(success, new TextDecoder().decode(stderr));
   const pem = await Deno.readTextFile(`${dir}/${name}`);
   await Deno.remove(`${dir}/${name}`);
   return { pem, line: publicKeyLine(pem) };

@@ -6,16 +6,18 @@ import { spawn } from "node:child_process";
 // @ts-types="../../src/lib/testing/ssh2.d.ts"
 import ssh2 from "ssh2";
 import { publicKeyLine } from "../../src/lib/ssh/mod.ts";
+import { withAccount } from "../../src/lib/testing/account.ts";
 import { lacks, skip } from "../../src/lib/testing/skip.ts";
 import { programs } from "./packages.ts";
 import { withRig } from "./rig.ts";
 import { authorityOf, DOMAIN, type Served } from "./servers/tls.ts";
 
 async function keygen(dir: string, name: string): Promise<{ pem: string; line: string }> {
-  await new Deno.Command("/usr/bin/ssh-keygen", {
-    args: ["-q", "-t", "ed25519", "-N", "", "-f", `${dir}/${name}`],
-    env: { HOME: dir },
-  }).output();
+  const words = ["-q", "-t", "ed25519", "-N", "", "-f", `${dir}/${name}`];
+  const { command, args } = await withAccount("/usr/bin/ssh-keygen", words);
+  const { success, stderr } = await new Deno.Command(command, { args, env: { HOME: dir } })
+    .output();
+  assert.ok(success, new TextDecoder().decode(stderr));
   const pem = await Deno.readTextFile(`${dir}/${name}`);
   return { pem, line: publicKeyLine(pem) };
 }
@@ -69,12 +71,6 @@ async function serveGit(dir: string, hostPem: string, line: string): Promise<Ser
 
 Deno.test("git clones and pushes over SSH, and signs what it pushes, with a key in its proxy", async (t) => {
   if (await lacks(t, "/usr/bin/ssh-keygen", "openssh-client")) return;
-  // ssh-keygen asks who it runs as.
-  const account = await new Deno.Command("/usr/bin/getent", {
-    args: ["passwd", String(Deno.uid())],
-    stdout: "null",
-  }).output();
-  if (!account.success) return await skip(t, "the user has no account, and ssh-keygen wants one");
   const missing = await programs("git", "bash");
   if (missing !== null) return await skip(t, missing);
   await withRig(async (rig) => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { withAccount } from "../testing/account.ts";
 import { lacks } from "../testing/skip.ts";
 import fc from "fast-check";
 import {
@@ -18,8 +19,10 @@ import {
 async function generate(...args: string[]): Promise<{ pem: string; line: string }> {
   const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-ssh-" });
   try {
-    const { success, stderr } = await new Deno.Command("/usr/bin/ssh-keygen", {
-      args: ["-q", "-N", "", "-C", "someone", "-f", `${dir}/key`, ...args],
+    const words = ["-q", "-N", "", "-C", "someone", "-f", `${dir}/key`, ...args];
+    const keygen = await withAccount("/usr/bin/ssh-keygen", words);
+    const { success, stderr } = await new Deno.Command(keygen.command, {
+      args: keygen.args,
       env: { HOME: dir },
     }).output();
     assert.ok(success, new TextDecoder().decode(stderr));

@@ -2,6 +2,7 @@
 
 /** Against OpenSSH's own programs, and an SSH server of the `ssh2` package. */
 import assert from "node:assert/strict";
+import { withAccount } from "../../lib/testing/account.ts";
 import { lacks } from "../../lib/testing/skip.ts";
 import fc from "fast-check";
 // @ts-types="../../lib/testing/ssh2.d.ts"
@@ -38,8 +39,9 @@ async function withBed(
     env: { ...GIT, HOME: dir, PATH: "/usr/bin:/bin", SSH_AUTH_SOCK: `${dir}/agent.sock` },
     decisions,
     async run(command, args, stdin) {
-      const child = new Deno.Command(command, {
-        args,
+      const known = await withAccount(command, args);
+      const child = new Deno.Command(known.command, {
+        args: known.args,
         env: bed.env,
         clearEnv: true,
         cwd: dir,
@@ -238,10 +240,9 @@ Deno.test("made-up sessions, forwarded ones and data of other shapes get no sign
   const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-agent-" });
   try {
     const make = async (name: string) => {
-      await new Deno.Command("/usr/bin/ssh-keygen", {
-        args: ["-q", "-t", "ed25519", "-N", "", "-f", `${dir}/${name}`],
-        env: { HOME: dir },
-      }).output();
+      const words = ["-q", "-t", "ed25519", "-N", "", "-f", `${dir}/${name}`];
+      const { command, args } = await withAccount("/usr/bin/ssh-keygen", words);
+      await new Deno.Command(command, { args, env: { HOME: dir } }).output();
       const pem = await Deno.readTextFile(`${dir}/${name}`);
       return { pem, key: await importPrivateKey(pem) };
     };
