@@ -9,12 +9,12 @@ import { matrixCommands } from "./matrix/commands.ts";
 import { templateCommands } from "./template/commands.ts";
 
 export const groups: readonly Group[] = [
+  { name: "proxy", brief: "An agent's way to the world" },
   { name: "agent", brief: "Agents on this machine" },
   {
     name: "sandbox",
     brief: "What an agent's sandbox is made of, what it holds, and a command in one",
   },
-  { name: "proxy", brief: "An agent's way to the world" },
   { name: "egress", brief: "Where agents may connect to, and what they ask for" },
   { name: "auth", brief: "Who may do what, and why" },
   { name: "template", brief: "What agents are made of: templates in rooms, and files" },

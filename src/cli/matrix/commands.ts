@@ -65,7 +65,7 @@ export const matrixCommands: readonly CommandSpec[] = [
       },
     },
     examples: [
-      'sh tasks/bureau matrix state check --room "#bureau/template" --type m.bureau.template --key agent ' +
+      'sh tasks/bureau matrix state check --room "#bureau/template" --type m.bureau.template --key networked ' +
       "--field bridge --equals true",
     ],
     load: async () => (await import("./state_check.ts")).stateCheck,
