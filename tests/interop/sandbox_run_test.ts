@@ -46,6 +46,8 @@ async function withBed(body: (bed: Bed) => Promise<void>): Promise<void> {
             BUREAU_STATE_DIR: `${dir}/s`,
             BUREAU_RUN_DIR: `${dir}/r`,
             BUREAU_DENO: Deno.execPath(),
+            // What `deno task` leaves of its own caller's directory is not this caller's.
+            INIT_CWD: dir,
           },
           stdin: "null",
         }).output();
