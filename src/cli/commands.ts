@@ -5,12 +5,14 @@ import { authCommands } from "./auth/commands.ts";
 import { egressCommands } from "./egress/commands.ts";
 import { type CommandSpec, defineCommand } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
+import { machineCommands } from "./machine/commands.ts";
 import { matrixCommands } from "./matrix/commands.ts";
 import { templateCommands } from "./template/commands.ts";
 
 export const groups: readonly Group[] = [
   { name: "proxy", brief: "An agent's way to the world" },
   { name: "agent", brief: "Agents on this machine" },
+  { name: "machine", brief: "The machines of the fleet" },
   {
     name: "sandbox",
     brief: "What an agent's sandbox is made of, what it holds, and a command in one",
@@ -236,6 +238,7 @@ export const commands: readonly CommandSpec[] = [
   ...egressCommands,
   ...authCommands,
   ...templateCommands,
+  ...machineCommands,
   ...matrixCommands,
   defineCommand({
     path: ["homeserver", "stats"],

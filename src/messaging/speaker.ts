@@ -49,6 +49,7 @@ const VOICES: Readonly<Record<string, readonly Voice[]>> = {
   // Of the service's own machine: another one could lead its callers elsewhere (W-4).
   [EventType.service]: ["machine"],
   [EventType.machineKey]: ["self", "admin"],
+  [EventType.machineCordon]: ["admin"],
   [EventType.machineInfo]: ["self"],
   [EventType.machineStatus]: ["self"],
   [EventType.report]: ["self"],

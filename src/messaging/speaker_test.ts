@@ -46,6 +46,7 @@ const RULES: readonly (readonly [string, string | null, Record<string, Voice>])[
   [EventType.service, AGENT, { [MACHINE]: "machine" }],
   [EventType.serviceBinding, null, { [OPERATOR]: "admin", [DEPUTY]: "admin" }],
   [EventType.temporalGrant, AGENT, { [OPERATOR]: "admin", [DEPUTY]: "admin" }],
+  [EventType.machineCordon, MACHINE, { [OPERATOR]: "admin", [DEPUTY]: "admin" }],
   [EventType.credentialRevocation, MACHINE, { [OPERATOR]: "admin", [DEPUTY]: "admin" }],
   ["m.bureau.unheard_of", AGENT, {}],
   ["m.room.message", AGENT, {}],

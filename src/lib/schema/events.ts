@@ -20,6 +20,7 @@ export const EventType = {
   machineKey: "m.bureau.machine_key",
   machineInfo: "m.bureau.machine_info",
   machineStatus: "m.bureau.machine_status",
+  machineCordon: "m.bureau.machine_cordon",
   principalStatus: "m.bureau.principal_status",
   authorization: "m.bureau.authorization",
   fleetConfig: "m.bureau.fleet_config",

@@ -59,6 +59,19 @@ export const MachineStatus = z.object({
 });
 export type MachineStatus = z.infer<typeof MachineStatus>;
 
+/** `m.bureau.machine_cordon`, state key = the machine, in its config room: nothing new is assigned to it. */
+export const MachineCordon = z.object({
+  version,
+  machine: z.string(),
+  reason: z.optional(z.string()),
+  by: z.string(),
+  /** Milliseconds since the epoch. */
+  since: z.int(),
+  /** Principals that a drain stopped and an uncordon starts again. */
+  stopped: z.optional(words),
+});
+export type MachineCordon = z.infer<typeof MachineCordon>;
+
 /** `m.bureau.token_signing_key`, state key = the machine, in the namespace's system room. */
 export const TokenSigningKey = z.object({
   version,

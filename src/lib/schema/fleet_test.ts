@@ -23,6 +23,7 @@ const good = {
     uptime_seconds: 9,
     principals: { "@a:s": { cpu_percent: 1, memory_mb: 2, status: "running" } },
   },
+  [EventType.machineCordon]: { machine: MACHINE, by: "@o:s", since: 1, stopped: ["@a:s"] },
   [EventType.tokenSigningKey]: { public_key: "0a".repeat(32), machine: MACHINE },
   [EventType.service]: {
     principal: "@svc:s",

@@ -12,6 +12,7 @@ import {
 } from "./events.ts";
 import {
   CredentialRevocation,
+  MachineCordon,
   MachineInfo,
   MachineStatus,
   Service,
@@ -30,6 +31,7 @@ const schemas = {
   [EventType.authorization]: AuthorizationPolicy,
   [EventType.credentials]: Credentials,
   [EventType.credentialRevocation]: CredentialRevocation,
+  [EventType.machineCordon]: MachineCordon,
   [EventType.machineInfo]: MachineInfo,
   [EventType.machineKey]: MachineKey,
   [EventType.machineStatus]: MachineStatus,

@@ -29,6 +29,7 @@ const DECISIONS = [
   EventType.serviceBinding,
   EventType.temporalGrant,
   EventType.credentialRevocation,
+  EventType.machineCordon,
 ] as const;
 
 export function checkMachines(context: CheckContext): Finding[] {

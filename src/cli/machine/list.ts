@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `machine list` and `machine show`: the fleet, from its rooms. */
+import { neutralise } from "../../lib/terminal/mod.ts";
+import { ago, shortName } from "../agent/list.ts";
+import type { CommandHandler } from "../framework/command.ts";
+import { table } from "../framework/table.ts";
+import { loadSession, matrixClient } from "../session.ts";
+import { findMachine, type Machine, readFleet } from "./fleet.ts";
+
+/** In one word, what an operator has to know of it first. */
+export function stateOf(machine: Machine): string {
+  if (machine.revoked !== null) return "revoked";
+  if (machine.membership !== "join") return "not joined";
+  if (machine.key === null) return "no key";
+  return machine.cordon === null ? "ready" : "cordoned";
+}
+
+function heartbeat({ status }: Machine): string {
+  return status === null || status.at === null ? "none" : `${ago(status.at)} ago`;
+}
+
+export function machineTable(fleet: readonly Machine[]): string[] {
+  return table(
+    ["MACHINE", "STATE", "HEARTBEAT", "PRINCIPALS", "KEY", "NOTE"],
+    fleet.map((machine) => [
+      machine.name,
+      stateOf(machine),
+      heartbeat(machine),
+      String(machine.principals.length),
+      machine.key === null ? "none" : `${machine.key.public_key.slice(0, 12)}…`,
+      [
+        machine.here ? "this one" : "",
+        neutralise(machine.cordon?.reason ?? ""),
+      ].filter((part) => part !== "").join("; "),
+    ]),
+  );
+}
+
+export const list: CommandHandler = async (call) => {
+  const session = await loadSession(call);
+  const machines = await readFleet(matrixClient(session), session);
+  for (const line of machineTable(machines)) call.print(line);
+  return { machines: machines.map((machine) => ({ ...machine, state: stateOf(machine) })) };
+};
+
+export const show: CommandHandler = async (call) => {
+  const session = await loadSession(call);
+  const machine = await findMachine(
+    matrixClient(session),
+    session,
+    call.args[0] ?? session.machine,
+  );
+  const { info, key, cordon } = machine;
+  const lines: [string, string][] = [
+    ["name", machine.name],
+    ["account", machine.user_id],
+    ["state", stateOf(machine)],
+    ["heartbeat", heartbeat(machine)],
+    ["key", key?.public_key ?? "none"],
+    ["config room", machine.room ?? "none"],
+  ];
+  if (cordon !== null) {
+    const reason = cordon.reason === undefined ? "" : `: ${cordon.reason}`;
+    lines.push(["cordoned", `for ${ago(cordon.since)}, by ${cordon.by}${reason}`]);
+  }
+  if (machine.revoked !== null) lines.push(["revoked", machine.revoked]);
+  if (info !== null) {
+    const { cpu } = info;
+    const threads = cpu.sockets * cpu.cores_per_socket * cpu.threads_per_core;
+    lines.push(
+      ["host", `${info.hostname}, Linux ${info.kernel_version}, Bureau ${info.daemon_version}`],
+      ["hardware", `${cpu.model}, ${threads} threads, ${info.memory_total_mb} MiB of memory`],
+    );
+    for (const gpu of info.gpus) lines.push(["gpu", `${gpu.vendor} at ${gpu.pci_slot}`]);
+  }
+  for (const [name, value] of lines) call.print(`${name.padEnd(12)} ${neutralise(value)}`);
+  if (machine.principals.length > 0) {
+    call.print("");
+    const rows = machine.principals.map((one) => [
+      shortName(one.principal.slice(1).split(":")[0]!),
+      one.desired,
+      one.phase ?? "not reported",
+      one.since === null ? "-" : ago(one.since),
+      neutralise(one.message ?? ""),
+    ]);
+    for (const line of table(["PRINCIPAL", "WANTED", "STATE", "SINCE", "NOTE"], rows)) {
+      call.print(line);
+    }
+  }
+  return { ...machine, state: stateOf(machine) };
+};
