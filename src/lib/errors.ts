@@ -15,6 +15,17 @@ export interface ErrorDetail {
   readonly status?: number;
 }
 
+/** Characters of a message or a hint, at most. What came from outside may be of any length. */
+export const MAX_MESSAGE = 4_000;
+
+/** The beginning and the end stay: who refused, and why. */
+function bounded(text: string): string {
+  if (text.length <= MAX_MESSAGE) return text;
+  const kept = MAX_MESSAGE / 2 - 40;
+  const left = text.length - 2 * kept;
+  return `${text.slice(0, kept)}… (${left} characters left out) …${text.slice(-kept)}`;
+}
+
 export class BureauError extends Error {
   override readonly name: string = "BureauError";
   readonly code: string;
@@ -22,9 +33,9 @@ export class BureauError extends Error {
   readonly status: number;
 
   constructor(code: string, message: string, detail: ErrorDetail = {}) {
-    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    super(bounded(message), detail.cause === undefined ? undefined : { cause: detail.cause });
     this.code = code;
-    this.hint = detail.hint;
+    this.hint = detail.hint === undefined ? undefined : bounded(detail.hint);
     this.status = detail.status ?? 500;
   }
 

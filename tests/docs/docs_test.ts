@@ -70,7 +70,7 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "not-run",
     reason: "it is about a person's own host; tests/interop/ssh_test.ts does it on loopback",
   }],
-  [/^sh tasks\/bureau agent (usage|freeze|thaw) /, { kind: "limits" }],
+  [/^sh tasks\/bureau agent (usage|freeze|thaw|kill) /, { kind: "limits" }],
   [/^((echo \w+ \| )?sh tasks\/bureau .*|sh tasks\/up --down|deno task (status|down))$/, {
     kind: "run",
   }],

@@ -10,6 +10,7 @@ import type {
   Sysroot,
   Template,
 } from "../schema/events.ts";
+import { quoteName } from "../ref/mod.ts";
 import { type ResolvedEgress, resolveEgress } from "./egress.ts";
 import { TemplateError } from "./errors.ts";
 import { compact, mergeBudgets } from "./merge.ts";
@@ -83,7 +84,10 @@ export function instantiate(
   for (const [name, value] of Object.entries(known)) {
     // A NUL ends a path or an argument early for whoever reads it next.
     if (value.includes("\0")) {
-      throw new TemplateError("bad-variable", `Cannot use the variable "${name}": it holds a NUL`);
+      throw new TemplateError(
+        "bad-variable",
+        `Cannot use the variable ${quoteName(name)}: it holds a NUL`,
+      );
     }
   }
   const expand = (text: string, where: string) => expandVariables(text, known, where);

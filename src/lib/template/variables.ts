@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { quoteName } from "../ref/mod.ts";
 import { TemplateError } from "./errors.ts";
 
 /** Names that `${NAME}` may hold. */
@@ -18,16 +19,14 @@ export function expandVariables(text: string, variables: Variables, where: strin
     if (end === "" || !VARIABLE_NAME.test(name)) {
       throw new TemplateError(
         "bad-variable",
-        `Cannot expand "${where}": a variable must look like \${NAME}, with A-Z 0-9 _`,
+        `Cannot expand ${quoteName(where)}: a variable must look like \${NAME}, with A-Z 0-9 _`,
       );
     }
     if (!Object.hasOwn(variables, name)) {
       throw new TemplateError(
         "unknown-variable",
-        `Cannot expand "${where}": \${${name}} is not set`,
-        {
-          hint: `name ${name} in the assignment's variables`,
-        },
+        `Cannot expand ${quoteName(where)}: the variable ${quoteName(name)} is not set`,
+        { hint: "name it in the assignment's variables" },
       );
     }
     return variables[name]!;
