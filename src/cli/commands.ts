@@ -144,6 +144,23 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./agent/usage.ts")).usage,
   }),
   defineCommand({
+    path: ["agent", "output"],
+    brief: "Show what an agent's program wrote: on its terminal now, or before it last ended",
+    docs:
+      "Without --last: what stands on its terminal while it runs, else what stood there when it ended, with its exit status. Escape " +
+      "sequences are shown, not obeyed, and values that are sealed for the agent are stars. `observe` shows the terminal itself.",
+    args: [NAME],
+    flags: {
+      lines: { kind: "text", brief: "at most so many lines", placeholder: "N", default: "500" },
+      last: { kind: "switch", brief: "of its last end, though it runs again" },
+    },
+    examples: [
+      "sh tasks/bureau agent output agent/scribe",
+      "sh tasks/bureau agent output agent/scribe --lines 20",
+    ],
+    load: async () => (await import("./agent/output.ts")).output,
+  }),
+  defineCommand({
     path: ["agent", "metrics"],
     brief: "Show what an agent's requests took: by model, and against its budgets",
     args: [NAME],

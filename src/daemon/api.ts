@@ -6,7 +6,7 @@
  * verifies with the homeserver (rule 7); rights come from `effectiveGrants()`.
  */
 import * as z from "zod/mini";
-import { Usage } from "../launcher/api.ts";
+import { PrincipalOutput, Usage } from "../launcher/api.ts";
 import { defineApi } from "../lib/http/api.ts";
 import { BudgetCap } from "../lib/schema/mod.ts";
 import { ProxyStats } from "../proxy/api.ts";
@@ -179,6 +179,14 @@ export const daemonApi = defineApi({
       path: "/v1/principals/:principal/usage",
       summary: "What its sandbox uses now, asked of the launcher; right `observe`",
       response: Usage,
+    },
+    output: {
+      method: "GET",
+      path: "/v1/principals/:principal/output",
+      summary:
+        "What stands on its terminal, and stood there when its program last ended; right `observe`",
+      query: { lines: "the last so many of each; default and at most 500" },
+      response: PrincipalOutput,
     },
     agentMetrics: {
       method: "GET",

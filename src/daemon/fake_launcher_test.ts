@@ -43,6 +43,7 @@ export class FakeLauncher {
     };
     const handler = createHandler(launcherApi, {
       status: unused,
+      output: () => ({ now: [], last: null }),
       usage: ({ params }) => this.#usage(params["principal"]!),
       freeze: ({ params }) => this.#setFrozen(params["principal"]!, true),
       thaw: ({ params }) => this.#setFrozen(params["principal"]!, false),

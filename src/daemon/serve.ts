@@ -118,6 +118,14 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       const { localpart } = find(await viewerOf(request), params["principal"]!);
       return await served.launcher.call("usage", { params: { principal: localpart } });
     },
+    output: async ({ request, params, query }) => {
+      const { localpart } = find(await viewerOf(request), params["principal"]!);
+      const lines = query.get("lines");
+      return await served.launcher.call("output", {
+        params: { principal: localpart },
+        query: lines === null ? {} : { lines },
+      });
+    },
     agentMetrics: async ({ request, params }) => {
       const { localpart, attachment } = find(await viewerOf(request), params["principal"]!);
       const account = await served.spending.of(localpart);

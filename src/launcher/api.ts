@@ -146,6 +146,15 @@ export const ExitStatus = z.object({
 });
 export type ExitStatus = z.infer<typeof ExitStatus>;
 
+/** What stood on a principal's terminal. Hostile text: neutralise before showing. */
+export const PrincipalOutput = z.object({
+  /** The last lines of screen and history; null while it does not run. */
+  now: z.nullable(z.array(z.string())),
+  /** How its program ended the last time, and what stood there then; null: never. */
+  last: z.nullable(ExitStatus),
+});
+export type PrincipalOutput = z.infer<typeof PrincipalOutput>;
+
 export const Phase = z.enum(["starting", "running", "stopping", "exited", "failed"]);
 export type Phase = z.infer<typeof Phase>;
 
@@ -294,6 +303,14 @@ export const launcherApi = defineApi({
       path: "/v1/principals/:principal/usage",
       summary: "What its sandbox uses now; 409 `no-cgroups` where the machine does not count",
       response: Usage,
+    },
+    output: {
+      method: "GET",
+      path: "/v1/principals/:principal/output",
+      summary:
+        "What stands on its terminal, and what stood there when its program last ended; sealed values are taken out",
+      query: { lines: "the last so many of each; default and at most 500" },
+      response: PrincipalOutput,
     },
     freeze: {
       method: "POST",

@@ -7,8 +7,8 @@ import { EXIT_FILE } from "../sandbox/mod.ts";
 import type { ExitStatus, Usage } from "./api.ts";
 import { readIfThere } from "./files.ts";
 import { limitReached } from "./limits.ts";
+import { OUTPUT_LINES } from "./output.ts";
 
-const OUTPUT_LINES = 500;
 /** Each is as long as a client of `lib/tmux` waits. */
 const LATE_TRIES = 20;
 
@@ -41,6 +41,8 @@ export interface Watched {
   readonly usage: () => Promise<Usage | null>;
   readonly clock: Clock;
   readonly onLate: () => void;
+  /** Takes out of its last lines what nobody is to see. */
+  readonly presentable: (lines: readonly string[]) => string[];
 }
 
 /** @returns null when it was told to stop watching */
@@ -62,7 +64,9 @@ export async function awaitExit(tmux: Tmux, watched: Watched): Promise<ExitStatu
         code,
         signal: code > 128 && code < 128 + 64 ? code - 128 : null,
         at: clock.now(),
-        output: pane === null ? [] : await tmux.capture(OUTPUT_LINES).catch(() => []),
+        output: pane === null
+          ? []
+          : watched.presentable(await tmux.capture(OUTPUT_LINES).catch(() => [])),
         ...(reason === null ? {} : { reason }),
       };
     }

@@ -19,6 +19,7 @@ import { LauncherError } from "./errors.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
 import { Cgroups } from "./limits_cell.ts";
 import { loadMachineKey, type MachineKey } from "./machine_key.ts";
+import { LastWords, linesWanted } from "./output.ts";
 import { readPolicy } from "./policy.ts";
 import { Principal, type PrincipalContext } from "./principal.ts";
 import { RotatedCredentials } from "./rotated.ts";
@@ -35,6 +36,7 @@ export class Launcher {
   readonly #startedAt = systemClock.now();
   readonly #journal: Journal;
   readonly #principals = new Map<string, Principal>();
+  readonly #lastWords: LastWords;
   /** The tail of each principal's queue. */
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #watchers = new Set<(event: LauncherEvent) => void>();
@@ -49,6 +51,7 @@ export class Launcher {
     this.#log = log;
     this.#cgroups = bootstrap.cgroups === undefined ? null : new Cgroups(bootstrap.cgroups, log);
     this.#journal = new Journal(`${bootstrap.state_dir}/launcher`);
+    this.#lastWords = new LastWords(`${bootstrap.state_dir}/launcher`);
   }
 
   get machineKey(): MachineKey {
@@ -170,8 +173,11 @@ export class Launcher {
       nextRevision: () => ++this.#revision,
       changed: (type, { localpart, status }) =>
         this.#emit({ type, principal: localpart, status, revision: status.revision }),
-      exited: (principal, exit) =>
-        this.#journal.writeExit(principal.hash, principal.status.started_at, exit),
+      exited: async (principal, exit) => {
+        const { hash, localpart } = principal;
+        await this.#lastWords.keep(hash, localpart, exit);
+        await this.#journal.writeExit(hash, principal.status.started_at, exit);
+      },
     };
     return new Principal(validated, hash, issuedAt, startedAt, context);
   }
@@ -252,6 +258,7 @@ export class Launcher {
     const { machine } = this.#bootstrap;
     await verifyAssignment(name, assignment, policy, machine, newest, "not-running");
     if (assignment.issued_at > newest) await this.#journal.see(hash, assignment.issued_at);
+    if (assignment.desired === "absent") await this.#lastWords.forget(hash);
     return assignment.issued_at;
   }
 
@@ -320,6 +327,12 @@ export class Launcher {
       },
       wait: ({ params }) => this.#find(params["principal"]!).wait(),
       relay: async ({ params }) => ({ socket: await this.#find(params["principal"]!).relay() }),
+      output: async ({ params, query }) => {
+        const name = params["principal"]!;
+        const wanted = linesWanted(query);
+        const now = await this.#principals.get(name)?.output() ?? null;
+        return await this.#lastWords.answer(await principalHash(name), now, wanted);
+      },
       usage: ({ params }) => this.#find(params["principal"]!).usage(),
       freeze: ({ params }) => this.#queuedFreeze(params["principal"]!, true),
       thaw: ({ params }) => this.#queuedFreeze(params["principal"]!, false),

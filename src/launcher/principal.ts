@@ -4,12 +4,11 @@
 import { type Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import { SESSION, type Tmux } from "../lib/tmux/mod.ts";
+import type { Tmux } from "../lib/tmux/mod.ts";
 import { EXIT_FILE } from "../sandbox/mod.ts";
 import type { ProxyBootstrap } from "../proxy/api.ts";
-import type { RelayBootstrap } from "../observe/api.ts";
 import type { ExitStatus, Principal as Status, Usage } from "./api.ts";
-import { type ServiceCell, startServiceCell, startTmuxCell, tmuxClient } from "./cells.ts";
+import { startServiceCell, startTmuxCell, tmuxClient } from "./cells.ts";
 import {
   directoriesOf,
   makeDirectories,
@@ -22,7 +21,9 @@ import { type Limits, SERVICE_LIMITS } from "./limits.ts";
 import type { Cgroups } from "./limits_cell.ts";
 import type { Enter } from "./limits_enter.ts";
 import { removeIfThere } from "./files.ts";
+import { OUTPUT_LINES, presentable, secretsOf } from "./output.ts";
 import { KeptProxy } from "./kept_proxy.ts";
+import { Relay } from "./relay.ts";
 import type { RotatedCredentials } from "./rotated.ts";
 import type { Validated } from "./validate.ts";
 import { tellAppeared } from "./watched.ts";
@@ -30,8 +31,6 @@ import { tellAppeared } from "./watched.ts";
 const START_MS = 10_000;
 /** After its server was told to end, a cell is gone in milliseconds. */
 const GONE_MS = 15_000;
-/** A relay ends itself after this long without a watcher. */
-const RELAY_IDLE_MS = 60_000;
 
 export interface PrincipalContext {
   readonly runDir: string;
@@ -57,16 +56,21 @@ export class Principal {
   readonly hash: string;
   readonly #context: PrincipalContext;
   readonly #tmux: Tmux;
+  /** Sealed values, which its output must not show. Secret. */
+  readonly #secrets: readonly string[];
   readonly #stop = new AbortController();
   readonly #exitSeen = Promise.withResolvers<ExitStatus>();
   #status: Status;
   #proxy: KeptProxy | null = null;
-  #relay: Promise<ServiceCell> | null = null;
+  #relay: Relay | null = null;
   /** Resolves when no process of the tmux cell is left; only known of a cell that we started. */
   #gone: Promise<void> = Promise.resolve();
 
   constructor(
-    validated: Pick<Validated, "localpart" | "userId" | "specDigest" | "credentialsDigest">,
+    validated: Pick<
+      Validated,
+      "localpart" | "userId" | "specDigest" | "credentialsDigest" | "bundle"
+    >,
     hash: string,
     issuedAt: number,
     startedAt: number,
@@ -77,6 +81,7 @@ export class Principal {
     this.#context = context;
     this.#tmux = tmuxClient(directoriesOf(context.runDir, hash).tmux);
     this.#exitSeen.promise.catch(() => {});
+    this.#secrets = secretsOf(validated.bundle);
     this.#status = {
       principal: validated.localpart,
       user_id: validated.userId,
@@ -195,6 +200,7 @@ export class Principal {
         usage: () => this.#usage(),
         clock: this.#context.clock,
         onLate: () => this.#late(),
+        presentable: (lines) => presentable(lines, this.#secrets),
       });
       if (exit === null) return;
       await this.#tellAppeared();
@@ -256,6 +262,13 @@ export class Principal {
     return (pid) => cgroups.enter(this.hash, part, pid, limits);
   }
 
+  /** What stands on its terminal; null while it does not run. A frozen one's is frozen with it. */
+  async output(): Promise<string[] | null> {
+    const { phase, frozen } = this.#status;
+    if (phase !== "running" || frozen === true) return null;
+    return presentable(await this.#tmux.capture(OUTPUT_LINES), this.#secrets);
+  }
+
   async #usage(): Promise<Usage | null> {
     return await this.#context.cgroups?.usage(this.hash) ?? null;
   }
@@ -305,44 +318,24 @@ export class Principal {
         hint: "`bureau agent thaw` lets it go on",
       });
     }
-    const dirs = directoriesOf(this.#context.runDir, this.hash);
-    const document: RelayBootstrap = {
-      version: 1,
+    const { runDir, runtimeDir, machine, auditDir, log } = this.#context;
+    this.#relay ??= new Relay({
       principal: this.localpart,
-      machine: this.#context.machine,
-      session: SESSION,
-      idle_ms: RELAY_IDLE_MS,
-    };
-    this.#relay ??= startServiceCell(
-      "relay",
-      this.#context.runtimeDir,
-      [
-        { source: dirs.observe, dest: "/run/bureau/observe" },
-        { source: dirs.tmux, dest: "/run/bureau/tmux" },
-      ],
-      document,
-      (line) => this.#context.log.info("relay says", { principal: this.localpart, line }),
-      this.#context.auditDir,
-      this.#enter("relay", SERVICE_LIMITS),
-    ).then((cell) => {
-      cell.exited.then(() => this.#relay = null);
-      return cell;
+      machine,
+      runtimeDir,
+      auditDir,
+      dirs: directoriesOf(runDir, this.hash),
+      enter: this.#enter("relay", SERVICE_LIMITS),
+      log,
     });
-    try {
-      await this.#relay;
-    } catch (thrown) {
-      this.#relay = null;
-      throw thrown;
-    }
-    return `${dirs.observe}/relay.sock`;
+    return await this.#relay.open();
   }
 
   /** Ends our children without touching the agent: what a launcher does when it stops. */
   async release(): Promise<void> {
     this.#stop.abort();
     await this.#proxy?.end("SIGTERM");
-    const relay = await this.#relay?.catch(() => null);
-    relay?.kill("SIGKILL");
+    await this.#relay?.end();
   }
 
   /** Ends everything and removes the directory. */
@@ -379,9 +372,7 @@ export class Principal {
         { status: 503, hint: "it is tried again; a process that waits for a disk can't be ended" },
       );
     }
-    const relay = await this.#relay?.catch(() => null);
-    relay?.kill("SIGKILL");
-    await relay?.exited;
+    await this.#relay?.end();
     this.#exitSeen.reject(
       new LauncherError("destroyed", `Cannot wait for "${this.localpart}": it was destroyed`, {
         status: 410,
