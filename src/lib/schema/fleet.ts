@@ -8,6 +8,8 @@ import * as z from "zod/mini";
 import { Grant } from "./policy.ts";
 
 const words = z.array(z.string());
+/** 32 bytes. */
+const hex32 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 /** Absent: the first. A reader refuses a later one instead of guessing. */
 const version = z.optional(z.literal(1));
 
@@ -76,8 +78,16 @@ export type MachineCordon = z.infer<typeof MachineCordon>;
 export const TokenSigningKey = z.object({
   version,
   /** Hexadecimal, 32 bytes of Ed25519. */
-  public_key: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+  public_key: hex32,
   machine: z.string(),
+  /** Keys beside it: the next one before it signs, the last one while tokens of it may live. */
+  others: z.optional(z.array(z.object({
+    public_key: hex32,
+    /** Not after this, ms since the epoch. */
+    until: z.optional(z.int()),
+  }))),
+  /** Tokens that no longer count: those of a user issued up to then (ms since the epoch). Short-lived. */
+  revoked: z.optional(z.array(z.object({ subject: z.string(), until: z.int() }))),
 });
 export type TokenSigningKey = z.infer<typeof TokenSigningKey>;
 
