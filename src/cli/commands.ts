@@ -214,6 +214,16 @@ export const commands: readonly CommandSpec[] = [
         placeholder: "NAME=VALUE",
       },
       payload: { kind: "text", brief: "payload, a JSON object", placeholder: "JSON" },
+      "start-condition": {
+        kind: "text",
+        brief: "the state event that it runs for, a JSON object (docs/guide/life.md)",
+        placeholder: "JSON",
+      },
+      restart: {
+        kind: "text",
+        brief: "always, on-failure or never; the template's unless named",
+        placeholder: "POLICY",
+      },
       credentials: {
         kind: "text",
         brief: "JSON file with credentials, or - for stdin",

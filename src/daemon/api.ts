@@ -49,6 +49,7 @@ export const PrincipalView = z.object({
     "stopped",
     "failed",
     "backing-off",
+    "waiting",
   ]),
   since: z.number(),
   restarts: z.number(),

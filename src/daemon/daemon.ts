@@ -18,18 +18,18 @@ import {
   RoomStates,
   runSync,
   type SyncBatch,
-  SyncFilter,
 } from "../messaging/mod.ts";
 import { TokenVerifier } from "./access.ts";
 import { EgressAsks } from "./asks/asks.ts";
 import { type Gates, localGates } from "./egress/gates.ts";
 import { findConfigRoom } from "./connect.ts";
 import type { DaemonBootstrap, DaemonStatus } from "./api.ts";
+import { Conditions } from "./conditions/conditions.ts";
 import { evaluate, type Evaluation, notYetKnown } from "./desired.ts";
 import { ConfigRoomLost, endEverything, lossOf } from "./emergency.ts";
 import { DaemonError } from "./errors.ts";
 import { Fanout } from "./fanout.ts";
-import { keptStates, syncFilter } from "./filter.ts";
+import { keptStates, WantedTypes } from "./filter.ts";
 import { acceptInvitations } from "./invitations.ts";
 import { LauncherLink } from "./launcher_link.ts";
 import { Notices } from "./notices.ts";
@@ -66,7 +66,8 @@ export class Daemon {
   readonly #launcher: LauncherLink;
   readonly #publisher: StatusPublisher;
   readonly #fanout: Fanout;
-  readonly #filter = new SyncFilter(syncFilter([]));
+  readonly #wanted = new WantedTypes();
+  readonly #conditions: Conditions;
   readonly #principals = new Map<string, ManagedPrincipal>();
   readonly #stop = new AbortController();
   readonly #startedAt: number;
@@ -74,11 +75,6 @@ export class Daemon {
   readonly #refusals: RefusalNotices;
   readonly #spending: Spending;
   readonly #authority: MachineAuthority;
-  /** Event types that somebody wants the sync to bring just now. */
-  #types: { followed: readonly string[]; answers: readonly string[] } = {
-    followed: [],
-    answers: [],
-  };
   #configRoom: string | null = null;
   /** There before the first sync, hence before anything is published. */
   #notices: Notices | null = null;
@@ -95,6 +91,12 @@ export class Daemon {
     const { homeserver_url: homeserverUrl, access_token: accessToken } = bootstrap;
     this.#client = createMatrixClient({ homeserverUrl, accessToken, clock });
     this.#rooms = new Rooms(this.#client, this.#states, clock);
+    this.#conditions = new Conditions({
+      client: this.#client,
+      serverName: bootstrap.server_name,
+      onTypes: (types) => this.#wanted.set("conditions", types),
+      signal: this.#stop.signal,
+    });
     this.#launcher = new LauncherLink(
       bootstrap.launcher_socket,
       {
@@ -117,7 +119,7 @@ export class Daemon {
     });
     this.#fanout = new Fanout({
       members: (room) => this.#client.members(room),
-      onTypes: (followed) => this.#wantTypes({ followed }),
+      onTypes: (types) => this.#wanted.set("followed", types),
       clock,
       log,
     });
@@ -140,7 +142,7 @@ export class Daemon {
       timeoutOf: (name) =>
         (this.#principals.get(name)?.evaluation.egress ?? noEgress).ask.timeoutMs,
       onRules: (name) => this.#principals.get(name)?.pushRights(),
-      onTypes: (answers) => this.#wantTypes({ answers }),
+      onTypes: (types) => this.#wanted.set("answers", types),
       stateDir: bootstrap.state_dir,
       clock,
       log,
@@ -167,7 +169,15 @@ export class Daemon {
       principals: () => this.#principals.values(),
       principal: (localpart) => this.#principals.get(localpart),
       authority: this.#authority,
-      status: () => this.#status(),
+      status: () => ({
+        version: DAEMON_VERSION,
+        pid: Deno.pid,
+        started_at: this.#startedAt,
+        machine: bootstrap.user_id,
+        homeserver_url: homeserverUrl,
+        sync: this.#sync,
+        launcher: { connected: this.#launcher.connected },
+      }),
       launcher: this.#launcher.client,
       openRelay: (principal) =>
         openRelay(principal, this.#launcher.client, this.#bootstrap.run_dir),
@@ -230,7 +240,7 @@ export class Daemon {
     await runSync({
       client: this.#client,
       userId: this.#bootstrap.user_id,
-      filter: this.#filter,
+      filter: this.#wanted.filter,
       store: fileSyncStore(this.#bootstrap.state_dir, this.#log),
       clock: this.#clock,
       signal: this.#stop.signal,
@@ -241,11 +251,6 @@ export class Daemon {
         this.#sync = { state: "ok", last_ok: health.at, message: null };
       },
     });
-  }
-
-  #wantTypes(some: Partial<{ followed: readonly string[]; answers: readonly string[] }>): void {
-    this.#types = { ...this.#types, ...some };
-    this.#filter.set(syncFilter([...this.#types.followed, ...this.#types.answers]));
   }
 
   #failing(error: unknown): void {
@@ -268,6 +273,7 @@ export class Daemon {
       return;
     }
     this.#synced = true;
+    const awaited = this.#conditions.take(batch);
     this.#fanout.take(batch);
     this.#asks.take(batch);
     acceptInvitations(batch, {
@@ -279,10 +285,12 @@ export class Daemon {
       for (const key of this.#states.all(configRoom, EventType.assignment).keys()) keys.add(key);
     }
     for (const key of keys) this.#ensureByKey(key);
+    if (rooms.size > 0) this.#rooms.lookAgain();
     if (batch.initial) this.#asks.prune((name) => this.#principals.has(name));
     for (const principal of this.#principals.values()) {
       const { evaluation, userId } = principal;
       const concerned = everyone || [keys, policies].some((set) => set.has(userId.slice(1))) ||
+        awaited.has(userId) ||
         [...evaluation.rooms].some((room) => rooms.has(room)) ||
         // A room that was missing may be the one that came.
         (evaluation.desired.problem !== null && rooms.size > 0);
@@ -298,6 +306,7 @@ export class Daemon {
       serverName: this.#bootstrap.server_name,
       homeserverUrl: this.#bootstrap.homeserver_url,
       openRoom: (alias) => this.#rooms.open(alias, this.#stop.signal),
+      conditions: this.#conditions,
     });
   }
 
@@ -345,6 +354,7 @@ export class Daemon {
     if (!this.#synced || !principal.isGone) return;
     principal.close();
     this.#principals.delete(principal.localpart);
+    this.#conditions.release(principal.userId);
     this.#asks.desk.forget(principal.localpart);
   }
 
@@ -372,18 +382,6 @@ export class Daemon {
 
   #forEach(visit: (principal: ManagedPrincipal) => void): void {
     for (const principal of [...this.#principals.values()]) visit(principal);
-  }
-
-  #status(): Omit<DaemonStatus, "principals" | "asks"> {
-    return {
-      version: DAEMON_VERSION,
-      pid: Deno.pid,
-      started_at: this.#startedAt,
-      machine: this.#bootstrap.user_id,
-      homeserver_url: this.#bootstrap.homeserver_url,
-      sync: this.#sync,
-      launcher: { connected: this.#launcher.connected },
-    };
   }
 
   /**

@@ -18,6 +18,7 @@ import {
   EventType,
   type KnownEventType,
   type Template,
+  type Trigger,
 } from "../lib/schema/mod.ts";
 import {
   expandVariables,
@@ -28,6 +29,8 @@ import {
   templateDigest,
 } from "../lib/template/mod.ts";
 import type { RoomStates } from "../messaging/mod.ts";
+import type { Conditions } from "./conditions/conditions.ts";
+import { conditionOf } from "./conditions/verdict.ts";
 import { DaemonError } from "./errors.ts";
 import type { Desired, Problem } from "./reconcile.ts";
 import { roomPolicy, temporalGrants } from "./room_policy.ts";
@@ -43,6 +46,7 @@ export interface DesiredContext {
   readonly homeserverUrl: string;
   /** Room id of an alias, joined if it wasn't. @throws when it can't be */
   readonly openRoom: (alias: string) => Promise<string>;
+  readonly conditions: Pick<Conditions, "holds" | "release">;
 }
 
 export interface Evaluation {
@@ -56,6 +60,8 @@ export interface Evaluation {
   readonly egress: ResolvedEgress;
   /** Rooms whose templates it was made from: a change there asks for another evaluation. */
   readonly rooms: ReadonlySet<string>;
+  /** What met its start condition; null: it has none, or it is not met. */
+  readonly trigger: Trigger | null;
 }
 
 /** Before the first sync: nothing is known of what is wanted. */
@@ -80,6 +86,7 @@ function held(problem: Problem, issuedAt = 0): Evaluation {
     policy: noPolicy,
     egress: noEgress,
     rooms: new Set(),
+    trigger: null,
   };
 }
 
@@ -92,10 +99,16 @@ const absent: Evaluation = {
 export async function evaluate(userId: string, context: DesiredContext): Promise<Evaluation> {
   const { states, configRoom } = context;
   const key = stateKey(userId);
-  if (states.get(configRoom, EventType.assignment, key) === undefined) return absent;
+  if (states.get(configRoom, EventType.assignment, key) === undefined) {
+    context.conditions.release(userId);
+    return absent;
+  }
   let assignment: Assignment | null;
   try {
     assignment = readTrusted(context, configRoom, EventType.assignment, key, userId);
+    if (assignment?.start_condition === undefined || assignment.desired !== "running") {
+      context.conditions.release(userId);
+    }
     if (assignment === null) return absent;
     requireSubject(assignment, userId, context.machine);
   } catch (thrown) {
@@ -170,15 +183,17 @@ async function running(
   );
   const assignmentDigest = await sha256Hex(canonicalJson(assignment));
   const digests = ciphertext === null ? null : await digestsOf(ciphertext);
+  const { trigger, unmet } = await conditionOf(userId, assignment.start_condition, context, rooms);
   return {
     desired: {
-      want: "running",
+      want: unmet === null ? "running" : "waiting",
       issuedAt: assignment.issued_at,
       generation: [assignmentDigest, digest, digests?.[0] ?? "none"].join(":"),
       credentials: digests,
       restartPolicy: assignment.restart_policy ?? template.restart_policy ?? "always",
-      problem: null,
+      problem: unmet,
     },
+    trigger,
     assignment,
     template,
     credentials: ciphertext,

@@ -3,7 +3,7 @@
 /** What the machine's one sync loop asks the homeserver for. */
 import type { Logger } from "../lib/log.ts";
 import { EventType } from "../lib/schema/mod.ts";
-import { RoomStates } from "../messaging/mod.ts";
+import { RoomStates, SyncFilter } from "../messaging/mod.ts";
 
 export const POWER_LEVELS = "m.room.power_levels";
 
@@ -46,4 +46,15 @@ export function syncFilter(types: readonly string[]): object {
       account_data: { not_types: ["*"] },
     },
   };
+}
+
+/** The filter of the one sync, by what each part of the daemon wants it to bring just now. */
+export class WantedTypes {
+  readonly filter: SyncFilter = new SyncFilter(syncFilter([]));
+  readonly #types = new Map<string, readonly string[]>();
+
+  set(part: string, types: readonly string[]): void {
+    this.#types.set(part, types);
+    this.filter.set(syncFilter([...this.#types.values()].flat()));
+  }
 }

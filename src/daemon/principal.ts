@@ -15,6 +15,7 @@ import { accountOf } from "./account.ts";
 import type { PrincipalView } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
 import { Attachment } from "./attachment.ts";
+import { CONDITION_UNMET } from "./conditions/verdict.ts";
 import { type Evaluation, notYetKnown } from "./desired.ts";
 import type { Gates } from "./egress/gates.ts";
 import {
@@ -34,7 +35,7 @@ import type { StatusPublisher } from "./publisher.ts";
 import type { Refused } from "./refusals.ts";
 import type { Spending } from "./spending.ts";
 import { mergeBudgets } from "../lib/template/mod.ts";
-import { summarise, type Summary } from "./view.ts";
+import { summarise, type Summary, wanted } from "./view.ts";
 
 export interface PrincipalDeps {
   readonly launcher: Client<typeof launcherApi>;
@@ -236,13 +237,19 @@ export class ManagedPrincipal {
   }
 
   async #create(): Promise<void> {
-    const { assignment, template, credentials, policy } = this.#evaluation;
+    const { assignment, template, credentials, policy, trigger } = this.#evaluation;
     if (assignment === null || template === null) return;
     const now = this.#deps.clock.now();
     try {
       const status = await this.#deps.launcher.call("create", {
         params: { principal: this.localpart },
-        body: { assignment, template, credentials, ...flattenForProxy(policy, now) },
+        body: {
+          assignment,
+          template,
+          credentials,
+          ...flattenForProxy(policy, now),
+          ...(trigger === null ? {} : { trigger }),
+        },
       });
       this.#memory = afterCreated(this.#memory);
       this.#log.info("started", { issued_at: assignment.issued_at });
@@ -297,7 +304,8 @@ export class ManagedPrincipal {
   }
 
   #lookAgain(): void {
-    if (this.#evaluation.desired.problem === null) return;
+    const { problem } = this.#evaluation.desired;
+    if (problem === null || problem.code === CONDITION_UNMET) return;
     this.#wakeAt(this.#deps.clock.now() + REEVALUATE_MS, true);
   }
 
@@ -359,7 +367,7 @@ export class ManagedPrincipal {
       principal: this.localpart,
       user_id: this.userId,
       template: assignment?.template ?? "",
-      desired: desired.want === "hold" ? (this.isLive ? "running" : "absent") : desired.want,
+      desired: wanted(desired, this.isLive),
       phase: summary.phase,
       since: this.#since,
       restarts: this.#memory.restarts,

@@ -34,6 +34,7 @@ const evaluation: Evaluation = {
   policy: noPolicy,
   egress: noEgress,
   rooms: new Set(),
+  trigger: null,
 };
 
 const asks: PrincipalDeps["asks"] = {

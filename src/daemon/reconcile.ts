@@ -15,8 +15,11 @@ export interface Problem {
 
 /** What the operator's events say, already resolved and trusted. */
 export interface Desired {
-  /** `hold`: what the events say can't be used; nothing is started and nothing is ended over it. */
-  readonly want: "running" | "stopped" | "absent" | "hold";
+  /**
+   * `hold`: what the events say can't be used; nothing is started and nothing is ended over it. `waiting`: its
+   * start condition does not hold, which `problem` says.
+   */
+  readonly want: "running" | "stopped" | "absent" | "hold" | "waiting";
   readonly issuedAt: number;
   /** Changes with anything that needs a new cell: the assignment, its template, its credentials. */
   readonly generation: string;
@@ -61,6 +64,8 @@ export interface Memory {
   readonly refusal: Problem | null;
   /** Assignment under which it ran to its end, also from the published status of an earlier life. */
   readonly completedIssuedAt: number | null;
+  /** Since when the start condition of what runs does not hold. */
+  readonly unmetAt: number | null;
 }
 
 export const noMemory: Memory = {
@@ -73,6 +78,7 @@ export const noMemory: Memory = {
   needsReplacement: null,
   refusal: null,
   completedIssuedAt: null,
+  unmetAt: null,
 };
 
 export type Action =
@@ -90,6 +96,8 @@ export interface Plan {
 
 /** How long a principal may take to end politely. */
 export const GRACE_MS = 5_000;
+/** The same where its start condition ceased to hold; a one-shot has as long to end by itself before that. */
+export const UNMET_GRACE_MS = 10_000;
 /** After this long of running, earlier failures are forgotten. */
 export const STABLE_MS = 60_000;
 const BACKOFF_FIRST_MS = 1_000;
@@ -109,6 +117,8 @@ export function reconcile(
   const memory = forGeneration(desired, previous);
   if (!actual.known || desired.want === "hold") return { memory, action: null };
   const { cell } = actual;
+  if (desired.want === "waiting") return wait(desired, cell, memory, now);
+  if (memory.unmetAt !== null) return reconcile(desired, actual, { ...memory, unmetAt: null }, now);
   if (desired.want === "running") return run(desired, cell, memory, now);
   // Wanted gone. A cell that is being ended already is left to end.
   if (cell === null || cell.phase === "stopping") return { memory, action: null };
@@ -120,7 +130,9 @@ export function isLive(cell: Cell): boolean {
 }
 
 function forGeneration(desired: Desired, memory: Memory): Memory {
-  if (desired.want === "hold" || memory.generation === desired.generation) return memory;
+  // Waiting is a pause: a condition that comes and goes is no way around a back-off.
+  if (desired.want === "hold" || desired.want === "waiting") return memory;
+  if (memory.generation === desired.generation) return memory;
   return {
     ...noMemory,
     generation: desired.generation,
@@ -142,6 +154,25 @@ function run(desired: Desired, cell: Cell | null, memory: Memory, now: number): 
     case "failed":
       return ended(desired, cell, memory, now);
   }
+}
+
+/** Not wanted until its start condition holds. */
+function wait(desired: Desired, cell: Cell | null, memory: Memory, now: number): Plan {
+  if (cell === null) return { memory: { ...memory, unmetAt: null }, action: null };
+  if (cell.phase === "stopping") return { memory, action: null };
+  if (!isLive(cell)) {
+    // How it ended counts, though its own last act may be why it would not be started now.
+    const isOfThis = cell.issuedAt === desired.issuedAt ||
+      (memory.confirmed !== null && memory.confirmed === memory.generation);
+    const counted = isOfThis ? countEnd(desired, cell, memory, now) : memory;
+    return { memory: { ...counted, unmetAt: null }, action: null };
+  }
+  const unmetAt = memory.unmetAt ?? now;
+  const end: Action = { type: "destroy", graceMs: UNMET_GRACE_MS };
+  if (desired.restartPolicy === "always") return { memory: { ...memory, unmetAt }, action: end };
+  const until = unmetAt + UNMET_GRACE_MS;
+  const action: Action = now < until ? { type: "wake", at: until } : end;
+  return { memory: { ...memory, unmetAt }, action };
 }
 
 function start(desired: Desired, memory: Memory, now: number): Plan {

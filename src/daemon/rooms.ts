@@ -46,6 +46,11 @@ export class Rooms {
     throw new DaemonError("room-pending", `Cannot read "${alias}" yet: it was joined just now`);
   }
 
+  /** A room came: it may have the alias that was missing. */
+  lookAgain(): void {
+    this.#absent.clear();
+  }
+
   /** The alias may name another room from now on. */
   forget(alias: string): void {
     this.#ids.delete(alias);

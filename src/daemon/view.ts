@@ -15,6 +15,12 @@ export interface Summary {
   readonly hint: string | null;
 }
 
+/** In the words of an assignment. */
+export function wanted({ want }: Desired, isLive: boolean): PrincipalView["desired"] {
+  if (want === "waiting") return "running";
+  return want === "hold" ? (isLive ? "running" : "absent") : want;
+}
+
 /** Problems that the next sync mends: nothing has failed. */
 const PASSING: ReadonlySet<string> = new Set(["not-synced", "room-pending"]);
 
@@ -39,12 +45,17 @@ export function summarise(desired: Desired, actual: Actual, memory: Memory, now:
   if (desired.want === "absent" || desired.want === "stopped") {
     return { phase: "stopped", since: null, exitCode, message: null, hint: null };
   }
+  const completed = memory.completedIssuedAt === desired.issuedAt &&
+    desired.restartPolicy !== "always";
+  if (desired.want === "waiting" && !completed) {
+    return { phase: "waiting", since: null, exitCode, ...text };
+  }
   if (desired.problem !== null && PASSING.has(desired.problem.code)) {
     return { phase: "pending", since: null, exitCode, ...text };
   }
-  if (why !== null) return { phase: "failed", since: null, exitCode, ...text };
-  const completed = memory.completedIssuedAt === desired.issuedAt &&
-    desired.restartPolicy !== "always";
+  if (why !== null && desired.want !== "waiting") {
+    return { phase: "failed", since: null, exitCode, ...text };
+  }
   if (cell !== null && (completed || memory.counted === cell.startedAt)) {
     const since = cell.exit?.at ?? cell.startedAt;
     const ended = cell.phase === "failed" ? "failed" : "exited";

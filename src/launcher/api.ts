@@ -3,6 +3,7 @@
 /** The launcher's socket (`<run>/launcher/launcher.sock`): who may ask it to make or end a cell, and how. */
 import * as z from "zod/mini";
 import { defineApi } from "../lib/http/api.ts";
+import { Trigger } from "../lib/schema/condition.ts";
 import { Assignment, Denial, Grant, Template } from "../lib/schema/events.ts";
 
 /** Directories of control groups that were made for this launcher; absolute. */
@@ -216,6 +217,8 @@ export const CreateRequest = z.object({
   /** Effective grants and denials (a `ProxyPolicy`) that the proxy starts with. */
   grants: z.array(Grant),
   denials: z.array(Denial),
+  /** What met its start condition. The daemon's word: nobody signed it. */
+  trigger: z.optional(Trigger),
 });
 export type CreateRequest = z.infer<typeof CreateRequest>;
 

@@ -97,7 +97,7 @@ export function cellFiles(
     ...[[BOUND_FILE, boundScript(plan)], [`contract/${GUARD_FILE}`, guardScript(plan)]]
       .filter((file): file is [string, string] => file[1] !== null),
     [WATCHED_FILE, JSON.stringify(plan.watched)],
-    ["nested.args", encodeArguments(agentArguments(plan))],
+    ["nested.args", encodeArguments(agentArguments(plan, contract.map(([name]) => name)))],
     ...(plan.seccomp === null
       ? []
       : [[SECCOMP_FILE, seccompHere(plan.seccomp)] as [string, Uint8Array]]),

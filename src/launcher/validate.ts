@@ -16,7 +16,7 @@ import type {
   EgressAuthority,
   ProxyBootstrap,
 } from "../proxy/api.ts";
-import { DEFAULT_FILES, planSandbox, type SandboxPlan } from "../sandbox/mod.ts";
+import { DEFAULT_FILES, planSandbox, type SandboxPlan, TRIGGER_FILE } from "../sandbox/mod.ts";
 import type { CreateRequest, LauncherPolicy } from "./api.ts";
 import { LauncherError } from "./errors.ts";
 import { type Limits, limitsOf } from "./limits.ts";
@@ -166,10 +166,26 @@ export async function validateRequest(
     placeholders: placeholders.bound,
     authority,
     contract: [
+      ...triggerFile(request, who),
       ...ssh?.contract ?? [],
       ...(certificates === null ? [] : [["ca-bundle.pem", certificates] as const]),
     ],
   };
+}
+
+/** Larger than any event that a homeserver takes. */
+const MAX_TRIGGER = 128 * 1024;
+
+function triggerFile({ assignment, trigger }: CreateRequest, who: string): [string, string][] {
+  if (trigger === undefined) return [];
+  if (assignment.start_condition === undefined) {
+    throw refuse("bad-trigger", `Cannot start ${who}: it was signed without a start condition`);
+  }
+  const text = JSON.stringify(trigger);
+  if (text.length > MAX_TRIGGER) {
+    throw refuse("bad-trigger", `Cannot start ${who}: the event it waited for is too large`);
+  }
+  return [[TRIGGER_FILE, text]];
 }
 
 /** SHA-256 over all that needs a restart to change; grants, egress, budgets and restart policy are not in it. */

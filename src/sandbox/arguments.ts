@@ -112,8 +112,11 @@ export function tmuxCellArguments(plan: SandboxPlan, dirs: PrincipalDirectories)
   ];
 }
 
-/** What every agent finds in /run/bureau. */
-const CONTRACT: readonly string[] = [
+/** In the contract directory of an agent that an event started. */
+export const TRIGGER_FILE = "trigger.json";
+
+/** What every agent finds in /run/bureau. @param files in its contract directory */
+const contract = (files: readonly string[]): readonly string[] => [
   "--dir",
   "/run/bureau",
   "--ro-bind",
@@ -128,11 +131,14 @@ const CONTRACT: readonly string[] = [
   "--symlink",
   "contract/payload.json",
   "/run/bureau/payload.json",
+  ...(files.includes(TRIGGER_FILE)
+    ? ["--symlink", `contract/${TRIGGER_FILE}`, `/run/bureau/${TRIGGER_FILE}`]
+    : []),
 ];
 
-/** The agent's own sandbox, nested in its tmux cell. */
-export function agentArguments(plan: SandboxPlan): string[] {
-  if (plan.isolation === "none") return passthroughArguments(plan, CONTRACT);
+/** The agent's own sandbox, nested in its tmux cell. @param files further ones in its contract directory */
+export function agentArguments(plan: SandboxPlan, files: readonly string[] = []): string[] {
+  if (plan.isolation === "none") return passthroughArguments(plan, contract(files));
   return [
     ...isolation("no-nesting"),
     // No controlling terminal of the pane: TIOCSTI and the pane's signals stay outside; `script` makes a new one.
@@ -142,7 +148,7 @@ export function agentArguments(plan: SandboxPlan): string[] {
     ...(plan.sysroot.kind === "host" ? programs() : sysrootArguments(plan)),
     ...kernel(deviceArguments(plan)),
     ...etcArguments(plan, `${CELL_DIR}/etc`),
-    ...CONTRACT,
+    ...contract(files),
     ...mountArguments(plan),
     "--remount-ro",
     "/",

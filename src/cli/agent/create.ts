@@ -303,6 +303,8 @@ async function assign(
     room: agent.room,
     variables: agent.variables,
     ...(request.payload === undefined ? {} : { payload: request.payload }),
+    ...(request.start_condition === undefined ? {} : { start_condition: request.start_condition }),
+    ...(request.restart_policy === undefined ? {} : { restart_policy: request.restart_policy }),
     issued_by: session.user_id,
     ...await keptEgress(present, key),
   };

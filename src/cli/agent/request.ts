@@ -4,6 +4,7 @@
 import * as z from "zod/mini";
 import { messageOf } from "../../lib/errors.ts";
 import { readBootstrap } from "../../lib/provision/mod.ts";
+import { RestartPolicy, StartCondition } from "../../lib/schema/mod.ts";
 import type { Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { parseCredentials, SealedInput } from "./credentials.ts";
@@ -14,6 +15,9 @@ export const CreateAgentRequest = z.object({
   repo: z.optional(z.string()),
   variables: z.optional(z.record(z.string(), z.string())),
   payload: z.optional(z.record(z.string(), z.unknown())),
+  start_condition: z.optional(StartCondition),
+  /** Absent: the template's. */
+  restart_policy: z.optional(RestartPolicy),
   /** Null: keep what is sealed already. Secret. */
   credentials: z.nullable(SealedInput),
 });
@@ -38,12 +42,39 @@ export async function readRequest(call: Invocation): Promise<CreateAgentRequest>
     template: String(flags["template"]),
     ...(flags["repo"] === undefined ? {} : { repo: String(flags["repo"]) }),
     variables,
-    ...(flags["payload"] === undefined ? {} : { payload: parsePayload(String(flags["payload"])) }),
+    ...(flags["payload"] === undefined
+      ? {}
+      : { payload: parseObject("--payload", String(flags["payload"])) }),
+    ...(flags["start-condition"] === undefined
+      ? {}
+      : { start_condition: parseCondition(String(flags["start-condition"])) }),
+    ...(flags["restart"] === undefined
+      ? {}
+      : { restart_policy: parseRestart(String(flags["restart"])) }),
     credentials: await readCredentials(flags["credentials"] as string | undefined),
   };
 }
 
-function parsePayload(text: string): Record<string, unknown> {
+function parseCondition(text: string): StartCondition {
+  const given = parseObject("--start-condition", text);
+  const condition = z.safeParse(StartCondition, given);
+  const unknown = Object.keys(given).filter((field) =>
+    !Object.hasOwn(condition.data ?? given, field)
+  );
+  if (condition.success && unknown.length === 0) return condition.data;
+  throw usage(
+    "--start-condition takes event_type, state_key, room_alias (#room:server) and content_match " +
+      "(field to value, or to $eq, $in, $lt, $lte, $gt, $gte)",
+  );
+}
+
+function parseRestart(text: string): RestartPolicy {
+  const policy = z.safeParse(RestartPolicy, text);
+  if (policy.success) return policy.data;
+  throw usage(`--restart takes always, on-failure or never, not "${text}"`);
+}
+
+export function parseObject(what: string, text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) {
@@ -52,7 +83,7 @@ function parsePayload(text: string): Record<string, unknown> {
   } catch {
     // Reported below.
   }
-  throw usage("--payload takes a JSON object");
+  throw usage(`${what} takes a JSON object`);
 }
 
 async function readCredentials(source: string | undefined): Promise<SealedInput | null> {

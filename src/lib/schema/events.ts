@@ -8,6 +8,7 @@
  * State keys are `<localpart>:<server>`, the user id without its `@`.
  */
 import * as z from "zod/mini";
+import { StartCondition } from "./condition.ts";
 import { AuthorizationPolicy } from "./policy.ts";
 
 export * from "./policy.ts";
@@ -278,6 +279,8 @@ export const Assignment = z.object({
   command_override: z.optional(words),
   extra_environment_variables: z.optional(names),
   payload: z.optional(z.record(z.string(), z.unknown())),
+  /** It runs only while this holds. */
+  start_condition: z.optional(StartCondition),
   authorization: z.optional(AuthorizationPolicy),
   /** Added to the template's egress policy. */
   egress: z.optional(EgressPolicy),
@@ -371,7 +374,7 @@ export type MachineKey = z.infer<typeof MachineKey>;
 /** `m.bureau.principal_status`, state key = the principal, in the config room, sent by the machine. */
 export const PrincipalStatus = z.object({
   principal: z.string(),
-  phase: z.enum(["starting", "running", "exited", "stopped", "failed", "backing-off"]),
+  phase: z.enum(["starting", "running", "exited", "stopped", "failed", "backing-off", "waiting"]),
   /** Since when, ms epoch. */
   since: z.number(),
   restarts: z.number(),

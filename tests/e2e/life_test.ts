@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What starts an agent, and what reaches it while it runs: by the commands, on real parts. */
+import assert from "node:assert/strict";
+import { type Bureau, eventually, step, withBureau } from "./harness.ts";
+import { matrix, roomId } from "./matrix.ts";
+
+const NAME = "agent/waiter";
+const TYPE = "org.example.task";
+
+/** Writes a template whose program is this shell script. */
+async function publish(
+  bureau: Bureau,
+  name: string,
+  script: string,
+  more: Record<string, unknown> = {},
+): Promise<void> {
+  const templates = encodeURIComponent(await roomId(bureau, "bureau/template"));
+  await matrix(bureau, `rooms/${templates}/state/m.bureau.template/${name}`, {
+    method: "PUT",
+    body: {
+      description: name,
+      command: ["/bin/sh", "-c", script],
+      environment_variables: { PATH: "/usr/bin:/bin" },
+      ...more,
+    },
+  });
+}
+
+async function ok(bureau: Bureau, ...args: string[]): Promise<string> {
+  const done = await bureau.cli(...args);
+  assert.equal(done.code, 0, done.stdout + done.stderr);
+  return done.stdout;
+}
+
+interface View {
+  readonly phase: string;
+  readonly since: number;
+  readonly message: string | null;
+}
+
+const inPhase = (bureau: Bureau, name: string, phase: string) =>
+  eventually(`${name} is ${phase}`, async () => {
+    const view = await bureau.json<View>("agent", "show", name);
+    if (view.phase === phase) return view;
+    throw new Error(JSON.stringify(view));
+  }, 60_000);
+
+/** Its terminal shows it. */
+const shows = (bureau: Bureau, name: string, what: RegExp) =>
+  eventually(`${name} shows ${what}`, async () => {
+    const { stdout } = await bureau.cli("observe", name, "--dump");
+    if (what.test(stdout)) return stdout;
+    throw new Error(stdout);
+  }, 60_000);
+
+Deno.test("an agent starts when the state of a room says so, and reads what it was started for", async (t) => {
+  await withBureau(async (bureau) => {
+    const up = await bureau.up("--detach");
+    assert.equal(up.code, 0, up.stderr);
+    const templates = encodeURIComponent(await roomId(bureau, "bureau/template"));
+    const say = (content: Record<string, unknown>) =>
+      matrix(bureau, `rooms/${templates}/state/${TYPE}/build`, { method: "PUT", body: content });
+    await publish(
+      bureau,
+      "waiter",
+      `cd /run/bureau; grep -o '"n":[0-9]*' trigger.json; (echo x >trigger.json) 2>&1 | grep -o Read-only
+       ls | tr '\\n' ' '; exec sleep 100000`,
+    );
+
+    await step(t, bureau, "it waits, and says for what", async () => {
+      const condition = {
+        event_type: TYPE,
+        state_key: "build",
+        room_alias: `#bureau/template:${bureau.homeserver.serverName}`,
+        content_match: { status: "ready", n: { $gt: 1 } },
+      };
+      const bad = await bureau.cli(
+        ...["agent", "create", NAME, "--template", "bureau/template:waiter"],
+        ...[
+          "--start-condition",
+          JSON.stringify({ ...condition, content_match: { n: { $no: 1 } } }),
+        ],
+      );
+      assert.notEqual(bad.code, 0);
+      assert.match(bad.stderr, /--start-condition takes event_type/);
+      await ok(
+        bureau,
+        ...["agent", "create", NAME, "--template", "bureau/template:waiter"],
+        ...["--start-condition", JSON.stringify(condition)],
+      );
+      const view = await inPhase(bureau, NAME, "waiting");
+      assert.match(view.message!, /^waiting for org\.example\.task "build" in #bureau\/template:/);
+      await say({ status: "ready", n: 1 });
+      await eventually(
+        "it does not match",
+        async () =>
+          /it does not match/.test((await bureau.json<View>("agent", "show", NAME)).message!),
+      );
+      assert.match(await ok(bureau, "agent", "list"), /waiter +waiting .*waiting for org/);
+    });
+
+    await step(t, bureau, "it starts, and has the event, which it can't change", async () => {
+      await say({ status: "ready", n: 7 });
+      await inPhase(bureau, NAME, "running");
+      const screen = await shows(bureau, NAME, /trigger\.json/);
+      assert.match(screen, /"n":7/);
+      assert.match(screen, /Read-only/);
+    });
+
+    await step(t, bureau, "an agent without a condition has no such file", async () => {
+      await publish(bureau, "plain", "ls /run/bureau; echo listed; exec sleep 100000");
+      await ok(bureau, "agent", "create", "agent/plain", "--template", "bureau/template:plain");
+      await inPhase(bureau, "agent/plain", "running");
+      assert.doesNotMatch(await shows(bureau, "agent/plain", /listed/), /trigger/);
+    });
+
+    await step(t, bureau, "it ends when the condition no longer holds", async () => {
+      await say({ status: "done", n: 7 });
+      await inPhase(bureau, NAME, "waiting");
+    });
+  });
+});
