@@ -16,6 +16,7 @@ import { QueryPolicy } from "./query.ts";
 import { RequestRules } from "./rules.ts";
 import { scrubBody, Secrets, secretValues } from "./scrub.ts";
 import type { LoggedRequest } from "./log.ts";
+import { WebSocketScrubber } from "./swap/websocket_scrub.ts";
 import { withSpan } from "./trace.ts";
 import type { ResponseHead } from "./http1/head.ts";
 import { ResponseReader } from "./http1/reader.ts";
@@ -39,7 +40,7 @@ export interface OpenWebSocket {
   /** For the caller: the answer's head, and the first frames when they came with it. */
   readonly head: Uint8Array;
   /** For what comes after. */
-  readonly scrubber?: ReturnType<Secrets["stream"]>;
+  readonly scrubber?: WebSocketScrubber;
 }
 
 export class ServiceForwarder {
@@ -137,7 +138,7 @@ export class ServiceForwarder {
   }
 
   /**
-   * The WebSocket handshake (RFC 6455 §4) with the service's credentials. The frames pass unread.
+   * The WebSocket handshake (RFC 6455 §4) with the service's credentials.
    *
    * @throws {ProxyError} `upgrade-refused` with the upstream's status when it is an error
    */
@@ -173,7 +174,7 @@ export class ServiceForwarder {
       }
       const answer = injection.headers.toCaller(head.headers)
         .map(([name, value]) => `${name}: ${value}\r\n`).join("");
-      const scrubber = secrets.isEmpty ? undefined : secrets.stream();
+      const scrubber = secrets.isEmpty ? undefined : new WebSocketScrubber(secrets);
       const rest = reader.takeRest();
       const early = scrubber === undefined ? rest : scrubber.push(rest);
       return {

@@ -15,6 +15,7 @@ import type { LoggedRequest } from "../log.ts";
 import type { ProxyState } from "../state.ts";
 import { destinationOf, type HostPolicy } from "../swap/hosts.ts";
 import { WebSocketSwapper } from "../swap/websocket.ts";
+import { WebSocketScrubber } from "../swap/websocket_scrub.ts";
 import { withSpan } from "../trace.ts";
 import { latin1Bytes, Upstream } from "../upstream.ts";
 import type { Wire } from "../wire.ts";
@@ -239,17 +240,9 @@ export class RequestServer {
         new Ahead(reader.takeRest(), caller.wire),
         new Ahead(responses.takeRest(), wire),
         {
-          ...(secrets.isEmpty ? {} : { scrubber: secrets.stream() }),
-          ...(placeholders.isEmpty ? {} : {
-            outgoing: (bytes) => {
-              try {
-                return swapper.push(bytes);
-              } catch (thrown) {
-                state.note(thrown);
-                throw thrown;
-              }
-            },
-          }),
+          ...(secrets.isEmpty ? {} : { scrubber: new WebSocketScrubber(secrets) }),
+          ...(placeholders.isEmpty ? {} : { outgoing: (bytes) => swapper.push(bytes) }),
+          onFault: (thrown) => state.note(thrown),
           onBytes: (direction, count) => {
             caller.touch(idleTimeoutMs);
             if (direction === "up") state.counters.bytesIn += count;

@@ -8,7 +8,7 @@
 import { parseAuthority, type Target } from "../../lib/authority.ts";
 import { openWire } from "../egress.ts";
 import { badRequest, ProxyError, proxyStatus, shownError } from "../errors.ts";
-import type { ServiceForwarder } from "../forward.ts";
+import type { OpenWebSocket, ServiceForwarder } from "../forward.ts";
 import { splitUrl } from "../path.ts";
 import type { LoggedRequest } from "../log.ts";
 import type { ProxyState } from "../state.ts";
@@ -331,13 +331,14 @@ export class ForwardServer {
     upstream: Wire,
     activity: Activity,
     logged: LoggedRequest,
-    scrubber?: { push(chunk: Uint8Array): Uint8Array; end(): Uint8Array },
+    scrubber?: OpenWebSocket["scrubber"],
   ): Promise<void> {
     const { state, now, idleTimeoutMs } = this.#options;
     activity.limit = idleTimeoutMs;
     activity.last = now();
     await splice(caller, upstream, {
       ...(scrubber === undefined ? {} : { scrubber }),
+      onFault: (thrown) => state.note(thrown),
       onBytes: (direction, count) => {
         activity.last = now();
         logged.bytes[direction] += count;

@@ -170,15 +170,15 @@ Deno.test("a WebSocket to a service carries its credentials, both ways, and neve
     const got = Promise.withResolvers<void>();
     const large = "y".repeat(1_000_000);
     socket.onopen = () => {
-      for (const text of ["one", large, `say ${SECRET}`]) socket.send(text);
+      for (const text of ["one", large, `say ${SECRET}`, "ends in s3cret"]) socket.send(text);
     };
     socket.onmessage = ({ data }) => {
-      if (messages.push(data) === 4) got.resolve();
+      if (messages.push(data) === 5) got.resolve();
     };
     socket.onerror = (event) => got.reject((event as ErrorEvent).error ?? new Error("it failed"));
     await got.promise;
     const stars = "*".repeat(SECRET.length);
-    assert.deepEqual(messages, [`key ${stars}`, "one", large, `say ${stars}`]);
+    assert.deepEqual(messages, [`key ${stars}`, "one", large, `say ${stars}`, "ends in s3cret"]);
     const closed = Promise.withResolvers<void>();
     socket.onclose = () => closed.resolve();
     socket.close();

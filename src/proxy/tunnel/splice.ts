@@ -8,8 +8,10 @@ export interface SpliceOptions {
   readonly onBytes: (direction: "up" | "down", count: number) => void;
   /** Changes what goes to the upstream; what it throws ends both. */
   readonly outgoing?: (bytes: Uint8Array) => Uint8Array;
-  /** Changes what comes from the upstream; its `end` gives what was held back. */
+  /** Changes what comes from the upstream, or throws likewise; its `end` gives what was held back. */
   readonly scrubber?: { push(chunk: Uint8Array): Uint8Array; end(): Uint8Array };
+  /** Called with what `outgoing` or `scrubber` threw. */
+  readonly onFault?: (thrown: unknown) => void;
 }
 
 /**
@@ -19,16 +21,25 @@ export interface SpliceOptions {
 export async function splice(
   caller: Wire,
   upstream: Wire,
-  { onBytes, outgoing, scrubber }: SpliceOptions,
+  { onBytes, outgoing, scrubber, onFault }: SpliceOptions,
 ): Promise<void> {
   const close = () => {
     caller.close();
     upstream.close();
   };
+  const changed = (bytes: Uint8Array, change?: (bytes: Uint8Array) => Uint8Array) => {
+    if (change === undefined) return bytes;
+    try {
+      return change(bytes);
+    } catch (thrown) {
+      onFault?.(thrown);
+      throw thrown;
+    }
+  };
   const up = async () => {
     for (let bytes = await caller.read(); bytes !== null; bytes = await caller.read()) {
       const { length } = bytes;
-      const out = outgoing === undefined ? bytes : outgoing(bytes);
+      const out = changed(bytes, outgoing);
       if (out.length > 0) await upstream.write(out);
       onBytes("up", length);
     }
@@ -37,7 +48,7 @@ export async function splice(
   const down = async () => {
     for (let bytes = await upstream.read(); bytes !== null; bytes = await upstream.read()) {
       const { length } = bytes;
-      const out = scrubber === undefined ? bytes : scrubber.push(bytes);
+      const out = changed(bytes, scrubber && ((piece) => scrubber.push(piece)));
       if (out.length > 0) await caller.write(out);
       onBytes("down", length);
     }

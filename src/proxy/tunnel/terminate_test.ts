@@ -407,9 +407,10 @@ Deno.test("a WebSocket's messages are swapped and scrubbed", async () => {
         socket.send(`say ${PLACEHOLDER}`);
         socket.send(JSON.stringify({ token: PLACEHOLDER }));
         socket.send(long);
+        socket.send("ends in s3cret");
       };
       socket.onmessage = ({ data }) => {
-        if (messages.push(data) === 4) got.resolve();
+        if (messages.push(data) === 5) got.resolve();
       };
       socket.onclose = () => closed.resolve();
       socket.onerror = (event) => got.reject((event as ErrorEvent).error ?? new Error("it failed"));
@@ -422,10 +423,12 @@ Deno.test("a WebSocket's messages are swapped and scrubbed", async () => {
       assert.ok(String(messages[2]).startsWith(`${json.length}:`));
       assert.ok(!String(messages[2]).includes("s3cret"));
       assert.equal(messages[3], `${200_000 + SECRET.length}:${"x".repeat(200_000)}${stars}`);
+      // Nothing follows that it could have waited for.
+      assert.equal(messages[4], "14:ends in s3cret");
       socket.onerror = () => {};
       socket.send(`take ${OTHERS}`);
       await closed.promise;
-      assert.equal(messages.length, 4);
+      assert.equal(messages.length, 5);
       assert.equal(proxy.state.stats().misplaced, 1);
       client.close();
     },
