@@ -2,6 +2,7 @@
 
 /** Every command of `bureau`, declared. A group that is not listed does not exist: there are no stubs. */
 import { authCommands } from "./auth/commands.ts";
+import { credentialCommands } from "./credential/commands.ts";
 import { egressCommands } from "./egress/commands.ts";
 import { type CommandSpec, defineCommand } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
@@ -18,6 +19,7 @@ export const groups: readonly Group[] = [
     brief: "What an agent's sandbox is made of, what it holds, and a command in one",
   },
   { name: "egress", brief: "Where agents may connect to, and what they ask for" },
+  { name: "credential", brief: "What agents may use and never see" },
   { name: "auth", brief: "Who may do what, and why" },
   { name: "template", brief: "What agents are made of: templates in rooms, and files" },
   {
@@ -264,6 +266,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   ...egressCommands,
   ...authCommands,
+  ...credentialCommands,
   ...templateCommands,
   ...machineCommands,
   ...matrixCommands,

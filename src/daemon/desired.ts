@@ -20,6 +20,7 @@ import {
   type Template,
   type Trigger,
 } from "../lib/schema/mod.ts";
+import { sealedText } from "../lib/sealed/text.ts";
 import {
   expandVariables,
   noEgress,
@@ -54,7 +55,7 @@ export interface Evaluation {
   readonly assignment: Assignment | null;
   /** Resolved. */
   readonly template: Template | null;
-  /** Base64 age ciphertext. */
+  /** See `sealedText`. */
   readonly credentials: string | null;
   readonly policy: EffectivePolicy;
   readonly egress: ResolvedEgress;
@@ -171,10 +172,10 @@ async function running(
     throw new DaemonError(
       "credentials-missing",
       `Cannot start "${userId}": credentials are missing: ${missing.join(", ")}`,
-      { hint: "seal them with `bureau agent create NAME --credentials FILE`" },
+      { hint: "seal them with `bureau credential provision NAME FILE`" },
     );
   }
-  const ciphertext = credentials?.ciphertext ?? null;
+  const ciphertext = credentials === null ? null : sealedText(credentials);
   const variables = assignment.variables ?? {};
   const egress = resolveEgress(
     template.egress,

@@ -212,7 +212,7 @@ export const CreateRequest = z.object({
   assignment: Assignment,
   /** Resolved (no `inherits`); its digest must equal `assignment.template_digest`. */
   template: Template,
-  /** Base64 age ciphertext, or null for a principal without credentials. */
+  /** `sealedText()` of `lib/sealed`, or null for a principal without credentials. */
   credentials: z.nullable(z.string()),
   /** Effective grants and denials (a `ProxyPolicy`) that the proxy starts with. */
   grants: z.array(Grant),

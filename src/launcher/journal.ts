@@ -75,14 +75,39 @@ export class Journal {
     if (text === null) return 0;
     const value = /^\d{1,16}\s*$/.test(text) ? Number(text) : NaN;
     if (Number.isSafeInteger(value)) return value;
-    throw new LauncherError(
-      "seen-damaged",
-      `Cannot tell old assignments from new ones: "${path}" is damaged`,
-      { status: 503, hint: `if no older assignment can come back, remove it: rm "${path}"` },
-    );
+    throw damaged(path, "assignments");
+  }
+
+  /** As `newest`, of each credential. @throws {LauncherError} `seen-damaged` */
+  async newestCredentials(hash: string): Promise<Readonly<Record<string, number>>> {
+    const path = `${this.#dir}/seen/${hash}.credentials`;
+    const text = await readIfThere(path);
+    if (text === null) return {};
+    try {
+      return z.parse(z.record(z.string(), z.int()), JSON.parse(text));
+    } catch {
+      throw damaged(path, "credentials");
+    }
+  }
+
+  /** @param issued names that are not among them keep what was seen */
+  async seeCredentials(hash: string, issued: Readonly<Record<string, number>>): Promise<void> {
+    const before = await this.newestCredentials(hash);
+    const isNews = Object.entries(issued).some(([name, at]) => at > (before[name] ?? 0));
+    if (!isNews) return;
+    const after = JSON.stringify({ ...before, ...issued });
+    await writeAtomic(`${this.#dir}/seen/${hash}.credentials`, after);
   }
 
   see(hash: string, issuedAt: number): Promise<void> {
     return writeAtomic(`${this.#dir}/seen/${hash}`, String(issuedAt));
   }
+}
+
+function damaged(path: string, what: string): LauncherError {
+  return new LauncherError(
+    "seen-damaged",
+    `Cannot tell old ${what} from new ones: "${path}" is damaged`,
+    { status: 503, hint: `if no older ones can come back, remove it: rm "${path}"` },
+  );
 }

@@ -14,6 +14,7 @@ import {
   type LauncherEvent,
   type Principal as Status,
 } from "./api.ts";
+import { refuseReplayed } from "./credentials.ts";
 import { removeDirectories } from "./directories.ts";
 import { LauncherError } from "./errors.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
@@ -210,6 +211,7 @@ export class Launcher {
       this.#key.identity,
       this.#bootstrap.runtime_dir,
     );
+    await refuseReplayed(this.#journal, hash, validated);
     const present = this.#principals.get(name);
     if (present !== undefined) {
       const { phase, spec_digest, credentials_digest } = present.status;
@@ -229,6 +231,7 @@ export class Launcher {
     if (request.assignment.issued_at > newest) {
       await this.#journal.see(hash, request.assignment.issued_at);
     }
+    await this.#journal.seeCredentials(hash, validated.issuedCredentials);
     const startedAt = this.#clock.now();
     const document = this.#proxyDocument(validated, request);
     await this.#journal.write({

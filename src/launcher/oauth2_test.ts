@@ -29,12 +29,12 @@ Deno.test("a login is bound where something refers to it, and fetches only from 
   assert.throws(() => bindLogins(elsewhere, { services }, "a"), { code: "host-not-allowed" });
 });
 
-Deno.test("renewed tokens outlive the launcher, sealed, and only for the bundle they began with", async () => {
+Deno.test("renewed tokens outlive the launcher, sealed, and only for the login they began with", async () => {
   const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-r" });
   const said: string[] = [];
   const log = createLogger("test", {}, (line) => void said.push(line));
   const { identity } = await generateMachineKey();
-  const owner = { hash: "h", principal: "p", credentialsDigest: "digest" };
+  const owner = { hash: "h", principal: "p" };
   const document = {
     oauth2: ["a", "b"].map((name) => ({ ...login, name, marker: name, expires_at: 1 })),
   } as unknown as ProxyBootstrap;
@@ -59,9 +59,13 @@ Deno.test("renewed tokens outlive the launcher, sealed, and only for the bundle 
     assert.deepEqual([a!.refresh_token, a!.access_token, a!.expires_at], ["third-a", "third-a", 7]);
     // Its end is not the sealed one's.
     assert.deepEqual([b!.refresh_token, b!.expires_at], ["second-b", undefined]);
-    for (const other of [{ credentialsDigest: "new" }, { principal: "q" }]) {
-      assert.deepEqual(await next.into({ ...owner, ...other }, document), document);
-    }
+    assert.deepEqual(await next.into({ ...owner, principal: "q" }, document), document);
+    // One of them is sealed anew: the other goes on.
+    const [sealedA, sealedB] = document.oauth2!;
+    const fresh = { ...sealedA!, refresh_token: "new-login" };
+    const anew = await next.into(owner, { ...document, oauth2: [fresh, sealedB!] });
+    assert.deepEqual(anew.oauth2![0], fresh);
+    assert.equal(anew.oauth2![1]!.refresh_token, "second-b");
     const path = `${dir}/rotated/h.age`;
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
     assert.ok(!atob(await Deno.readTextFile(path)).includes("third-a"));

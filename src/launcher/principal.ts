@@ -227,11 +227,7 @@ export class Principal {
 
   #newProxy(bootstrap: ProxyBootstrap): KeptProxy {
     const { runDir, runtimeDir, auditDir, clock, log, rotated } = this.#context;
-    const owner = {
-      hash: this.hash,
-      principal: this.localpart,
-      credentialsDigest: this.#status.credentials_digest,
-    };
+    const owner = { hash: this.hash, principal: this.localpart };
     const dirs = directoriesOf(runDir, this.hash);
     const binds = (["agent", "admin", "egress"] as const).map((name) => ({
       source: dirs[name],

@@ -3,16 +3,23 @@
 /**
  * What proxies were given by authorization servers: a refresh token often works once, so that the one in the
  * sealed bundle is worthless after its first use. Kept sealed to this machine's key in
- * `<state>/launcher/rotated/<hash>.age`, bound to the principal and to the bundle that it began with.
+ * `<state>/launcher/rotated/<hash>.age`, bound to the principal and each to the sealed token that it began with:
+ * other credentials of the principal come and go without it.
  */
+import { sha256Hex } from "../lib/canonical/mod.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { recipientOf, sealBundle, unsealBundle } from "../lib/sealed/mod.ts";
-import type { ProxyBootstrap } from "../proxy/api.ts";
+import type { BoundOauth2, ProxyBootstrap } from "../proxy/api.ts";
 import { readIfThere, writeAtomic } from "./files.ts";
 
 /** Longest token that is kept. */
 const MAX_TOKEN = 8_192;
+
+interface Kept extends Rotated {
+  /** Digest of the sealed refresh token that it began with. */
+  readonly began: string;
+}
 
 interface Rotated {
   readonly refresh_token: string;
@@ -24,7 +31,6 @@ interface Rotated {
 export interface RotatedOwner {
   readonly hash: string;
   readonly principal: string;
-  readonly credentialsDigest: string | null;
 }
 
 export class RotatedCredentials {
@@ -51,12 +57,14 @@ export class RotatedCredentials {
     const kept = await this.#read(owner);
     return {
       ...document,
-      oauth2: document.oauth2.map((login) => {
+      oauth2: await Promise.all(document.oauth2.map(async (login) => {
         const newest = kept.get(login.name);
-        if (newest === undefined) return login;
+        // An operator who seals it anew means the new login.
+        if (newest === undefined || newest.began !== await beginOf(login)) return login;
         const { expires_at: _, ...rest } = login;
-        return { ...rest, ...newest };
-      }),
+        const { began: _b, ...tokens } = newest;
+        return { ...rest, ...tokens };
+      })),
     };
   }
 
@@ -66,13 +74,13 @@ export class RotatedCredentials {
    */
   async take(owner: RotatedOwner, document: ProxyBootstrap, line: string): Promise<void> {
     const report = parseReport(line);
-    const known = document.oauth2?.some(({ name }) => name === report?.[0]) ?? false;
-    if (report === null || !known) {
+    const login = document.oauth2?.find(({ name }) => name === report?.[0]);
+    if (report === null || login === undefined) {
       this.#log.warn("a proxy said what is not understood", { principal: owner.principal });
       return;
     }
     const before = this.#writes.get(owner.hash) ?? Promise.resolve();
-    const mine = before.then(() => this.#write(owner, ...report)).catch((thrown) =>
+    const mine = before.then(() => this.#write(owner, login, report[1])).catch((thrown) =>
       this.#log.error("a renewed credential can't be kept; a new start may need a new login", {
         principal: owner.principal,
         credential: report[0],
@@ -84,15 +92,15 @@ export class RotatedCredentials {
     if (this.#writes.get(owner.hash) === mine) this.#writes.delete(owner.hash);
   }
 
-  async #write(owner: RotatedOwner, name: string, rotated: Rotated): Promise<void> {
+  async #write(owner: RotatedOwner, login: BoundOauth2, rotated: Rotated): Promise<void> {
     const kept = await this.#read(owner);
-    kept.set(name, rotated);
+    kept.set(login.name, { ...rotated, began: await beginOf(login) });
     const sealed = await sealBundle({
       version: 1,
-      principal: boundTo(owner),
+      principal: owner.principal,
       credentials: Object.fromEntries(
-        [...kept].map(([name, tokens]) => [name, {
-          value: "",
+        [...kept].map(([name, { began, ...tokens }]) => [name, {
+          value: began,
           allowed_hosts: [],
           oauth2: { token_url: "", client_id: "", ...tokens },
         }]),
@@ -102,18 +110,18 @@ export class RotatedCredentials {
     await writeAtomic(this.#path(owner), sealed);
   }
 
-  /** Empty for another bundle: an operator who seals anew means the new login. */
-  async #read(owner: RotatedOwner): Promise<Map<string, Rotated>> {
-    const kept = new Map<string, Rotated>();
+  async #read(owner: RotatedOwner): Promise<Map<string, Kept>> {
+    const kept = new Map<string, Kept>();
     try {
       const sealed = await readIfThere(this.#path(owner));
       if (sealed === null) return kept;
       const { principal, credentials } = await unsealBundle(sealed, this.#identity);
-      if (principal !== boundTo(owner)) return kept;
-      for (const [name, { oauth2 }] of Object.entries(credentials)) {
+      if (principal !== owner.principal) return kept;
+      for (const [name, { value: began, oauth2 }] of Object.entries(credentials)) {
         if (oauth2?.access_token === undefined) continue;
         const { refresh_token, access_token, expires_at } = oauth2;
         kept.set(name, {
+          began,
           refresh_token,
           access_token,
           ...(expires_at === undefined ? {} : { expires_at }),
@@ -133,8 +141,8 @@ export class RotatedCredentials {
   }
 }
 
-function boundTo({ principal, credentialsDigest }: RotatedOwner): string {
-  return `${principal} ${credentialsDigest}`;
+function beginOf({ refresh_token }: BoundOauth2): Promise<string> {
+  return sha256Hex(refresh_token);
 }
 
 function parseReport(line: string): [string, Rotated] | null {

@@ -5,9 +5,9 @@
  * against the operator's signature, the machine's policy and the sealed bundle.
  */
 import { canonicalJson, sha256Hex } from "../lib/canonical/mod.ts";
+import { systemClock } from "../lib/clock.ts";
 import { parseLocalpart, parseUserId } from "../lib/ref/mod.ts";
 import type { Assignment, CredentialBundle, ProxyService, Template } from "../lib/schema/events.ts";
-import { unsealBundle } from "../lib/sealed/mod.ts";
 import { verifyContent } from "../lib/signature/mod.ts";
 import { instantiate, type ResolvedSpec, templateDigest } from "../lib/template/mod.ts";
 import type {
@@ -18,6 +18,7 @@ import type {
 } from "../proxy/api.ts";
 import { DEFAULT_FILES, planSandbox, type SandboxPlan, TRIGGER_FILE } from "../sandbox/mod.ts";
 import type { CreateRequest, LauncherPolicy } from "./api.ts";
+import { openCredentials, refuseExpired } from "./credentials.ts";
 import { LauncherError } from "./errors.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 import { Look, machineFacts } from "./look.ts";
@@ -39,6 +40,8 @@ export interface Validated {
   readonly limits: Limits;
   /** Secret. */
   readonly bundle: CredentialBundle | null;
+  /** See `OpenedCredentials.issued`. */
+  readonly issuedCredentials: Readonly<Record<string, number>>;
   /** Secret. */
   readonly placeholders: readonly BoundPlaceholder[];
   /** Secret. */
@@ -117,12 +120,13 @@ export async function validateRequest(
   }
   const spec = instantiate(template, assignment, {});
   checkLimits(spec, policy, who);
-  const bundle = request.credentials === null
-    ? null
-    : await unsealBundle(request.credentials, identity);
-  if (bundle !== null && bundle.principal !== assignment.principal) {
-    throw refuse("foreign-bundle", `Cannot start ${who}: the sealed credentials are another's`);
-  }
+  const opened = request.credentials === null ? null : await openCredentials(request.credentials, {
+    identity,
+    principal: assignment.principal,
+    operatorKeys: policy.operator_keys,
+  });
+  const bundle = opened?.bundle ?? null;
+  refuseExpired(spec, opened?.expires ?? {}, systemClock.now(), assignment.principal);
   for (const key of spec.required_credentials) {
     if (bundle === null || !Object.hasOwn(bundle.credentials, key)) {
       throw refuse(
@@ -162,6 +166,7 @@ export async function validateRequest(
     limits: limitsOf(spec.resources, policy.limits),
     pidsLimit: spec.resources.pids_limit ?? policy.limits.pids_limit,
     bundle,
+    issuedCredentials: opened?.issued ?? {},
     ssh,
     placeholders: placeholders.bound,
     authority,

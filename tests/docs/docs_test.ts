@@ -13,6 +13,7 @@ import { commandsOf, type DocumentedCommand } from "./commands.ts";
 const PAGES = [
   "README.md",
   "docs/guide/first-agent.md",
+  "docs/guide/credentials.md",
   "docs/guide/homeserver.md",
   "docs/guide/sandbox.md",
   "docs/guide/ssh.md",
@@ -65,6 +66,10 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^sh tasks\/bureau (template .*|agent create .*template:)reviewer/, {
     kind: "not-run",
     reason: "its file is the reader's own; tests/e2e/template_test.ts goes through it",
+  }],
+  [/^(gh auth token \| )?sh tasks\/bureau credential (provision|rotate|import) /, {
+    kind: "not-run",
+    reason: "its secrets are the reader's own; tests/e2e/credential_test.ts goes through it",
   }],
   [/^ssh-key(gen|scan) /, {
     kind: "not-run",

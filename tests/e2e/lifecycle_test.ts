@@ -54,11 +54,15 @@ async function agentSecrets(bureau: Bureau): Promise<string[]> {
     .filter((event) => event.state_key?.startsWith(SCRIBE));
   const identity = (await Deno.readTextFile(`${bureau.stateDir}/launcher/machine-key.txt`)).trim()
     .split("\n").find((line) => line.startsWith("AGE-SECRET-KEY-"))!;
+  const { parts } = sealed!.content as { parts?: Record<string, { ciphertext: string }> };
   const bundle = await unsealBundle(String(sealed!.content["ciphertext"]), identity);
-  return [
-    bundle.matrix!.access_token,
-    ...Object.values(bundle.credentials).map((credential) => credential.value),
-  ];
+  const values: string[] = [];
+  for (const { ciphertext } of Object.values(parts ?? {})) {
+    const { credentials } = await unsealBundle(ciphertext, identity);
+    values.push(...Object.values(credentials).map(({ value }) => value));
+  }
+  assert.ok(values.length > 0, "the agent has credentials");
+  return [bundle.matrix!.access_token, ...values];
 }
 
 async function machineOf(bureau: Bureau, fallback: string): Promise<string> {

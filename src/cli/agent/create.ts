@@ -10,13 +10,12 @@ import { parseTemplateRef, stateKey, type TemplateRef, userId } from "../../lib/
 import {
   agentPowerLevels,
   type Assignment,
+  type CredentialPart,
   Credentials,
   EventType,
-  MachineKey,
   parseEvent,
   type Template,
 } from "../../lib/schema/mod.ts";
-import { sealBundle } from "../../lib/sealed/mod.ts";
 import { signContent, type SigningKey, verifyContent } from "../../lib/signature/mod.ts";
 import { instantiate, resolveTemplate, templateDigest } from "../../lib/template/mod.ts";
 import {
@@ -27,6 +26,7 @@ import {
 } from "../../messaging/mod.ts";
 import { agentPassword, ensureAccount } from "../accounts.ts";
 import { Registration } from "../boot/api.ts";
+import { CredentialStore } from "../credential/store.ts";
 import { readJson } from "../files.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
@@ -92,7 +92,8 @@ export const create: CommandHandler = async (call) => {
   if (!keep) {
     const account = await agentAccount(call, session, key, localpart);
     await ensureMember(client, room.id, account.user_id, agentClient(session, account));
-    await seal(client, session, configRoom, localpart, account, request);
+    const before = known.success ? known.data.parts ?? {} : {};
+    await seal(client, session, key, localpart, account, request, before);
   }
   const changed = await assign(client, session, key, configRoom, {
     localpart,
@@ -228,53 +229,29 @@ async function agentAccount(
 async function seal(
   client: MatrixClient,
   session: OperatorSession,
-  configRoom: string,
+  key: SigningKey,
   localpart: string,
   account: Session,
   request: CreateAgentRequest,
+  before: Readonly<Record<string, CredentialPart>>,
 ): Promise<void> {
-  const machineId = userId(session.machine, session.server_name);
-  const machineRoom = await aliasRoom(client, session, `${session.fleet}/machine`);
-  const published = (await client.roomState(machineRoom)).find((event) =>
-    event.type === EventType.machineKey && event.state_key === stateKey(machineId)
-  );
-  // A key that another member put there would open the bundle to them (W-4).
-  const trusted = published?.sender === machineId || published?.sender === session.user_id;
-  const parsed = z.safeParse(MachineKey, published?.content ?? {});
-  if (!trusted || !parsed.success) {
-    throw new CliError(
-      "no-machine-key",
-      `Cannot seal credentials: "${machineId}" has published no key of its own`,
-      {
-        hint: "run `deno task up`, which publishes it",
-      },
-    );
+  const store = new CredentialStore(client, session, key);
+  const recipients = await store.recipients();
+  const parts: Record<string, CredentialPart> = {};
+  for (const [name, credential] of Object.entries(request.credentials ?? {})) {
+    const previous = before[name];
+    parts[name] = await store.part(localpart, name, credential, recipients, { previous });
   }
-  const ciphertext = await sealBundle({
-    version: 1,
-    principal: userId(localpart, session.server_name),
-    matrix: {
+  await store.write(localpart, {
+    encrypted_for: [...recipients.names],
+    keys: Object.keys(parts).sort(),
+    ciphertext: await store.seal(localpart, {}, recipients, {
       homeserver_url: session.homeserver_url,
       user_id: account.user_id,
       access_token: account.access_token,
-    },
-    credentials: request.credentials ?? {},
-  }, [parsed.data.public_key]);
-  const content: Credentials = {
-    version: 1,
-    principal: userId(localpart, session.server_name),
-    encrypted_for: [machineId],
-    keys: Object.keys(request.credentials ?? {}).sort(),
-    ciphertext,
-    provisioned_by: session.user_id,
-    provisioned_at: new Date().toISOString(),
-  };
-  await client.putState(
-    configRoom,
-    EventType.credentials,
-    stateKey(localpart, session.server_name),
-    { ...content },
-  );
+    }),
+    parts,
+  });
 }
 
 async function assign(

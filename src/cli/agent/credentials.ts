@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * From what a person gives to `--credentials` to what is sealed: plain values, OAuth 2.0 logins, and the logins
+ * From what a person gives as credentials to what is sealed: plain values, OAuth 2.0 logins, and the logins
  * of Claude Code and Codex as these tools keep them. Messages name places, never values.
  */
 import * as z from "zod/mini";
@@ -18,14 +18,14 @@ type Fields = Readonly<Record<string, unknown>>;
  * The public clients that the tools themselves are, and where they renew their tokens, as published clients have
  * them. Both vendors may move them: `token_url` in the document overrides.
  */
-const CLAUDE = {
+export const CLAUDE = {
   api: "api.anthropic.com:443",
   token_url: "https://platform.claude.com/v1/oauth/token",
   client_id: "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
   /** Without it the API takes no subscription's token. */
   beta: { "anthropic-beta": "oauth-2025-04-20" },
 };
-const CODEX = {
+export const CODEX = {
   api: "chatgpt.com:443",
   token_url: "https://auth.openai.com/oauth/token",
   client_id: "app_EMoamEEZ73f0CkXaXp7hrann",
@@ -202,7 +202,7 @@ function textOf(value: unknown): string | null {
 function usage(why: string, hint?: string): CliError {
   return new CliError(
     "usage",
-    `Cannot create: --credentials: ${why}`,
+    `Cannot read the credentials: ${why}`,
     hint === undefined ? {} : { hint },
   );
 }

@@ -9,9 +9,13 @@
  */
 import * as z from "zod/mini";
 import { StartCondition } from "./condition.ts";
+import { CredentialPart } from "./credential_part.ts";
 import { AuthorizationPolicy } from "./policy.ts";
+import { Signature } from "./signature.ts";
 
+export * from "./credential_part.ts";
 export * from "./policy.ts";
+export { Signature };
 
 /** Event type names, in one place. */
 export const EventType = {
@@ -247,15 +251,6 @@ export const Template = z.object({
 });
 export type Template = z.infer<typeof Template>;
 
-/** Ed25519 over the canonical JSON of the content without `signature`; see `lib/signature`. */
-export const Signature = z.object({
-  /** First 16 hex characters of SHA-256 over the raw public key. */
-  key_id: z.string(),
-  /** Unpadded base64url of the 64 signature bytes. */
-  value: z.string(),
-});
-export type Signature = z.infer<typeof Signature>;
-
 /**
  * `m.bureau.assignment`, one event per principal (W-32), state key = the principal, in the machine's
  * config room. `desired:"absent"` is a signed removal; an event with no fields is a cleared state.
@@ -301,8 +296,10 @@ export const Credentials = z.object({
   encrypted_for: words,
   /** Names of the credentials inside, never values. */
   keys: words,
-  /** Base64 of the age ciphertext of a `CredentialBundle` as JSON. */
+  /** Base64 of the age ciphertext of a `CredentialBundle` as JSON: its account, and what has no part. */
   ciphertext: z.string(),
+  /** Name → credential; each stands for one of that name in `ciphertext`. */
+  parts: z.optional(z.record(z.string(), CredentialPart)),
   provisioned_by: z.string(),
   provisioned_at: z.string(),
 });

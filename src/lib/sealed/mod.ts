@@ -2,3 +2,5 @@
 
 /** Credential bundles at rest: age (https://age-encryption.org/v1) to X25519 recipients. */
 export * from "./sealed.ts";
+export * from "./set.ts";
+export * from "./text.ts";
