@@ -215,6 +215,21 @@ export const commands: readonly CommandSpec[] = [
         brief: "a template variable, NAME=VALUE; may be repeated",
         placeholder: "NAME=VALUE",
       },
+      inherit: {
+        kind: "texts",
+        brief: "another template laid on top of it; may be repeated",
+        placeholder: "ROOM:NAME",
+      },
+      environment: {
+        kind: "text",
+        brief: "Nix store path of its programs, instead of the template's",
+        placeholder: "PATH",
+      },
+      "require-service": {
+        kind: "texts",
+        brief: "a service it needs, instead of the template's; may be repeated; `''` is none",
+        placeholder: "ROLE",
+      },
       payload: { kind: "text", brief: "payload, a JSON object", placeholder: "JSON" },
       "start-condition": {
         kind: "text",

@@ -156,6 +156,7 @@ async function running(
   const template = await resolveTemplate(
     assignment.template,
     (ref) => fetchTemplate(ref, context, rooms),
+    assignment.extra_inherits,
   );
   const digest = await templateDigest(template);
   if (digest !== assignment.template_digest) {

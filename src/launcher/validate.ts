@@ -203,6 +203,13 @@ export function digestSpec(assignment: Assignment, template: Template): Promise<
     command: assignment.command_override ?? [],
     environment: assignment.extra_environment_variables ?? {},
     payload: assignment.payload ?? {},
+    // Only where they are, so that what runs since before them goes on.
+    ...assignment.environment_override === undefined
+      ? {}
+      : { environment_override: assignment.environment_override },
+    ...assignment.required_services_override === undefined
+      ? {}
+      : { required_services: assignment.required_services_override },
   }));
 }
 

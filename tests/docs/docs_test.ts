@@ -63,7 +63,7 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "not-run",
     reason: "it leads to the Internet; tests/interop/sandbox_run_test.ts does it on loopback",
   }],
-  [/^sh tasks\/bureau (template .*|agent create .*template:)reviewer/, {
+  [/^sh tasks\/bureau (template .*|agent create .*template:)(reviewer|tools)/, {
     kind: "not-run",
     reason: "its file is the reader's own; tests/e2e/template_test.ts goes through it",
   }],

@@ -18,9 +18,8 @@ Deno.test("passthrough needs the policy's exception, works end to end, and is to
       method: "PUT",
       body: {
         description: "An agent without a sandbox",
-        isolation: "none",
+        inherits: ["bureau/template:passthrough"],
         command: ["/bin/sh", "-c", "exec sleep 1000"],
-        environment_variables: { PATH: "/usr/bin:/bin" },
       },
     });
     const made = await bureau.cli(

@@ -155,6 +155,38 @@ Deno.test("an operator lists, checks, pushes and compares templates, and signs w
       assert.ok((await impact()).assignments.every(({ must_sign: must }) => !must));
     });
 
+    await step(t, bureau, "an assignment lays another template on top of its own", async () => {
+      const extra = (word: string) =>
+        `description: More of it\ninherits: ["bureau/template:base"]\nenvironment_variables: { MORE: ${word} }\n`;
+      await ok("template", "push", await file("more.yaml", extra("one")), "bureau/template:more");
+      const before = await view();
+      const create = ["agent", "create", "agent/second", "--template", REVIEWER];
+      await ok(...create, "--inherit", "bureau/template:more");
+      await eventually("it runs anew", async () => {
+        const now = await view();
+        return now.phase === "running" && now.since !== before.since;
+      }, 60_000);
+      assert.match(await ok("sandbox", "explain", "agent/second"), /\bMORE\b/);
+      assert.match(
+        await ok("template", "impact", "bureau/template:more"),
+        /agent\/second .*bureau\/template:reviewer \+ bureau\/template:more .*signed as it is/,
+      );
+      const changed = await file("more.yaml", extra("two"));
+      const pushed = await bureau.json<{ must_sign: Affected[] }>(
+        "template",
+        "push",
+        changed,
+        "bureau/template:more",
+      );
+      assert.deepEqual(
+        pushed.must_sign.map((one) => [one.principal, one.restarts]),
+        [["bureau/fleet/dev/agent/second", true]],
+      );
+      const loop = await bureau.cli(...create, "--inherit", "bureau/template:none");
+      assert.match(loop.stderr, /Cannot find the template "bureau\/template:none"/);
+      assert.equal((await impact("--resign")).signed?.length, 1);
+    });
+
     await step(t, bureau, "what the operator did not sign is not signed along", async () => {
       const machine = (await bureau.json<{ daemon: { machine: string } }>("status")).daemon.machine;
       const room = await roomId(bureau, machine.slice(1).split(":")[0]!);

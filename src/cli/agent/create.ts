@@ -6,7 +6,7 @@
  */
 import * as z from "zod/mini";
 import { canonicalJson } from "../../lib/canonical/mod.ts";
-import { parseTemplateRef, stateKey, type TemplateRef, userId } from "../../lib/ref/mod.ts";
+import { stateKey, type TemplateRef, userId } from "../../lib/ref/mod.ts";
 import {
   agentPowerLevels,
   type Assignment,
@@ -38,7 +38,7 @@ import {
   type OperatorSession,
   principalOf,
 } from "../session.ts";
-import { type CreateAgentRequest, readRequest } from "./request.ts";
+import { type CreateAgentRequest, overridesOf, readRequest } from "./request.ts";
 import { prepareWorkspace } from "./workspace.ts";
 
 export const create: CommandHandler = async (call) => {
@@ -47,7 +47,12 @@ export const create: CommandHandler = async (call) => {
   const localpart = principalOf(session, call.args[0]!);
   const client = matrixClient(session);
   const key = await loadSigningKey(call);
-  const template = await fetchTemplate(client, session, request.template);
+  const template = await fetchTemplate(
+    client,
+    session,
+    request.template,
+    request.extra_inherits ?? [],
+  );
   const configRoom = await aliasRoom(client, session, session.machine);
 
   const sealed = await client.getState(
@@ -80,7 +85,7 @@ export const create: CommandHandler = async (call) => {
   // Says now what the launcher would say later, while somebody reads it.
   instantiate(template, {
     variables,
-    ...(request.payload === undefined ? {} : { payload: request.payload }),
+    ...overridesOf(request),
   });
 
   const room = await ensureRoom(client, session.server_name, session.user_id, {
@@ -143,6 +148,7 @@ async function fetchTemplate(
   client: MatrixClient,
   session: OperatorSession,
   reference: string,
+  extra: readonly string[],
 ): Promise<Template> {
   const fetch = async (ref: TemplateRef): Promise<Template> => {
     const room = await aliasRoom(client, session, ref.room);
@@ -158,8 +164,7 @@ async function fetchTemplate(
     }
     return parseEvent(EventType.template, content) ?? {};
   };
-  parseTemplateRef(reference);
-  return await resolveTemplate(reference, fetch);
+  return await resolveTemplate(reference, fetch, extra);
 }
 
 async function variablesFor(
@@ -279,9 +284,7 @@ async function assign(
     desired: "running",
     room: agent.room,
     variables: agent.variables,
-    ...(request.payload === undefined ? {} : { payload: request.payload }),
-    ...(request.start_condition === undefined ? {} : { start_condition: request.start_condition }),
-    ...(request.restart_policy === undefined ? {} : { restart_policy: request.restart_policy }),
+    ...overridesOf(request),
     issued_by: session.user_id,
     ...await keptEgress(present, key),
   };

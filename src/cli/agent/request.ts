@@ -18,10 +18,35 @@ export const CreateAgentRequest = z.object({
   start_condition: z.optional(StartCondition),
   /** Absent: the template's. */
   restart_policy: z.optional(RestartPolicy),
+  extra_inherits: z.optional(z.array(z.string())),
+  command_override: z.optional(z.array(z.string())),
+  environment_override: z.optional(z.string()),
+  required_services_override: z.optional(z.array(z.string())),
+  extra_environment_variables: z.optional(z.record(z.string(), z.string())),
   /** Null: keep what is sealed already. Secret. */
   credentials: z.nullable(SealedInput),
 });
 export type CreateAgentRequest = z.infer<typeof CreateAgentRequest>;
+
+const OVERRIDES = [
+  "payload",
+  "start_condition",
+  "restart_policy",
+  "extra_inherits",
+  "command_override",
+  "environment_override",
+  "required_services_override",
+  "extra_environment_variables",
+] as const;
+
+/** What of the request goes into the assignment as it is; absent fields stay absent. */
+export function overridesOf(
+  request: CreateAgentRequest,
+): Pick<CreateAgentRequest, typeof OVERRIDES[number]> {
+  return Object.fromEntries(
+    OVERRIDES.filter((name) => request[name] !== undefined).map((name) => [name, request[name]]),
+  );
+}
 
 const usage = (why: string) => new CliError("usage", `Cannot create: ${why}`);
 
@@ -31,17 +56,12 @@ export async function readRequest(call: Invocation): Promise<CreateAgentRequest>
   if (flags["from-stdin"] === true) {
     return await readBootstrap((json) => z.parse(CreateAgentRequest, json));
   }
-  const variables: Record<string, string> = {};
-  for (const pair of (flags["var"] as readonly string[] | undefined) ?? []) {
-    const at = pair.indexOf("=");
-    if (at < 1) throw usage(`--var takes NAME=VALUE, not "${pair}"`);
-    variables[pair.slice(0, at)] = pair.slice(at + 1);
-  }
+  const inherits = flags["inherit"] as readonly string[] | undefined;
+  const services = flags["require-service"] as readonly string[] | undefined;
   return {
     version: 1,
     template: String(flags["template"]),
     ...(flags["repo"] === undefined ? {} : { repo: String(flags["repo"]) }),
-    variables,
     ...(flags["payload"] === undefined
       ? {}
       : { payload: parseObject("--payload", String(flags["payload"])) }),
@@ -51,6 +71,15 @@ export async function readRequest(call: Invocation): Promise<CreateAgentRequest>
     ...(flags["restart"] === undefined
       ? {}
       : { restart_policy: parseRestart(String(flags["restart"])) }),
+    variables: readPairs(flags["var"]),
+    ...(inherits === undefined || inherits.length === 0 ? {} : { extra_inherits: [...inherits] }),
+    ...(flags["environment"] === undefined
+      ? {}
+      : { environment_override: String(flags["environment"]) }),
+    // One empty name is how a shell says that none is required.
+    ...(services === undefined || services.length === 0
+      ? {}
+      : { required_services_override: services.filter((name) => name !== "") }),
     credentials: await readCredentials(flags["credentials"] as string | undefined),
   };
 }
@@ -72,6 +101,16 @@ function parseRestart(text: string): RestartPolicy {
   const policy = z.safeParse(RestartPolicy, text);
   if (policy.success) return policy.data;
   throw usage(`--restart takes always, on-failure or never, not "${text}"`);
+}
+
+function readPairs(flag: unknown): Record<string, string> {
+  const pairs: Record<string, string> = {};
+  for (const pair of (flag as readonly string[] | undefined) ?? []) {
+    const at = pair.indexOf("=");
+    if (at < 1) throw usage(`--var takes NAME=VALUE, not "${pair}"`);
+    pairs[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return pairs;
 }
 
 export function parseObject(what: string, text: string): Record<string, unknown> {

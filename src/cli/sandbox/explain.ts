@@ -6,7 +6,7 @@
  */
 import * as z from "zod/mini";
 import { LauncherPolicy } from "../../launcher/api.ts";
-import { parseTemplateRef, stateKey, type TemplateRef } from "../../lib/ref/mod.ts";
+import { stateKey, type TemplateRef } from "../../lib/ref/mod.ts";
 import { type Assignment, EventType, parseEvent, type Template } from "../../lib/schema/mod.ts";
 import {
   instantiate,
@@ -106,7 +106,7 @@ async function subjectOf(call: Invocation, session: OperatorSession): Promise<Su
   const client = matrixClient(session);
   if (text.includes(":") && !text.startsWith("@")) {
     return {
-      template: await fetchTemplate(client, session, text),
+      template: await fetchTemplate(client, session, text, []),
       assignment: null,
       principal: null,
     };
@@ -122,7 +122,12 @@ async function subjectOf(call: Invocation, session: OperatorSession): Promise<Su
       hint: "`bureau agent list` shows the agents; a template is written ROOM:NAME",
     });
   }
-  const template = await fetchTemplate(client, session, assignment.template);
+  const template = await fetchTemplate(
+    client,
+    session,
+    assignment.template,
+    assignment.extra_inherits ?? [],
+  );
   return { template, assignment, principal };
 }
 
@@ -140,8 +145,8 @@ async function fetchTemplate(
   client: MatrixClient,
   session: OperatorSession,
   reference: string,
+  extra: readonly string[],
 ): Promise<Template> {
-  parseTemplateRef(reference);
   return await resolveTemplate(reference, async (ref: TemplateRef) => {
     const room = await aliasRoom(client, session, ref.room);
     const content = await client.getState(room, EventType.template, ref.name);
@@ -150,7 +155,7 @@ async function fetchTemplate(
     throw new CliError("no-such-template", `Cannot find the template "${ref.room}:${ref.name}"`, {
       status: 404,
     });
-  });
+  }, extra);
 }
 
 /** A path below a bind root for each variable that nobody gave: it is shown as `${NAME}` again. */

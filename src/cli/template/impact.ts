@@ -20,6 +20,8 @@ export interface Affected {
   readonly machine: string;
   /** As the assignment names it. */
   readonly template: string;
+  /** What the assignment lays on top of it. */
+  readonly extra_inherits: readonly string[];
   readonly desired: string;
   /** What the signature covers. */
   readonly signed_digest: string;
@@ -55,11 +57,14 @@ export async function reachedBy(
   const all: Reached[] = [];
   for (const assigned of await store.assignments()) {
     const { assignment } = assigned;
-    const now = await store.tryTrace(assignment.template);
-    const then = drafts === undefined ? now : await store.tryTrace(assignment.template, drafts);
+    const extra = assignment.extra_inherits ?? [];
+    const now = await store.tryTrace(assignment.template, undefined, extra);
+    const then = drafts === undefined
+      ? now
+      : await store.tryTrace(assignment.template, drafts, extra);
     const lineage = [now, then].flatMap((trace) => typeof trace === "string" ? [] : trace.lineage);
     // What can't be resolved is reached by what it names at least.
-    lineage.push(store.normal(assignment.template));
+    lineage.push(store.normal(assignment.template), ...extra.map((one) => normalOr(store, one)));
     if (!references.some((reference) => lineage.includes(reference))) continue;
     const digest = typeof then === "string" ? null : then.digest;
     const known = typeof now !== "string" && now.digest === assignment.template_digest;
@@ -70,6 +75,7 @@ export async function reachedBy(
         principal: parseUserId(assignment.principal).localpart,
         machine: parseUserId(assignment.machine).localpart,
         template: assignment.template,
+        extra_inherits: extra,
         desired: assignment.desired,
         signed_digest: assignment.template_digest,
         digest,
@@ -86,6 +92,15 @@ export async function reachedBy(
   return all;
 }
 
+/** What is no reference reaches nothing. */
+function normalOr(store: Store, text: string): string {
+  try {
+    return store.normal(text);
+  } catch {
+    return text;
+  }
+}
+
 export function affectedLines(all: readonly Affected[]): string[] {
   if (all.length === 0) return ["no assignment is made of it"];
   const words = ({ must_sign: must, restarts, problem }: Affected) => {
@@ -100,7 +115,7 @@ export function affectedLines(all: readonly Affected[]): string[] {
     all.map((one) => [
       shortName(one.principal),
       shortName(one.machine),
-      one.template,
+      neutraliseLine([one.template, ...one.extra_inherits].join(" + ")),
       one.desired,
       words(one),
     ]),

@@ -122,18 +122,26 @@ export class TemplateStore {
     return parseEvent(EventType.template, found.content)!;
   }
 
-  /** What a template is with all it inherits. @throws what is wrong with it */
-  trace(reference: string, drafts: Drafts = new Map()): Promise<Trace> {
+  /** What a template is with all it inherits, and `extra` on top. @throws what is wrong with it */
+  trace(
+    reference: string,
+    drafts: Drafts = new Map(),
+    extra: readonly string[] = [],
+  ): Promise<Trace> {
     return traceTemplate(reference, (ref) => {
       const draft = drafts.get(this.#key(ref));
       return draft === undefined ? this.fetch(ref) : Promise.resolve(draft);
-    });
+    }, extra);
   }
 
   /** The same, or why not. */
-  async tryTrace(reference: string, drafts?: Drafts): Promise<Trace | string> {
+  async tryTrace(
+    reference: string,
+    drafts?: Drafts,
+    extra?: readonly string[],
+  ): Promise<Trace | string> {
     try {
-      return await this.trace(reference, drafts);
+      return await this.trace(reference, drafts, extra);
     } catch (thrown) {
       return messageOf(thrown);
     }

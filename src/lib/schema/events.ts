@@ -189,6 +189,7 @@ export const Template = z.object({
   /** Template references `<room localpart>[@server]:<name>`, merged left to right. */
   inherits: z.optional(words),
   command: z.optional(words),
+  /** Nix store path that its programs come from, as `sysroot: {nix: …}`, in whose place it stands. */
   environment: z.optional(z.string()),
   environment_variables: z.optional(names),
   prepend_variables: z.optional(z.record(z.string(), words)),
@@ -271,7 +272,13 @@ export const Assignment = z.object({
   labels: z.optional(names),
   /** Values for `${NAME}` in the template's mounts, environment and create_dirs. */
   variables: z.optional(names),
+  /** More template references, laid on top of the resolved template from left to right; the digest covers them. */
+  extra_inherits: z.optional(words),
   command_override: z.optional(words),
+  /** In the place of the template's `environment`. */
+  environment_override: z.optional(z.string()),
+  /** In the place of the template's `required_services`; empty: none. */
+  required_services_override: z.optional(words),
   extra_environment_variables: z.optional(names),
   payload: z.optional(z.record(z.string(), z.unknown())),
   /** It runs only while this holds. */

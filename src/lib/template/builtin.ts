@@ -3,10 +3,10 @@ import type { Template } from "../schema/events.ts";
 
 /**
  * The templates that come with Bureau, by name; they are published into `bureau/template`. None gives
- * the sandbox a network: an agent reaches the world through its proxy alone (W-6).
+ * the sandbox a network: an agent reaches the world through its proxy alone (W-6); `passthrough` has no sandbox.
  */
 export const builtinTemplates: Readonly<
-  Record<"base" | "agent" | "networked" | "scribe", Template>
+  Record<"base" | "agent" | "networked" | "service" | "passthrough" | "scribe", Template>
 > = {
   base: {
     description: "An isolated process: its own namespaces, no network, an empty /tmp",
@@ -34,6 +34,31 @@ export const builtinTemplates: Readonly<
       "An agent whose programs reach what its egress policy allows: git, npm, pip, cargo and curl as they are",
     inherits: ["bureau/template:agent"],
     bridge: true,
+  },
+  service: {
+    description: "A program that answers others: it reads its rooms and writes in none",
+    inherits: ["bureau/template:base"],
+    environment_variables: { BUREAU_PROXY_SOCKET: "/run/bureau/proxy.sock" },
+    egress: { allow: ["${HOMESERVER_HOST}"] },
+    authorization: { grants: [{ actions: ["matrix/read"] }] },
+    restart_policy: "always",
+  },
+  // No parent: what `base` mounts would hide the machine's own directories.
+  passthrough: {
+    description:
+      "A process without a sandbox, by the exception that the operator wrote into the machine's policy",
+    isolation: "none",
+    command: ["/bin/sh"],
+    environment_variables: {
+      BUREAU_PROXY_SOCKET: "/run/bureau/proxy.sock",
+      HOME: "/tmp",
+      LANG: "C.UTF-8",
+      PATH: "/usr/local/bin:/usr/bin:/bin",
+    },
+    egress: { allow: ["${HOMESERVER_HOST}"] },
+    authorization: {
+      grants: [{ actions: ["matrix/read", "matrix/send/m.room.message"] }],
+    },
   },
   scribe: {
     description: "The example agent: has a document time-stamped and reports it",

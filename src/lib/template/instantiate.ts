@@ -21,7 +21,6 @@ export interface ResolvedSpec {
   readonly isolation: "standard" | "none";
   /** Not expanded, at least one word. */
   readonly command: string[];
-  readonly environment: string | null;
   readonly environment_variables: Record<string, string>;
   readonly prepend_variables: Record<string, string[]>;
   /** An absent mode is read-only. */
@@ -56,6 +55,8 @@ export type Instance = Pick<
   Assignment,
   | "variables"
   | "command_override"
+  | "environment_override"
+  | "required_services_override"
   | "extra_environment_variables"
   | "payload"
   | "egress"
@@ -100,7 +101,6 @@ export function instantiate(
   return {
     isolation: resolved.isolation || "standard",
     command: [...command],
-    environment: resolved.environment || null,
     environment_variables: mapValues(
       { ...resolved.environment_variables, ...assignment.extra_environment_variables },
       (value, name) => expand(value, `environment_variables.${name}`),
@@ -120,7 +120,7 @@ export function instantiate(
     ),
     resources: resolved.resources ?? {},
     create_dirs: (resolved.create_dirs ?? []).map((dir, at) => expand(dir, `create_dirs[${at}]`)),
-    sysroot: expandSysroot(resolved.sysroot ?? "host", expand),
+    sysroot: expandSysroot(sysrootOf(resolved, assignment), expand),
     devices: resolved.devices ?? [],
     protected_paths: resolved.protected_paths ?? [],
     hostname: resolved.hostname ?? null,
@@ -128,7 +128,7 @@ export function instantiate(
     bridge: resolved.bridge ?? false,
     roles: resolved.roles ?? {},
     required_credentials: resolved.required_credentials ?? [],
-    required_services: resolved.required_services ?? [],
+    required_services: assignment.required_services_override ?? resolved.required_services ?? [],
     payload: { ...resolved.default_payload, ...assignment.payload },
     proxy_services: mapValues(resolved.proxy_services ?? {}, (service, name) => ({
       ...service,
@@ -141,6 +141,12 @@ export function instantiate(
     authorization: resolved.authorization ?? {},
     restart_policy: assignment.restart_policy ?? resolved.restart_policy ?? "always",
   };
+}
+
+/** An environment is a Nix sysroot by another name; it wins, or an override of it would do nothing. */
+function sysrootOf(resolved: Template, assignment: Instance): Sysroot {
+  const environment = assignment.environment_override ?? resolved.environment ?? "";
+  return environment === "" ? resolved.sysroot ?? "host" : { nix: environment };
 }
 
 function expandSysroot(

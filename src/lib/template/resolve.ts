@@ -18,12 +18,14 @@ const MAX_TEMPLATES = 64;
  * Resolves a reference with all it inherits: depth first, each template fetched once, parents merged
  * left to right, the child on top. A parent reached by two ways is no cycle.
  * @param ref `<room>[@server]:<name>`; a reference inside a template is read as its author wrote it
+ * @param extra an assignment's `extra_inherits`: laid on top of what the reference resolved to
  * @returns a template without `inherits`
  * @throws {TemplateError} `cycle`, `too-many`; `RefError` for a malformed reference; what `fetch` throws
  */
 export async function resolveTemplate(
   ref: string | TemplateRef,
   fetchTemplate: FetchTemplate,
+  extra: readonly string[] = [],
 ): Promise<Template> {
   const done = new Map<string, Template>();
   const active: string[] = [];
@@ -56,7 +58,9 @@ export async function resolveTemplate(
     return merged;
   };
 
-  return await resolve(typeof ref === "string" ? parseTemplateRef(ref) : ref);
+  let whole = await resolve(typeof ref === "string" ? parseTemplateRef(ref) : ref);
+  for (const added of extra) whole = mergeTemplates(whole, await resolve(parseTemplateRef(added)));
+  return whole;
 }
 
 /**

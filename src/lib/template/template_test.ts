@@ -262,7 +262,6 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
   assert.deepEqual(spec, {
     isolation: "standard",
     command: ["/opt/agent/scribe"],
-    environment: null,
     environment_variables: {
       HOME: "/scratch",
       LANG: "C.UTF-8",

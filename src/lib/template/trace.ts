@@ -20,24 +20,27 @@ export interface Trace {
   readonly template: Template;
   /** What an assignment's signature covers. */
   readonly digest: string;
-  /** Every template that it is made of, in the order in which they are laid on each other; itself last. */
+  /** Every template that it is made of, in the order in which they are laid on each other. */
   readonly lineage: readonly string[];
   readonly origins: readonly Origin[];
 }
 
-/** @throws what `resolveTemplate` throws */
+/** @param extra as `resolveTemplate` takes it. @throws what `resolveTemplate` throws */
 export async function traceTemplate(
   ref: string | TemplateRef,
   fetchTemplate: FetchTemplate,
+  extra: readonly string[] = [],
 ): Promise<Trace> {
   const own = new Map<string, Template>();
   const template = await resolveTemplate(ref, async (at) => {
     const found = await fetchTemplate(at);
     own.set(formatTemplateRef(at), found);
     return found;
-  });
-  const name = formatTemplateRef(typeof ref === "string" ? parseTemplateRef(ref) : ref);
-  const lineage = lineageOf(name, own);
+  }, extra);
+  const names = [ref, ...extra].map((one) =>
+    formatTemplateRef(typeof one === "string" ? parseTemplateRef(one) : one)
+  );
+  const lineage = lineageOf(names, own);
   return {
     template,
     digest: await templateDigest(template),
@@ -47,7 +50,7 @@ export async function traceTemplate(
 }
 
 /** A template that is reached twice counts where it is laid on last. */
-function lineageOf(name: string, own: ReadonlyMap<string, Template>): string[] {
+function lineageOf(names: readonly string[], own: ReadonlyMap<string, Template>): string[] {
   const known = new Map<string, readonly string[]>();
   const visit = (at: string): readonly string[] => {
     const before = known.get(at);
@@ -59,7 +62,7 @@ function lineageOf(name: string, own: ReadonlyMap<string, Template>): string[] {
     known.set(at, order);
     return order;
   };
-  return [...visit(name)];
+  return lastOfEach(names.flatMap((name) => [...visit(name)]));
 }
 
 function lastOfEach(names: readonly string[]): string[] {

@@ -97,6 +97,10 @@ function sandboxProblems(template: Template, add: (field: string, message: strin
   if (sysroot !== undefined && sysroot !== "host") {
     const path = "rootfs" in sysroot ? sysroot.rootfs : sysroot.nix;
     if (!isInnerPath(path)) add("sysroot", "must be an absolute path without ..");
+    if (template.environment) add("environment", "says what sysroot says: name one of the two");
+  }
+  if (template.environment && !isInnerPath(template.environment)) {
+    add("environment", "must be an absolute path without ..");
   }
   for (const [at, name] of (template.devices ?? []).entries()) {
     if (!DEVICE_NAME.test(name) || name.includes("..")) {
@@ -286,6 +290,7 @@ function* expandable(template: Template): Generator<[string, string]> {
     yield [`environment_variables.${name}`, value];
   }
   for (const [at, dir] of (template.create_dirs ?? []).entries()) yield [`create_dirs[${at}]`, dir];
+  if (template.environment) yield ["environment", template.environment];
   if (template.sysroot !== undefined && template.sysroot !== "host") {
     yield [
       "sysroot",

@@ -157,7 +157,11 @@ async function checkAssignment(
     );
   }
   if (assignment.desired === "absent") return;
-  const trace = await context.store.tryTrace(assignment.template);
+  const trace = await context.store.tryTrace(
+    assignment.template,
+    undefined,
+    assignment.extra_inherits,
+  );
   if (typeof trace === "string") {
     return add(
       "error",
