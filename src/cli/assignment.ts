@@ -30,7 +30,7 @@ export async function editAssignment(
   if (room === null || assignment === null || assignment.desired === "absent") {
     throw new CliError(
       "no-such-agent",
-      `Cannot change the policy of "${localpart}": it is not assigned to this machine`,
+      `Cannot change "${localpart}": it is not assigned to this machine`,
       { status: 404, hint: "`bureau agent list` shows what is" },
     );
   }
@@ -39,7 +39,7 @@ export async function editAssignment(
   } catch (cause) {
     throw new CliError(
       "foreign-assignment",
-      `Cannot change the policy of "${localpart}": its assignment is not as you signed it`,
+      `Cannot change "${localpart}": its assignment is not as you signed it`,
       { cause, status: 409, hint: "look at it, then write it anew: bureau agent create" },
     );
   }

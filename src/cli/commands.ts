@@ -252,6 +252,26 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./agent/create.ts")).create,
   }),
   defineCommand({
+    path: ["agent", "payload"],
+    brief: "Show what an agent was given to work on, or give it another while it runs",
+    docs:
+      "The payload of its assignment, without its template's `default_payload`; the agent reads both together in /run/bureau/payload.json. " +
+      "A new one is signed, and put in its place whole; a template with `reload: sighup` has the agent told.",
+    args: [NAME],
+    flags: {
+      file: {
+        kind: "text",
+        brief: "a JSON object that takes the present one's place, or - for stdin",
+        placeholder: "FILE",
+      },
+    },
+    examples: [
+      "sh tasks/bureau agent payload agent/scribe",
+      "echo {} | sh tasks/bureau agent payload agent/scribe --file -",
+    ],
+    load: async () => (await import("./agent/payload.ts")).payload,
+  }),
+  defineCommand({
     path: ["agent", "destroy"],
     brief: "Remove an agent: stop it, end its sessions, forget its credentials",
     docs: "Its room and messages stay. `agent create` makes it again.",

@@ -144,7 +144,7 @@ export class FakeLauncher {
     if (this.refusal !== null) throw this.refusal;
     const present = this.cells.get(name);
     // As the launcher's own: what may change while it runs is not in it.
-    const { authorization: _a, egress: _e, issued_at: _i, signature: _s, ...rest } =
+    const { authorization: _a, egress: _e, issued_at: _i, payload: _p, signature: _s, ...rest } =
       request.assignment;
     const spec = await sha256Hex(canonicalJson(rest));
     const credentials = request.credentials === null ? null : await sha256Hex(request.credentials);

@@ -11,6 +11,7 @@ import {
   GUARD_FILE,
   guardScript,
   type PrincipalDirectories,
+  RELOAD_SCRIPT,
   RESIZE_SCRIPT,
   type SandboxPlan,
   SECCOMP_FILE,
@@ -21,6 +22,7 @@ import {
 import { DIED, serverConfig } from "../lib/tmux/mod.ts";
 import { LauncherError } from "./errors.ts";
 import { readIfThere, removeIfThere, writeAtomic } from "./files.ts";
+import { PAYLOAD_FILE, payloadText } from "./payload.ts";
 import { WATCHED_FILE } from "./watched.ts";
 
 export function directoriesOf(
@@ -91,7 +93,7 @@ export function cellFiles(
   { plan, spec: { payload }, contract = [] }: Omit<CellContents, "pidsLimit">,
 ): [name: string, data: string | Uint8Array][] {
   return [
-    ["contract/payload.json", JSON.stringify(payload)],
+    [PAYLOAD_FILE, payloadText(payload)],
     ...contract.map(([name, text]): [string, string] => [`contract/${name}`, text]),
     ...etcFiles(plan).map(([name, text]): [string, string] => [`etc/${name}`, text]),
     ...[[BOUND_FILE, boundScript(plan)], [`contract/${GUARD_FILE}`, guardScript(plan)]]
@@ -119,6 +121,7 @@ export async function writeCellFiles(
     ...cellFiles(contents),
     ["start.sh", startScript(contents.plan.command, DIED, contents.pidsLimit, contents.plan.files)],
     ["stop.sh", STOP_SCRIPT],
+    ["reload.sh", RELOAD_SCRIPT],
     ["resize.sh", RESIZE_SCRIPT],
     ["tmux.conf", serverConfig(["/bin/sh", "/cell/start.sh"], "sh /cell/resize.sh #{pane_pid}")],
   ];

@@ -18,6 +18,7 @@ export type JournalEntry = z.infer<typeof JournalEntry>;
 
 export class Journal {
   readonly #dir: string;
+  #changes: Promise<unknown> = Promise.resolve();
 
   /** @param stateDir `<state>/launcher` */
   constructor(stateDir: string) {
@@ -35,13 +36,29 @@ export class Journal {
   }
 
   /** Records the exit of an entry that is still there. */
-  async writeExit(hash: string, startedAt: number, exit: ExitStatus): Promise<void> {
+  writeExit(hash: string, startedAt: number, exit: ExitStatus): Promise<void> {
+    return this.#change(hash, startedAt, { exit });
+  }
+
+  /** What runs has a newer assignment. */
+  writeRequest(hash: string, startedAt: number, request: CreateRequest): Promise<void> {
+    return this.#change(hash, startedAt, { request });
+  }
+
+  /** One after the other: an end may come while a newer assignment is written. */
+  #change(hash: string, startedAt: number, change: Partial<JournalEntry>): Promise<void> {
+    const mine = this.#changes.then(() => this.#merge(hash, startedAt, change));
+    this.#changes = mine.catch(() => {});
+    return mine;
+  }
+
+  async #merge(hash: string, startedAt: number, change: Partial<JournalEntry>): Promise<void> {
     const text = await readIfThere(`${this.#dir}/journal/${hash}.json`);
     if (text === null) return;
     const entry = z.parse(JournalEntry, JSON.parse(text));
-    // Of a later start: this exit is not its.
+    // Of a later start: this is not about it.
     if (entry.started_at !== startedAt) return;
-    await this.write({ ...entry, exit });
+    await this.write({ ...entry, ...change });
   }
 
   remove(hash: string): Promise<void> {

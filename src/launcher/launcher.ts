@@ -130,7 +130,7 @@ export class Launcher {
       );
       this.#principals.set(entry.principal, principal);
       if (entry.exit !== null) return principal.markExited(entry.exit);
-      if (await principal.adopt(this.#proxyDocument(validated, entry.request))) {
+      if (await principal.adopt(this.#proxyDocument(validated, entry.request), validated)) {
         this.#log.info("adopted a running principal", { principal: entry.principal });
         return;
       }
@@ -217,7 +217,16 @@ export class Launcher {
       const { phase, spec_digest, credentials_digest } = present.status;
       const same = spec_digest === validated.specDigest &&
         credentials_digest === validated.credentialsDigest;
-      if (phase === "running" && same) return present.status;
+      if (phase === "running" && same) {
+        if (request.assignment.issued_at > present.status.issued_at) {
+          // The next launcher goes on from it, and nothing older counts any more; in this order, for what is
+          // older than the newest is not adopted.
+          await this.#journal.writeRequest(hash, present.status.started_at, request);
+          await this.#journal.see(hash, Math.max(newest, request.assignment.issued_at));
+          await present.update(validated, request.assignment.issued_at);
+        }
+        return present.status;
+      }
       if (phase === "running") {
         throw new LauncherError(
           "running",

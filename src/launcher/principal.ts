@@ -24,6 +24,7 @@ import { removeIfThere } from "./files.ts";
 import { OUTPUT_LINES, presentable, secretsOf } from "./output.ts";
 import { KeptProxy } from "./kept_proxy.ts";
 import { Relay } from "./relay.ts";
+import { PayloadFile } from "./payload.ts";
 import type { RotatedCredentials } from "./rotated.ts";
 import type { Validated } from "./validate.ts";
 import { tellAppeared } from "./watched.ts";
@@ -56,6 +57,7 @@ export class Principal {
   readonly hash: string;
   readonly #context: PrincipalContext;
   readonly #tmux: Tmux;
+  readonly #payload: PayloadFile;
   /** Sealed values, which its output must not show. Secret. */
   readonly #secrets: readonly string[];
   readonly #stop = new AbortController();
@@ -79,7 +81,9 @@ export class Principal {
     this.localpart = validated.localpart;
     this.hash = hash;
     this.#context = context;
-    this.#tmux = tmuxClient(directoriesOf(context.runDir, hash).tmux);
+    const { cell, tmux } = directoriesOf(context.runDir, hash);
+    this.#tmux = tmuxClient(tmux);
+    this.#payload = new PayloadFile(cell, this.#tmux, validated.localpart, context.log);
     this.#exitSeen.promise.catch(() => {});
     this.#secrets = secretsOf(validated.bundle);
     this.#status = {
@@ -130,8 +134,14 @@ export class Principal {
     }
   }
 
+  /** Puts in place what a newer assignment changes of a sandbox that runs. */
+  async update(validated: Pick<Validated, "spec">, issuedAt: number): Promise<void> {
+    await this.#payload.put(validated.spec, this.#status.frozen === true);
+    this.#set({ issued_at: issuedAt });
+  }
+
   /** Takes over a sandbox that outlived an earlier launcher; only its proxy is made anew. */
-  async adopt(bootstrap: ProxyBootstrap): Promise<boolean> {
+  async adopt(bootstrap: ProxyBootstrap, validated: Pick<Validated, "spec">): Promise<boolean> {
     const usage = await this.#usage();
     // Its tmux is frozen with it and would not answer.
     if (usage?.frozen === true) await this.#context.cgroups!.freeze(this.hash, false);
@@ -143,6 +153,7 @@ export class Principal {
       });
     }
     this.#set({ phase: "running" });
+    await this.#payload.put(validated.spec, usage?.frozen === true, true);
     if (usage?.frozen === true) await this.freeze(true);
     this.#watch();
     this.#proxy = this.#newProxy(bootstrap);
@@ -291,6 +302,7 @@ export class Principal {
   async freeze(frozen: boolean): Promise<Status> {
     await this.#requireRunning(frozen ? "freeze" : "thaw").freeze(this.hash, frozen);
     if (frozen !== (this.#status.frozen ?? false)) this.#set({ frozen });
+    if (!frozen) await this.#payload.thawed();
     return this.#status;
   }
 

@@ -193,16 +193,23 @@ function triggerFile({ assignment, trigger }: CreateRequest, who: string): [stri
   return [[TRIGGER_FILE, text]];
 }
 
-/** SHA-256 over all that needs a restart to change; grants, egress, budgets and restart policy are not in it. */
+/** SHA-256 over all that needs a restart to change; grants, egress, budgets, payload and restart policy are not in it. */
 export function digestSpec(assignment: Assignment, template: Template): Promise<string> {
-  const { authorization: _a, egress: _e, budgets: _b, restart_policy: _r, ...shape } = template;
+  const {
+    authorization: _a,
+    egress: _e,
+    budgets: _b,
+    restart_policy: _r,
+    default_payload: _p,
+    reload: _s,
+    ...shape
+  } = template;
   return sha256Hex(canonicalJson({
     template: shape,
     room: assignment.room ?? null,
     variables: assignment.variables ?? {},
     command: assignment.command_override ?? [],
     environment: assignment.extra_environment_variables ?? {},
-    payload: assignment.payload ?? {},
     // Only where they are, so that what runs since before them goes on.
     ...assignment.environment_override === undefined
       ? {}

@@ -349,6 +349,36 @@ walk "$1"
 `;
 
 /**
+ * Sends SIGHUP to the agent itself, as soon as it catches that: whoever does not would be ended by it. $1 is
+ * the pane's pid. Run in the tmux cell.
+ */
+export const RELOAD_SCRIPT = `#!/bin/sh
+tell() {
+  tries=150
+  while [ $tries -gt 0 ]; do
+    # The last hexadecimal digit has the bit of signal 1.
+    case $(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) in
+      "") return ;;
+      *[13579bdf]) kill -HUP "$1"; return ;;
+    esac
+    tries=$((tries - 1))
+    sleep 0.2
+  done
+}
+walk() {
+  for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+    read -r name <"/proc/$child/comm" || continue
+    if [ "$name" = script ]; then
+      for agent in $(cat "/proc/$child/task/$child/children" 2>/dev/null); do tell "$agent"; done
+    else
+      walk "$child"
+    fi
+  done
+}
+walk "$1"
+`;
+
+/**
  * Tells `script` that the terminal has a new size: the sandbox's session has no controlling terminal, so
  * the kernel tells nobody. tmux 3.3a runs its hook first and gives the pane its size up to a quarter of a
  * second later, so this tells it again then. $1 is the pane's pid. Run in the tmux cell.

@@ -115,6 +115,44 @@ Deno.test("an agent starts when the state of a room says so, and reads what it w
       assert.doesNotMatch(await shows(bureau, "agent/plain", /listed/), /trigger/);
     });
 
+    await step(t, bureau, "a payload is replaced under an agent that runs", async () => {
+      await publish(
+        bureau,
+        "listener",
+        `n=0; trap 'n=$((n+1)); echo "told $n: $(cat /run/bureau/payload.json)"' HUP
+         echo ready; while :; do sleep 0.05 & wait $!; done`,
+        { default_payload: { task: "none" }, reload: "sighup" },
+      );
+      const name = "agent/listener";
+      await ok(bureau, "agent", "create", name, "--template", "bureau/template:listener");
+      await shows(bureau, name, /ready/);
+      const { since } = await inPhase(bureau, name, "running");
+      const file = `${bureau.stateDir}/payload.json`;
+      const give = async (task: string) => {
+        await Deno.writeTextFile(file, JSON.stringify({ task }));
+        return await ok(bureau, "agent", "payload", name, "--file", file);
+      };
+      await give("a");
+      await shows(bureau, name, /told 1: \{"task":"a"\}/);
+      assert.match(await give("a"), /nothing changed/);
+      await give("b");
+      await shows(bureau, name, /told 2: \{"task":"b"\}/);
+      assert.equal((await bureau.json<View>("agent", "show", name)).since, since);
+      assert.deepEqual(JSON.parse(await ok(bureau, "agent", "payload", name)), { task: "b" });
+      const frozen = await bureau.cli("agent", "freeze", name);
+      if (frozen.code !== 0) return assert.match(frozen.stderr, /control group/);
+      await give("c");
+      await eventually("it lies there", async () => {
+        for await (const { name: hash } of Deno.readDir(`${bureau.runDir}/p`)) {
+          const path = `${bureau.runDir}/p/${hash}/cell/contract/payload.json`;
+          if (await Deno.readTextFile(path).catch(() => "") === '{"task":"c"}') return true;
+        }
+        return false;
+      });
+      await ok(bureau, "agent", "thaw", name);
+      await shows(bureau, name, /told 3: \{"task":"c"\}/);
+    });
+
     await step(t, bureau, "it ends when the condition no longer holds", async () => {
       await say({ status: "done", n: 7 });
       await inPhase(bureau, NAME, "waiting");

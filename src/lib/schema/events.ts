@@ -236,6 +236,8 @@ export const Template = z.object({
   required_credentials: z.optional(words),
   required_services: z.optional(words),
   default_payload: z.optional(z.record(z.string(), z.unknown())),
+  /** What the program is told when its payload was replaced, if it catches that signal. Absent: nothing. */
+  reload: z.optional(z.enum(["sighup"])),
   proxy_services: z.optional(z.record(z.string(), ProxyService)),
   /** By name; the sandbox reaches them through `SSH_AUTH_SOCK`. */
   ssh_keys: z.optional(z.record(z.string(), SshKey)),

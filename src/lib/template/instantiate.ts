@@ -39,6 +39,7 @@ export interface ResolvedSpec {
   readonly required_services: string[];
   /** What the agent reads as `payload.json`. */
   readonly payload: Record<string, unknown>;
+  readonly reload: "sighup" | null;
   readonly proxy_services: Record<string, ProxyService>;
   /** Environment variable → name of a credential. */
   readonly placeholders: Record<string, string>;
@@ -130,6 +131,7 @@ export function instantiate(
     required_credentials: resolved.required_credentials ?? [],
     required_services: assignment.required_services_override ?? resolved.required_services ?? [],
     payload: { ...resolved.default_payload, ...assignment.payload },
+    reload: resolved.reload ?? null,
     proxy_services: mapValues(resolved.proxy_services ?? {}, (service, name) => ({
       ...service,
       upstream: expand(service.upstream, `proxy_services.${name}.upstream`),

@@ -291,6 +291,7 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
     required_credentials: ["TIMESTAMP_API_KEY"],
     required_services: [],
     payload: { document: "README.md" },
+    reload: null,
     proxy_services: {
       timestamp: {
         upstream: "https://127.0.0.1:8443/tsa",
