@@ -10,7 +10,8 @@ import {
   systemPowerLevels,
   templatePowerLevels,
 } from "../lib/schema/mod.ts";
-import type { WantedRoom } from "./rooms.ts";
+import type { MatrixClient } from "../messaging/mod.ts";
+import { ensureChild, ensureMember, ensureRoom, type WantedRoom } from "./rooms.ts";
 import type { OperatorSession } from "./session.ts";
 
 type Names = Pick<OperatorSession, "user_id" | "namespace" | "fleet" | "machine">;
@@ -54,4 +55,32 @@ export function bureauRooms(names: Names, machineId: string): WantedRoom[] {
       powerLevels: configPowerLevels(admins, machineId),
     },
   ];
+}
+
+/**
+ * Makes and mends what is missing of space, rooms, power levels and members.
+ * @param machineId user id of `names.machine`
+ * @param worker of the machine's account, which joins; null: it is invited
+ * @param count told of each thing whether it changed
+ * @returns room ids by localpart of the alias
+ */
+export async function ensureBureauRooms(
+  admin: MatrixClient,
+  worker: MatrixClient | null,
+  names: Names & Pick<OperatorSession, "server_name">,
+  machineId: string,
+  count: (changed: boolean) => void,
+): Promise<Record<string, string>> {
+  const { namespace, server_name: server, user_id: me } = names;
+  const space = await ensureRoom(admin, server, me, bureauSpace(names));
+  count(space.changed);
+  const rooms: Record<string, string> = { [namespace]: space.id };
+  for (const room of bureauRooms(names, machineId)) {
+    const { id, changed } = await ensureRoom(admin, server, me, room);
+    count(changed);
+    count(await ensureChild(admin, server, space.id, id));
+    count(await ensureMember(admin, id, machineId, worker));
+    rooms[room.alias] = id;
+  }
+  return rooms;
 }

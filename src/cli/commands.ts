@@ -6,6 +6,7 @@ import { credentialCommands } from "./credential/commands.ts";
 import { egressCommands } from "./egress/commands.ts";
 import { type CommandSpec, defineCommand } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
+import { homeserverCommands } from "./homeserver/commands.ts";
 import { machineCommands } from "./machine/commands.ts";
 import { matrixCommands } from "./matrix/commands.ts";
 import { templateCommands } from "./template/commands.ts";
@@ -30,6 +31,11 @@ export const groups: readonly Group[] = [
   { name: "homeserver", brief: "The embedded homeserver's database" },
 ];
 
+const ON_MACHINE = {
+  kind: "text",
+  brief: "another machine of the fleet",
+  placeholder: "MACHINE",
+} as const;
 const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
 
 export const commands: readonly CommandSpec[] = [
@@ -91,6 +97,12 @@ export const commands: readonly CommandSpec[] = [
     brief: "First boot, from one JSON document on stdin (used by `up`; safe to repeat)",
     hidden: true,
     load: async () => (await import("./boot/boot.ts")).boot,
+  }),
+  defineCommand({
+    path: ["join"],
+    brief: "Join a fleet, from one JSON document on stdin (used by `up --join`; safe to repeat)",
+    hidden: true,
+    load: async () => (await import("./boot/join.ts")).join,
   }),
   defineCommand({
     path: ["proxy", "call"],
@@ -246,6 +258,7 @@ export const commands: readonly CommandSpec[] = [
         brief: "JSON file with credentials, or - for stdin",
         placeholder: "FILE",
       },
+      machine: ON_MACHINE,
       "from-stdin": { kind: "switch", brief: "take everything from one JSON document on stdin" },
     },
     examples: ["sh tasks/bureau agent create agent/second --template bureau/template:agent"],
@@ -276,7 +289,7 @@ export const commands: readonly CommandSpec[] = [
     brief: "Remove an agent: stop it, end its sessions, forget its credentials",
     docs: "Its room and messages stay. `agent create` makes it again.",
     args: [NAME],
-    flags: { yes: { kind: "switch", brief: "do not ask" } },
+    flags: { yes: { kind: "switch", brief: "do not ask" }, machine: ON_MACHINE },
     examples: ["sh tasks/bureau agent destroy agent/scribe --yes"],
     load: async () => (await import("./agent/destroy.ts")).destroy,
   }),
@@ -305,30 +318,7 @@ export const commands: readonly CommandSpec[] = [
   ...templateCommands,
   ...machineCommands,
   ...matrixCommands,
-  defineCommand({
-    path: ["homeserver", "stats"],
-    brief: "Show what the embedded homeserver did since it started",
-    docs: "For Prometheus: GET /_bureau/homeserver/v1/metrics with the operator's access token.",
-    examples: ["sh tasks/bureau homeserver stats"],
-    load: async () => (await import("./homeserver/operations.ts")).stats,
-  }),
-  defineCommand({
-    path: ["homeserver", "backup"],
-    brief: "Copy the database and its media while everything goes on",
-    docs:
-      "The copy lies in `backups/` of the homeserver's own directory, checked, mode 0600. To restore it: `sh tasks/up --down`, " +
-      "put its `homeserver.db` and `media` in the place of those beside `backups`, remove `homeserver.db-wal` and " +
-      "`homeserver.db-shm`, and start again.",
-    examples: ["sh tasks/bureau homeserver backup"],
-    load: async () => (await import("./homeserver/operations.ts")).backup,
-  }),
-  defineCommand({
-    path: ["homeserver", "compact"],
-    brief: "Remove what nothing refers to and give the room back",
-    docs: "Requests wait meanwhile: a second for some 100 MB that become free.",
-    examples: ["sh tasks/bureau homeserver compact"],
-    load: async () => (await import("./homeserver/operations.ts")).compact,
-  }),
+  ...homeserverCommands,
   defineCommand({
     path: ["sandbox", "run"],
     brief: "Run a command in a sandbox like an agent's, without homeserver or daemon",

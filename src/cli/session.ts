@@ -4,9 +4,11 @@
 import * as z from "zod/mini";
 import { daemonApi } from "../daemon/api.ts";
 import { type Client, createClient, HttpApiError } from "../lib/http/mod.ts";
+import { JoinedFleet } from "../lib/provision/boot_file.ts";
 import { resolvePrincipal } from "../lib/ref/mod.ts";
 import { parseSigningKey, type SigningKey } from "../lib/signature/mod.ts";
 import { createMatrixClient, type MatrixClient } from "../messaging/mod.ts";
+import { readJson } from "./files.ts";
 import type { CommandContext } from "./framework/command.ts";
 import { CliError } from "./framework/exit.ts";
 
@@ -36,6 +38,7 @@ export async function loadSession(context: CommandContext): Promise<OperatorSess
     text = await Deno.readTextFile(path);
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) {
+      await refuseMember(context);
       throw new CliError(
         "not-running",
         `Cannot find Bureau in "${context.stateDir}": it was never started there`,
@@ -59,6 +62,18 @@ export async function loadSession(context: CommandContext): Promise<OperatorSess
     });
   }
   return parsed.data;
+}
+
+/** A machine that joined a fleet holds no operator's session: whoever takes it over takes no more than it. */
+async function refuseMember(context: CommandContext): Promise<void> {
+  const known = z.safeParse(JoinedFleet, await readJson(operatorFile(context, "joined.json")));
+  if (!known.success) return;
+  const { machine, admins } = known.data;
+  throw new CliError(
+    "no-operator",
+    `Cannot do this here: "${machine}" belongs to a fleet whose operator is ${admins.join(", ")}`,
+    { status: 403, hint: "run it on the operator's machine; `--machine` names another one there" },
+  );
 }
 
 export function matrixClient(session: OperatorSession): MatrixClient {

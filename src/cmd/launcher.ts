@@ -10,7 +10,7 @@ import { listenUnix } from "../lib/http/mod.ts";
 import { createLogger } from "../lib/log.ts";
 import { announceReady, failStart, readBootstrap } from "../lib/provision/mod.ts";
 import { LauncherBootstrap } from "../launcher/api.ts";
-import { Launcher, preflight } from "../launcher/mod.ts";
+import { Launcher, preflight, proveKey } from "../launcher/mod.ts";
 
 const log = createLogger("launcher");
 
@@ -28,6 +28,10 @@ try {
   }
   if (bootstrap.mode === "preflight") {
     console.log(JSON.stringify(await preflight(bootstrap)));
+    Deno.exit(0);
+  }
+  if (bootstrap.mode === "prove") {
+    console.log(JSON.stringify(await proveKey(bootstrap)));
     Deno.exit(0);
   }
   if (bootstrap.mode === "run" || bootstrap.mode === "check") {

@@ -76,9 +76,9 @@ export const LauncherBootstrap = z.object({
   /**
    * `preflight` prints a `PreflightReport` as one JSON line on stdout and exits. `run` makes the sandbox that
    * `sandbox` asks for on the descriptors 4, 5 and 6, and exits with its status; `check` tries the probes in
-   * one and prints a `CheckReport` as one JSON line on stdout.
+   * one and prints a `CheckReport` as one JSON line on stdout. `prove` answers `challenge` with a `KeyProof`.
    */
-  mode: z.enum(["serve", "preflight", "run", "check"]),
+  mode: z.enum(["serve", "preflight", "run", "check", "prove"]),
   run_dir: z.string(),
   state_dir: z.string(),
   /** Holds `deno`, `deno.json` and `<role>.js`; bound read-only into cells at `/opt/bureau`. */
@@ -93,8 +93,14 @@ export const LauncherBootstrap = z.object({
   sandbox: z.optional(SandboxRequest),
   /** Absent: this machine gave none, and limits but those of prlimit are not enforced. */
   cgroups: z.optional(CgroupPlace),
+  /** Of a boot file, with `prove`; see `lib/sealed/possession.ts`. */
+  challenge: z.optional(z.string()),
 });
 export type LauncherBootstrap = z.infer<typeof LauncherBootstrap>;
+
+/** That the machine's key is this launcher's. */
+export const KeyProof = z.object({ public_key: z.string(), proof: z.string() });
+export type KeyProof = z.infer<typeof KeyProof>;
 
 /** The machine-local policy file (architecture rule 12). The operator writes it, the launcher obeys it. */
 export const LauncherPolicy = z.object({

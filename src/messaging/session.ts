@@ -59,6 +59,44 @@ export async function registerWithSharedSecret(
 }
 
 /**
+ * Gives the account another password and ends its other sessions.
+ * @param options with the access token of a session of that account
+ * @throws {MessagingError} `forbidden` when `account.password` is wrong
+ */
+export async function changePassword(
+  options: RequesterOptions,
+  account: Account,
+  fresh: string,
+): Promise<void> {
+  const what = `change the password of "${account.user}"`;
+  const { request, challenge } = interactive(options);
+  const change = (session?: string) =>
+    request("POST", `${V3}/account/password`, {
+      what,
+      body: {
+        new_password: fresh,
+        logout_devices: true,
+        auth: {
+          type: "m.login.password",
+          identifier: { type: "m.id.user", user: account.user },
+          password: account.password,
+          ...(session === undefined ? {} : { session }),
+        },
+      },
+    });
+  try {
+    await change();
+  } catch (thrown) {
+    const { session, completed } = challenge();
+    // Some give the session only now, in which the same answer counts.
+    const again = thrown instanceof MessagingError && thrown.status === 401 &&
+      session !== undefined && completed === undefined && thrown.errcode === undefined;
+    if (!again) throw thrown;
+    await change(session);
+  }
+}
+
+/**
  * Registers with a registration token (`m.login.registration_token`), adding the dummy stage where the
  * homeserver asks for it.
  * @throws {MessagingError} `user-in-use`, `forbidden` for a wrong token
@@ -68,16 +106,8 @@ export async function registerWithToken(
   account: Account,
   token: string,
 ): Promise<Session> {
-  const fetchFn = options.fetch ?? fetch;
   const what = `register "${account.user}"`;
-  let challenge: { session?: string; flows?: { stages?: string[] }[]; completed?: string[] } = {};
-  // The 401 of user-interactive authentication is not an error but its first step.
-  const capturing: typeof fetch = async (input, init) => {
-    const response = await fetchFn(input, init);
-    if (response.status === 401) challenge = await response.clone().json().catch(() => ({}));
-    return response;
-  };
-  const request = createRequester({ ...options, fetch: capturing });
+  const { request, challenge: latest } = interactive(options);
   const body = {
     username: account.user,
     password: account.password,
@@ -93,6 +123,7 @@ export async function registerWithToken(
         }),
       );
     } catch (thrown) {
+      const challenge = latest();
       const waiting = thrown instanceof MessagingError && thrown.status === 401 &&
         challenge.session !== undefined;
       const done = challenge.completed ?? [];
@@ -113,6 +144,25 @@ export async function registerWithToken(
   throw new MessagingError("registration-closed", `Cannot ${what}: no step satisfied it`, {
     status: 403,
   });
+}
+
+interface Challenge {
+  readonly session?: string;
+  readonly flows?: readonly { readonly stages?: readonly string[] }[];
+  readonly completed?: readonly string[];
+}
+
+/** The 401 of user-interactive authentication is not an error but its first step: its body is kept. */
+function interactive(options: RequesterOptions) {
+  const fetchFn = options.fetch ?? fetch;
+  let latest: Challenge = {};
+  const capturing: typeof fetch = async (input, init) => {
+    const response = await fetchFn(input, init);
+    if (response.status === 401) latest = await response.clone().json().catch(() => ({}));
+    return response;
+  };
+  const request = createRequester({ ...options, fetch: capturing });
+  return { request, challenge: () => latest };
 }
 
 const STAGES: Readonly<Record<string, (token: string) => Record<string, string>>> = {

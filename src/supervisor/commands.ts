@@ -138,7 +138,8 @@ export class Commands {
 
   /** The same supervisor again, in a session of its own, with nothing of this terminal. */
   spawnBackground(args: readonly string[]): Deno.ChildProcess {
-    const { stateDir, runDir, distDir, registrationTokenFile } = this.#options;
+    const { stateDir, runDir, distDir } = this.#options;
+    const secretFile = this.#options.registrationTokenFile ?? this.#options.joinFile;
     const grants = parseGrants(
       Deno.readTextFileSync(`${distDir}/runtime/grants.txt`),
       {
@@ -146,7 +147,7 @@ export class Commands {
         RUN: runDir,
         RUNTIME: distDir,
         DENO: Deno.execPath(),
-        ...(registrationTokenFile === null ? {} : { TOKENFILE: registrationTokenFile }),
+        ...(secretFile === null ? {} : { TOKENFILE: secretFile }),
       },
     );
     return new Deno.Command(Deno.execPath(), {

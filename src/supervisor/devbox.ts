@@ -15,7 +15,9 @@ import { Child, type Identity } from "./child.ts";
 import { Commands } from "./commands.ts";
 import { diskError, type Identities, makeDirectories, rootIdentities } from "./directories.ts";
 import { SupervisorError } from "./errors.ts";
+import { knownServerName, readMarker, sha256Hex, writePrivate } from "./files.ts";
 import type { UpOptions } from "./options.ts";
+import { type Membership, membershipOf } from "./joined.ts";
 import { installAgents, installRuntime } from "./runtime.ts";
 
 export const SERVER_NAME = "bureau.local";
@@ -38,6 +40,8 @@ export class DevBox {
   #state: SupervisorStatus["state"] = "starting";
   #failure: BureauError | null = null;
   #serverName = SERVER_NAME;
+  /** Null: this machine has a fleet of its own. */
+  #membership: Membership | null = null;
 
   constructor(options: UpOptions, machine: string, log: Logger) {
     this.#options = options;
@@ -57,7 +61,7 @@ export class DevBox {
       homeserver_url: this.#commands.homeserverUrl,
       state_dir: this.#options.stateDir,
       run_dir: this.#options.runDir,
-      agent: this.#options.agent ? EXAMPLE_AGENT : null,
+      agent: this.#options.agent && this.#membership === null ? EXAMPLE_AGENT : null,
       processes: [...this.#children.values()].map((child) => child.status),
     };
   }
@@ -81,6 +85,8 @@ export class DevBox {
     );
     await installAgents(`${this.#options.distDir}/agents`, this.#paths.agents);
     await this.#commands.load();
+    this.#membership = await membershipOf(this.#paths.operator, this.#options.joinFile);
+    if (this.#membership !== null) this.#serverName = this.#membership.fleet.server_name;
   }
 
   /** @returns the findings of a short-lived launcher, the only process that may run bwrap */
@@ -105,6 +111,7 @@ export class DevBox {
   }
 
   async #startAll(progress: (step: string) => void): Promise<void> {
+    if (this.#membership !== null) return await this.#startMember(this.#membership, progress);
     const secret = await this.#registrationSecret();
     this.#serverName = await knownServerName(this.#paths.operator) ?? SERVER_NAME;
     this.#commands.homeserverUrl = this.#options.homeserver;
@@ -137,6 +144,32 @@ export class DevBox {
       progress("example agent (clone, timestamp authority, assignment)");
       await this.#startExample();
     }
+  }
+
+  /** A machine of a fleet that an operator keeps elsewhere: no homeserver, no example. */
+  async #startMember(
+    { fleet, bootFile }: Membership,
+    progress: (step: string) => void,
+  ): Promise<void> {
+    this.#commands.homeserverUrl = fleet.homeserver_url;
+    progress("launcher");
+    await this.#startLauncher();
+    progress(bootFile === null ? `${fleet.machine}` : `${fleet.machine} (joining its fleet)`);
+    const proof = bootFile === null ? null : await this.#commands.oneShot("launcher", [], {
+      ...this.#launcherBootstrap("prove"),
+      challenge: bootFile.challenge,
+    });
+    await this.#commands.oneShot("bureau", ["join"], {
+      version: 1,
+      boot_file: bootFile,
+      machine_public_key: (await Deno.readTextFile(this.#paths.machineKeyPublic)).trim(),
+      proof: proof?.["proof"] ?? null,
+      state_dir: this.#options.stateDir,
+      run_dir: this.#options.runDir,
+      bind_roots: this.#bindRoots,
+    });
+    progress("daemon");
+    await this.#supervise("daemon", this.#identities?.daemon, () => this.#daemonBootstrap());
   }
 
   /** Daemon first, so that it does not heal what is being taken down; then agents; then the rest. */
@@ -226,7 +259,16 @@ export class DevBox {
     await child.start();
   }
 
-  #launcherBootstrap(mode: "serve" | "preflight"): unknown {
+  get #bindRoots() {
+    return [
+      { path: this.#paths.workspaces, mode: "rw" },
+      { path: this.#paths.agents, mode: "ro" },
+    ];
+  }
+
+  #launcherBootstrap(mode: "serve" | "preflight" | "prove"): Record<string, unknown> {
+    const machine = this.#membership?.fleet.machine ??
+      `${NAMESPACE}/fleet/${FLEET}/machine/${this.#machine}`;
     return {
       version: 1,
       mode,
@@ -234,7 +276,7 @@ export class DevBox {
       state_dir: this.#options.stateDir,
       runtime_dir: this.#paths.runtime,
       policy_path: this.#paths.policy,
-      machine: `@${NAMESPACE}/fleet/${FLEET}/machine/${this.#machine}:${this.#serverName}`,
+      machine: `@${machine}:${this.#serverName}`,
       server_name: this.#serverName,
       ...(this.#options.cgroups === null ? {} : { cgroups: this.#options.cgroups }),
       ...(this.#options.auditDir === null ? {} : { audit_dir: this.#options.auditDir }),
@@ -282,10 +324,7 @@ export class DevBox {
       machine_public_key: machinePublicKey,
       state_dir: this.#options.stateDir,
       run_dir: this.#options.runDir,
-      bind_roots: [
-        { path: this.#paths.workspaces, mode: "rw" },
-        { path: this.#paths.agents, mode: "ro" },
-      ],
+      bind_roots: this.#bindRoots,
     });
     if (typeof result["server_name"] === "string") this.#serverName = result["server_name"];
   }
@@ -345,38 +384,4 @@ export class DevBox {
       },
     });
   }
-}
-
-async function readMarker(path: string): Promise<string | null> {
-  try {
-    const { api_key_sha256 } = JSON.parse(await Deno.readTextFile(path));
-    return typeof api_key_sha256 === "string" ? api_key_sha256 : null;
-  } catch (thrown) {
-    if (thrown instanceof Deno.errors.NotFound || thrown instanceof SyntaxError) return null;
-    throw thrown;
-  }
-}
-
-/** The server name that an earlier boot learned from the homeserver. */
-async function knownServerName(dir: string): Promise<string | null> {
-  try {
-    const { server_name } = JSON.parse(await Deno.readTextFile(`${dir}/session.json`));
-    return typeof server_name === "string" && server_name !== "" ? server_name : null;
-  } catch (thrown) {
-    if (thrown instanceof Deno.errors.NotFound || thrown instanceof SyntaxError) return null;
-    throw thrown;
-  }
-}
-
-async function sha256Hex(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return new Uint8Array(digest).toHex();
-}
-
-/** Whole or not at all, and never readable by others in between. */
-async function writePrivate(path: string, text: string): Promise<void> {
-  const fresh = `${path}.new`;
-  await Deno.remove(fresh).catch(() => {});
-  await Deno.writeTextFile(fresh, text, { mode: 0o600, createNew: true });
-  await Deno.rename(fresh, path);
 }

@@ -19,6 +19,8 @@ export interface UpOptions {
   /** An existing homeserver; null: the embedded one. */
   readonly homeserver: string | null;
   readonly registrationTokenFile: string | null;
+  /** Boot file of a fleet to join. */
+  readonly joinFile: string | null;
   readonly listen: HostPort;
   readonly authority: HostPort;
   readonly agent: boolean;
@@ -40,6 +42,7 @@ Starts Bureau on this machine: homeserver, launcher, daemon, and an example agen
   --homeserver URL          use this Matrix homeserver instead of the embedded one
   --registration-token-file PATH
                             file with the registration token of that homeserver
+  --join FILE               join a fleet with a boot file of \`bureau machine provision\`; needed once
   --listen HOST:PORT        where the embedded homeserver listens (default 127.0.0.1:6167)
   --authority HOST:PORT     where the example's timestamp authority listens (default 127.0.0.1:6168)
   --no-agent                without the example agent
@@ -56,6 +59,7 @@ const WITH_VALUE = new Set([
   "--repo",
   "--homeserver",
   "--registration-token-file",
+  "--join",
   "--listen",
   "--authority",
   "--audit-dir",
@@ -93,6 +97,7 @@ export function parseOptions(args: readonly string[]): UpOptions {
     registrationTokenFile: values.has("--registration-token-file")
       ? absolute("--registration-token-file", values.get("--registration-token-file")!)
       : null,
+    joinFile: values.has("--join") ? absolute("--join", values.get("--join")!) : null,
     listen: hostPort("--listen", values.get("--listen") ?? "127.0.0.1:6167"),
     authority: hostPort("--authority", values.get("--authority") ?? "127.0.0.1:6168"),
     agent: !switches.has("--no-agent"),

@@ -9,7 +9,7 @@ import { pathsOf } from "../lib/process/mod.ts";
 import { socketBudget } from "../lib/ref/mod.ts";
 import { supervisorApi, type SupervisorStatus } from "./api.ts";
 import { Commands } from "./commands.ts";
-import { DevBox, EXAMPLE_AGENT } from "./devbox.ts";
+import { DevBox } from "./devbox.ts";
 import { SupervisorError } from "./errors.ts";
 import { parseOptions, type UpOptions, USAGE } from "./options.ts";
 import { describeFindings } from "./preflight.ts";
@@ -97,7 +97,7 @@ async function supervise(options: UpOptions): Promise<number> {
   let status = 0;
   try {
     await bringUp(box, say, ended.promise);
-    const view = background ? null : showAgent(box, options, ended.promise);
+    const view = background ? null : showAgent(box, ended.promise);
     await ended.promise;
     await view?.done;
   } catch (thrown) {
@@ -142,11 +142,10 @@ async function bringUp(
 /** Prints what a person needs next, and follows the agent's room until the end. */
 function showAgent(
   box: DevBox,
-  options: UpOptions,
   ended: Promise<void>,
 ): { done: Promise<void> } | null {
   console.log(summary(box.status));
-  return options.agent ? box.followRoom(EXAMPLE_AGENT, ended) : null;
+  return box.status.agent === null ? null : box.followRoom(box.status.agent, ended);
 }
 
 /** What runs and every command worth pasting. */

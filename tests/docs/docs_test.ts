@@ -15,6 +15,7 @@ const PAGES = [
   "docs/guide/first-agent.md",
   "docs/guide/credentials.md",
   "docs/guide/homeserver.md",
+  "docs/guide/machines.md",
   "docs/guide/sandbox.md",
   "docs/guide/ssh.md",
   "docs/guide/templates.md",
@@ -40,10 +41,16 @@ type Treatment =
 const WHOLE_SUITE = "it runs this test too, with all others; CI runs it";
 const ON_A_BARE_MACHINE = "tests/slow/bare_machine_test.ts does it on a bare machine";
 const OTHER_HOMESERVER = "it needs another homeserver; tests/slow/homeservers_test.ts does it";
+const SECOND_MACHINE = "it needs a second machine; tests/e2e/two_machines_test.ts has one";
 const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^git clone <this repository> /, { kind: "not-run", reason: ON_A_BARE_MACHINE }],
   [/^sh tasks\/bootstrap test$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^deno task (ok|test|test:slow)$/, { kind: "not-run", reason: WHOLE_SUITE }],
+  [/^sh tasks\/up .*--join /, { kind: "not-run", reason: SECOND_MACHINE }],
+  [/^sh tasks\/bureau .* --machine worker/, {
+    kind: "not-run",
+    reason: SECOND_MACHINE,
+  }],
   [/^sh tasks\/up --homeserver /, { kind: "not-run", reason: OTHER_HOMESERVER }],
   [/^(export )?BUREAU_TEST_/, { kind: "not-run", reason: OTHER_HOMESERVER }],
   [/^deno task bench$/, { kind: "not-run", reason: "it measures for minutes, alone on a machine" }],

@@ -215,8 +215,17 @@ async function runBureau(
   const directories = ["--state-dir", stateDir, "--run-dir", runDir];
   const tokenFile = `${base}/registration-token`;
   if (other !== null) await Deno.writeTextFile(tokenFile, other.registrationToken);
+  // A machine that joined has its homeserver from its boot file.
+  const isMember = (args: string[]) => {
+    if (args.includes("--join")) return true;
+    try {
+      return Deno.statSync(`${stateDir}/operator/joined.json`).isFile;
+    } catch {
+      return false;
+    }
+  };
   const elsewhere = (args: string[]) =>
-    other === null || args.includes("--homeserver")
+    other === null || args.includes("--homeserver") || isMember(args)
       ? []
       : ["--homeserver", other.url, "--registration-token-file", tokenFile];
   const upArguments = (args: string[]) => [

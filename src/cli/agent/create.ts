@@ -30,6 +30,8 @@ import { CredentialStore } from "../credential/store.ts";
 import { readJson } from "../files.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
+import { findMachine } from "../machine/fleet.ts";
+import { onMachine, refuseElsewhere } from "../machine/target.ts";
 import { ensureMember, ensureRoom } from "../rooms.ts";
 import {
   loadSession,
@@ -42,10 +44,14 @@ import { type CreateAgentRequest, overridesOf, readRequest } from "./request.ts"
 import { prepareWorkspace } from "./workspace.ts";
 
 export const create: CommandHandler = async (call) => {
-  const session = await loadSession(call);
+  const home = await loadSession(call);
+  const session = onMachine(call, home);
   const request = await readRequest(call);
   const localpart = principalOf(session, call.args[0]!);
   const client = matrixClient(session);
+  const isHere = session.machine === home.machine;
+  if (!isHere) await findMachine(client, session, session.machine);
+  await refuseElsewhere(client, session, localpart);
   const key = await loadSigningKey(call);
   const template = await fetchTemplate(
     client,
@@ -81,7 +87,9 @@ export const create: CommandHandler = async (call) => {
     stateKey(localpart, session.server_name),
   );
   const inUse = (assigned as Partial<Assignment> | null)?.variables?.["WORKSPACE"];
-  const variables = await variablesFor(call, session, localpart, request, template, inUse);
+  const variables = isHere
+    ? await variablesFor(call, session, localpart, request, template, inUse)
+    : remoteVariables(session, request, template);
   // Says now what the launcher would say later, while somebody reads it.
   instantiate(template, {
     variables,
@@ -98,7 +106,7 @@ export const create: CommandHandler = async (call) => {
     const account = await agentAccount(call, session, key, localpart);
     await ensureMember(client, room.id, account.user_id, agentClient(session, account));
     const before = known.success ? known.data.parts ?? {} : {};
-    await seal(client, session, key, localpart, account, request, before);
+    await seal(call, client, session, key, localpart, account, request, before);
   }
   const changed = await assign(client, session, key, configRoom, {
     localpart,
@@ -175,11 +183,7 @@ async function variablesFor(
   template: Template,
   inUse: string | undefined,
 ): Promise<Record<string, string>> {
-  const variables: Record<string, string> = { ...request.variables };
-  const url = new URL(session.homeserver_url);
-  variables["HOMESERVER_HOST"] ??= `${url.hostname}:${
-    url.port || (url.protocol === "https:" ? 443 : 80)
-  }`;
+  const variables = withHomeserver(session, request.variables);
   const wantsWorkspace = request.repo !== undefined ||
     JSON.stringify(template).includes("${WORKSPACE}");
   if (wantsWorkspace && variables["WORKSPACE"] === undefined) {
@@ -195,6 +199,32 @@ async function variablesFor(
     });
   }
   return variables;
+}
+
+function withHomeserver(
+  session: OperatorSession,
+  given: Readonly<Record<string, string>> | undefined,
+): Record<string, string> {
+  const url = new URL(session.homeserver_url);
+  const port = url.port || (url.protocol === "https:" ? 443 : 80);
+  return { HOMESERVER_HOST: `${url.hostname}:${port}`, ...given };
+}
+
+/** Another machine's directories are its own: what an agent works on there is made there. */
+function remoteVariables(
+  session: OperatorSession,
+  request: CreateAgentRequest,
+  template: Template,
+): Record<string, string> {
+  const variables = withHomeserver(session, request.variables);
+  const wants = JSON.stringify(template).includes("${WORKSPACE}");
+  if (request.repo === undefined && (!wants || variables["WORKSPACE"] !== undefined)) {
+    return variables;
+  }
+  throw new CliError("usage", `Cannot make a workspace on "${session.machine}" from here`, {
+    hint: "clone the repository there, below its state directory's workspaces/, and name that: " +
+      "--var WORKSPACE=PATH",
+  });
 }
 
 /** State types that the template grants, which its room must let it write. */
@@ -232,6 +262,7 @@ async function agentAccount(
 }
 
 async function seal(
+  call: Invocation,
   client: MatrixClient,
   session: OperatorSession,
   key: SigningKey,
@@ -241,7 +272,7 @@ async function seal(
   before: Readonly<Record<string, CredentialPart>>,
 ): Promise<void> {
   const store = new CredentialStore(client, session, key);
-  const recipients = await store.recipients();
+  const recipients = await store.recipients(call);
   const parts: Record<string, CredentialPart> = {};
   for (const [name, credential] of Object.entries(request.credentials ?? {})) {
     const previous = before[name];

@@ -5,10 +5,16 @@ import { systemClock } from "../../lib/clock.ts";
 import { stateKey, userId } from "../../lib/ref/mod.ts";
 import { EventType } from "../../lib/schema/mod.ts";
 import { signContent } from "../../lib/signature/mod.ts";
-import { createMatrixClient, login, MessagingError } from "../../messaging/mod.ts";
+import {
+  createMatrixClient,
+  login,
+  type MatrixClient,
+  MessagingError,
+} from "../../messaging/mod.ts";
 import { agentPassword } from "../accounts.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
+import { onMachine } from "../machine/target.ts";
 import {
   daemonClient,
   isUnreachable,
@@ -23,7 +29,8 @@ const GONE_MS = 20_000;
 const LOOK_MS = 100;
 
 export const destroy: CommandHandler = async (call) => {
-  const session = await loadSession(call);
+  const home = await loadSession(call);
+  const session = onMachine(call, home);
   const localpart = principalOf(session, call.args[0]!);
   const client = matrixClient(session);
   const configRoom = await client.resolveAlias(`#${session.machine}:${session.server_name}`);
@@ -53,7 +60,9 @@ export const destroy: CommandHandler = async (call) => {
     }, key);
     await client.putState(configRoom, EventType.assignment, subject, { ...signed });
   }
-  const gone = await waitUntilGone(call, session, localpart);
+  const gone = session.machine === home.machine
+    ? await waitUntilGone(call, session, localpart)
+    : await saidToBeGone(client, configRoom, subject, call.signal);
   await endSessions(call, session, localpart);
   await client.putState(configRoom, EventType.credentials, subject, {});
   call.print(
@@ -99,6 +108,24 @@ async function waitUntilGone(
   throw new CliError("still-there", `Cannot see "${localpart}" go within ${GONE_MS / 1000} s`, {
     hint: "`bureau agent show` says what it is doing",
   });
+}
+
+/** By the word of another machine. @returns false when it says nothing: it may be off */
+export async function saidToBeGone(
+  client: MatrixClient,
+  room: string,
+  subject: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const deadline = systemClock.now() + GONE_MS;
+  while (systemClock.now() < deadline) {
+    const content = await client.getState(room, EventType.principalStatus, subject);
+    const phase = content?.["phase"];
+    // Never started, or cleared.
+    if (phase === undefined || phase === "stopped") return true;
+    await systemClock.sleep(LOOK_MS, signal);
+  }
+  return false;
 }
 
 /** Its access token stops working, wherever a copy may lie. */

@@ -12,13 +12,12 @@ import { parseLocalpart, parseUserId, stateKey, userId } from "../../lib/ref/mod
 import { EventType } from "../../lib/schema/mod.ts";
 import { generateSigningKey, parseSigningKey, type SigningKey } from "../../lib/signature/mod.ts";
 import { builtinTemplates } from "../../lib/template/mod.ts";
-import { createMatrixClient, type MatrixClient, MessagingError } from "../../messaging/mod.ts";
+import { createMatrixClient, MessagingError } from "../../messaging/mod.ts";
 import { ensureAccount } from "../accounts.ts";
 import { readJson, writeIfDifferent } from "../files.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
-import { bureauRooms, bureauSpace } from "../bureau_rooms.ts";
-import { ensureChild, ensureMember, ensureRoom } from "../rooms.ts";
+import { ensureBureauRooms } from "../bureau_rooms.ts";
 import { OperatorSession } from "../session.ts";
 import { BootRequest, type Registration } from "./api.ts";
 
@@ -31,11 +30,9 @@ export const boot: CommandHandler = async (call) => {
 
   const operator = await operatorSession(dir, request, registration);
   count(await writeIfDifferent(`${dir}/registration.json`, JSON.stringify(registration)));
-  const url = new URL(request.homeserver_url);
-  const port = url.port || (url.protocol === "https:" ? "443" : "80");
-  count(await writeIfDifferent(`${dir}/homeserver`, `${url.hostname}:${port}`, 0o644));
+  count(await writeHomeserver(dir, request.homeserver_url));
   const key = await signingKey(dir);
-  count(await writePolicy(dir, request, key));
+  count(await writePolicy(dir, [key.publicKey], request.bind_roots));
 
   const server = operator.server_name;
   const machineId = userId(operator.machine, server);
@@ -48,7 +45,7 @@ export const boot: CommandHandler = async (call) => {
     homeserverUrl: request.homeserver_url,
     accessToken: machine.access_token,
   });
-  const rooms = await ensureRooms(admin, worker, operator, machineId, count);
+  const rooms = await ensureBureauRooms(admin, worker, operator, machineId, count);
   const subject = stateKey(machineId);
   count(
     await worker.putState(rooms[`${operator.fleet}/machine`]!, EventType.machineKey, subject, {
@@ -63,6 +60,13 @@ export const boot: CommandHandler = async (call) => {
   return { server_name: server, operator: operator.user_id, machine: machineId, rooms, changes };
 };
 
+/** The one network address that the CLI may reach from here on. */
+export async function writeHomeserver(dir: string, homeserverUrl: string): Promise<boolean> {
+  const url = new URL(homeserverUrl);
+  const port = url.port || (url.protocol === "https:" ? "443" : "80");
+  return await writeIfDifferent(`${dir}/homeserver`, `${url.hostname}:${port}`, 0o644);
+}
+
 function registrationOf(request: BootRequest): Registration {
   if (request.registration_shared_secret !== undefined) {
     return { kind: "shared", value: request.registration_shared_secret };
@@ -73,12 +77,12 @@ function registrationOf(request: BootRequest): Registration {
   throw new CliError("usage", "Cannot boot: a registration secret or token is needed");
 }
 
-function randomPassword(): string {
+export function randomPassword(): string {
   return crypto.getRandomValues(new Uint8Array(32)).toHex();
 }
 
 /** A session that the homeserver still knows, or null. */
-async function alive(homeserverUrl: string, accessToken: string): Promise<boolean> {
+export async function alive(homeserverUrl: string, accessToken: string): Promise<boolean> {
   try {
     await createMatrixClient({ homeserverUrl, accessToken }).whoami();
     return true;
@@ -192,42 +196,24 @@ async function signingKey(dir: string): Promise<SigningKey> {
 }
 
 /** What the launcher obeys. Keys and roots that somebody added by hand stay. */
-async function writePolicy(dir: string, request: BootRequest, key: SigningKey): Promise<boolean> {
+export async function writePolicy(
+  dir: string,
+  operatorKeys: readonly string[],
+  bindRoots: LauncherPolicy["bind_roots"],
+): Promise<boolean> {
   const path = `${dir}/policy.json`;
   const known = await readJson(path) as Partial<LauncherPolicy> | null;
   const roots = [...(known?.bind_roots ?? [])];
-  for (const root of request.bind_roots) {
+  for (const root of bindRoots) {
     if (!roots.some((one) => one.path === root.path)) roots.push(root);
   }
   const policy: LauncherPolicy = {
     ...known,
     version: 1,
-    operator_keys: [...new Set([...(known?.operator_keys ?? []), key.publicKey])],
+    operator_keys: [...new Set([...(known?.operator_keys ?? []), ...operatorKeys])],
     bind_roots: roots,
     passthrough: known?.passthrough ?? [],
     limits: known?.limits ?? { memory_limit_mb: 4096, pids_limit: 1024 },
   };
   return await writeIfDifferent(path, JSON.stringify(policy, null, 2) + "\n", 0o644);
-}
-
-async function ensureRooms(
-  admin: MatrixClient,
-  worker: MatrixClient,
-  operator: OperatorSession,
-  machineId: string,
-  count: (changed: boolean) => void,
-): Promise<Record<string, string>> {
-  const { namespace, server_name: server } = operator;
-  const space = await ensureRoom(admin, server, operator.user_id, bureauSpace(operator));
-  count(space.changed);
-  const wanted = bureauRooms(operator, machineId);
-  const rooms: Record<string, string> = { [namespace]: space.id };
-  for (const room of wanted) {
-    const { id, changed } = await ensureRoom(admin, server, operator.user_id, room);
-    count(changed);
-    count(await ensureChild(admin, server, space.id, id));
-    count(await ensureMember(admin, id, machineId, worker));
-    rooms[room.alias] = id;
-  }
-  return rooms;
 }

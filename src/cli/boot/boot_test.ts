@@ -293,7 +293,10 @@ Deno.test("agent create seals, signs and assigns once; a repeat changes nothing"
   const credentials = Credentials.parse(find(EventType.credentials));
   const bundle = await unsealBundle(credentials.ciphertext, place.identity);
   assert.equal(bundle.principal, `@${subject}`);
-  assert.equal(bundle.credentials["TIMESTAMP_API_KEY"]!.value, KEY);
+  assert.deepEqual(bundle.credentials, {});
+  const part = credentials.parts!["TIMESTAMP_API_KEY"]!;
+  const { credentials: sealed } = await unsealBundle(part.ciphertext, place.identity);
+  assert.equal(sealed["TIMESTAMP_API_KEY"]!.value, KEY);
   assert.doesNotMatch(JSON.stringify(config), new RegExp(KEY));
   const agent = createMatrixClient({
     homeserverUrl: bundle.matrix!.homeserver_url,

@@ -30,7 +30,7 @@ export async function provisionThese(
   const localpart = principalOf(session, call.args[0]!);
   const store = new CredentialStore(matrixClient(session), session, await loadSigningKey(call));
   const present = await store.read(localpart);
-  const recipients = await store.recipients();
+  const recipients = await store.recipients(call);
   const parts: Record<string, CredentialPart> = {};
   for (const [name, credential] of Object.entries(given)) {
     const previous = present.parts?.[name];

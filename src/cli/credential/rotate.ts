@@ -19,7 +19,7 @@ export const rotate: CommandHandler = async (call) => {
   if (part === undefined) throw notAPart(localpart, name, present.keys);
   const expiresAt = expiryOf(call);
   const text = await readSecretInput(call.args[2], `New value of ${name}`);
-  const recipients = await store.recipients();
+  const recipients = await store.recipients(call);
   const { signature: _, issued_by: _b, issued_at: _a, expires_at: _e, ...rest } = part;
   const rotated = await store.sign({
     ...rest,

@@ -8,13 +8,14 @@ import {
   type CredentialPart,
   Credentials,
   EventType,
-  MachineKey,
 } from "../../lib/schema/mod.ts";
 import { sealBundle } from "../../lib/sealed/mod.ts";
 import { signContent, type SigningKey } from "../../lib/signature/mod.ts";
 import type { MatrixClient } from "../../messaging/mod.ts";
 import type { SealedInput } from "../agent/credentials.ts";
+import type { CommandContext } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
+import { sealingKey } from "../machine/target.ts";
 import type { OperatorSession } from "../session.ts";
 import { kindOf } from "./kind.ts";
 
@@ -41,24 +42,12 @@ export class CredentialStore {
   }
 
   /** @throws {CliError} `no-machine-key` */
-  async recipients(): Promise<Recipients> {
-    const { server_name, fleet, machine, user_id } = this.#session;
-    const machineId = userId(machine, server_name);
-    const room = await this.#room(`${fleet}/machine`);
-    const published = (await this.#client.roomState(room)).find((event) =>
-      event.type === EventType.machineKey && event.state_key === stateKey(machineId)
-    );
-    // A key that another member put there would open the bundle to them (W-4).
-    const trusted = published?.sender === machineId || published?.sender === user_id;
-    const parsed = z.safeParse(MachineKey, published?.content ?? {});
-    if (!trusted || !parsed.success) {
-      throw new CliError(
-        "no-machine-key",
-        `Cannot seal credentials: "${machineId}" has published no key of its own`,
-        { hint: "run `deno task up`, which publishes it" },
-      );
-    }
-    return { keys: [parsed.data.public_key], names: [machineId] };
+  async recipients(context: CommandContext): Promise<Recipients> {
+    const { server_name, machine } = this.#session;
+    return {
+      keys: [await sealingKey(context, this.#client, this.#session)],
+      names: [userId(machine, server_name)],
+    };
   }
 
   async #room(localpart: string): Promise<string> {

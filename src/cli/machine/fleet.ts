@@ -38,6 +38,7 @@ export interface PublishedKey {
   readonly public_key: string;
   /** By the homeserver's clock. */
   readonly published_at: number | null;
+  readonly proof: string | null;
 }
 
 export interface Machine {
@@ -160,6 +161,7 @@ async function readMachine(
     key: key === null ? null : {
       public_key: key.content.public_key,
       published_at: key.at,
+      proof: key.content.proof ?? null,
     },
     info: info?.content ?? null,
     status,

@@ -3,16 +3,38 @@
 /** `machine list` and `machine show`: the fleet, from its rooms. */
 import { neutralise } from "../../lib/terminal/mod.ts";
 import { ago, shortName } from "../agent/list.ts";
-import type { CommandHandler } from "../framework/command.ts";
+import type { CommandContext, CommandHandler } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
 import { loadSession, matrixClient } from "../session.ts";
 import { findMachine, type Machine, readFleet } from "./fleet.ts";
+import { keyProblem, readRecord } from "./record.ts";
 
-/** In one word, what an operator has to know of it first. */
-export function stateOf(machine: Machine): string {
+/** A machine with what the operator's own files say besides. */
+export interface Known extends Machine {
+  /** In one word, what an operator has to know of it first. */
+  readonly state: string;
+  /** Why nothing is sealed to its key; null: it is. */
+  readonly key_problem: string | null;
+}
+
+export async function known(context: CommandContext, machine: Machine): Promise<Known> {
+  const key_problem = await keyProblem(context, machine);
+  return { ...machine, key_problem, state: await stateOf(context, machine, key_problem) };
+}
+
+async function stateOf(
+  context: CommandContext,
+  machine: Machine,
+  problem: string | null,
+): Promise<string> {
   if (machine.revoked !== null) return "revoked";
-  if (machine.membership !== "join") return "not joined";
+  if (machine.membership !== "join") {
+    const record = await readRecord(context, machine.name);
+    if (record === null) return "not joined";
+    return record.expires_at < Date.now() ? "expired" : "provisioned";
+  }
   if (machine.key === null) return "no key";
+  if (problem !== null) return "distrusted";
   return machine.cordon === null ? "ready" : "cordoned";
 }
 
@@ -20,18 +42,19 @@ function heartbeat({ status }: Machine): string {
   return status === null || status.at === null ? "none" : `${ago(status.at)} ago`;
 }
 
-export function machineTable(fleet: readonly Machine[]): string[] {
+export function machineTable(fleet: readonly Known[]): string[] {
   return table(
     ["MACHINE", "STATE", "HEARTBEAT", "PRINCIPALS", "KEY", "NOTE"],
     fleet.map((machine) => [
       machine.name,
-      stateOf(machine),
+      machine.state,
       heartbeat(machine),
       String(machine.principals.length),
       machine.key === null ? "none" : `${machine.key.public_key.slice(0, 12)}…`,
       [
         machine.here ? "this one" : "",
         neutralise(machine.cordon?.reason ?? ""),
+        machine.state === "distrusted" ? machine.key_problem! : "",
       ].filter((part) => part !== "").join("; "),
     ]),
   );
@@ -39,25 +62,26 @@ export function machineTable(fleet: readonly Machine[]): string[] {
 
 export const list: CommandHandler = async (call) => {
   const session = await loadSession(call);
-  const machines = await readFleet(matrixClient(session), session);
+  const fleet = await readFleet(matrixClient(session), session);
+  const machines = await Promise.all(fleet.map((machine) => known(call, machine)));
   for (const line of machineTable(machines)) call.print(line);
-  return { machines: machines.map((machine) => ({ ...machine, state: stateOf(machine) })) };
+  return { machines };
 };
 
 export const show: CommandHandler = async (call) => {
   const session = await loadSession(call);
-  const machine = await findMachine(
-    matrixClient(session),
-    session,
-    call.args[0] ?? session.machine,
-  );
+  const name = call.args[0] ?? session.machine;
+  const machine = await known(call, await findMachine(matrixClient(session), session, name));
   const { info, key, cordon } = machine;
   const lines: [string, string][] = [
     ["name", machine.name],
     ["account", machine.user_id],
-    ["state", stateOf(machine)],
+    ["state", machine.state],
     ["heartbeat", heartbeat(machine)],
     ["key", key?.public_key ?? "none"],
+    ...(key === null || machine.key_problem === null
+      ? []
+      : [["distrusted", machine.key_problem] as [string, string]]),
     ["config room", machine.room ?? "none"],
   ];
   if (cordon !== null) {
@@ -88,5 +112,5 @@ export const show: CommandHandler = async (call) => {
       call.print(line);
     }
   }
-  return { ...machine, state: stateOf(machine) };
+  return machine;
 };

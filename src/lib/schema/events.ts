@@ -374,6 +374,8 @@ export type CredentialBundle = z.infer<typeof CredentialBundle>;
 export const MachineKey = z.object({
   algorithm: z.literal("age-x25519"),
   public_key: z.string(),
+  /** Of a machine that joined with a boot file: see `lib/sealed/possession.ts`. Hexadecimal. */
+  proof: z.optional(z.string().check(z.regex(/^[0-9a-f]{64}$/))),
 });
 export type MachineKey = z.infer<typeof MachineKey>;
 

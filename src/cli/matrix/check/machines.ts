@@ -43,6 +43,9 @@ export function checkMachines(context: CheckContext): Finding[] {
     ...rooms.flatMap((room) => {
       const machine = machineOf(context, room);
       if (machine === null || machines === undefined || keyed.has(machine)) return [];
+      // Provisioned: it may join.
+      const member = stateOf(machines, "m.room.member", machine)?.content["membership"];
+      if (member === "invite") return [];
       return [{
         severity: "error" as const,
         code: "no-machine-key",
