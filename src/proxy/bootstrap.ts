@@ -74,14 +74,15 @@ function compact<T extends object>(fields: { [K in keyof T]: T[K] | undefined })
   ) as T;
 }
 
-function grant(value: unknown, path: string): Grant {
+/** A grant or a denial. */
+function policyRule(value: unknown, path: string): Grant & Denial {
   const given = object(value, path);
   const word = (name: string) =>
     optional(given[name], (found) => {
       if (typeof found !== "string") throw new ShapeError(`${path}.${name}`, "must be a string");
       return found;
     });
-  return compact<Grant>({
+  return compact<Grant & Denial>({
     actions: list(given["actions"], `${path}.actions`, text),
     targets: optional(given["targets"], (found) => list(found, `${path}.targets`, text)),
     expires_at: word("expires_at"),
@@ -92,21 +93,12 @@ function grant(value: unknown, path: string): Grant {
   });
 }
 
-function denial(value: unknown, path: string): Denial {
-  const given = object(value, path);
-  return compact<Denial>({
-    actions: list(given["actions"], `${path}.actions`, text),
-    targets: optional(given["targets"], (found) => list(found, `${path}.targets`, text)),
-    source: optional(given["source"], (found) => text(found, `${path}.source`)),
-  });
-}
-
 /** @throws when a field is missing or of another type: a policy that was not understood is not used */
 export function parsePolicy(json: unknown): ProxyPolicy {
   const given = object(json, "(root)");
   return {
-    grants: list(given["grants"], "grants", grant),
-    denials: list(given["denials"], "denials", denial),
+    grants: list(given["grants"], "grants", policyRule),
+    denials: list(given["denials"], "denials", policyRule),
   };
 }
 

@@ -72,10 +72,68 @@ Deno.test("an operator grants for a while, revokes, and is told why", async (t) 
       assert.deepEqual([after.restarts, after.since], [before.restarts, before.since]);
     });
 
+    await step(
+      t,
+      bureau,
+      "a denial wins over the template, for its while or until revoked",
+      async () => {
+        const READ = "matrix/read";
+        const rooms = async () =>
+          (await bureau.cli("proxy", "call", "agent/second", "GET", "/v1/matrix/presence"))
+            .code === 0;
+        const allowed = async () =>
+          (await bureau.cli("auth", "check", "agent/second", READ)).code === 0;
+        assert.deepEqual([await rooms(), await allowed()], [true, true]);
+        const told = await cli("auth", "deny", "agent/second", READ, "--for", "1h");
+        const [, ticket] = /denied to bureau\/.*: matrix\/read until .* \(ticket (\w+)\)/.exec(
+          told,
+        )!;
+        await eventually("its proxy refuses", async () => !await rooms(), 60_000);
+        const why = await bureau.cli("auth", "check", "agent/second", READ);
+        assert.match(why.stdout, /refused: explicit denial/);
+        assert.match(
+          why.stdout,
+          new RegExp(`denial: matrix/read\n +from assignment .*until 2.*${ticket}`),
+        );
+        // Made again as it is, it keeps what was decided about it.
+        await cli("agent", "create", "agent/second", "--template", "bureau/template:agent");
+        assert.match(await cli("auth", "grants", "agent/second"), /deny +matrix\/read +assignment/);
+        await cli("auth", "revoke", "agent/second", "--ticket", ticket!);
+        await eventually("its proxy lets it again", rooms, 60_000);
+        const after = await view();
+        assert.deepEqual([after.restarts, after.since], [before.restarts, before.since]);
+      },
+    );
+
+    await step(t, bureau, "one agent may do to another what both sides say", async () => {
+      const reason = async (): Promise<string> =>
+        JSON.parse(
+          (await bureau.cli("auth", "check", "agent/scribe", "observe", "agent/second", "--json"))
+            .stdout,
+        ).reason;
+      const becomes = (wanted: string) =>
+        eventually(wanted, async () => await reason() === wanted, 60_000);
+      await becomes("no matching grant");
+      await cli("auth", "grant", "agent/scribe", "observe", "--target", "bureau/**:*");
+      await becomes("no matching allowance on target");
+      const by = ["--by", "agent/scribe"];
+      await cli("auth", "allow", "agent/second", "observe", ...by, "--for", "1h");
+      await becomes("allowed");
+      assert.match(
+        await cli("auth", "allowances", "agent/second"),
+        /allow +observe by bureau\/fleet/,
+      );
+      await cli("auth", "deny", "agent/second", "observe/**", ...by);
+      await becomes("explicit allowance denial on target");
+      await cli("auth", "revoke", "agent/second", "observe/**", "--kind", "allowance-denial");
+      await becomes("allowed");
+      assert.equal((await bureau.cli("auth", "allow", "agent/second", "observe")).code, 2);
+    });
+
     await step(t, bureau, "the operator's own rights are explained too", async () => {
       const answer = await cli("auth", "check", "me", "interrupt/terminate", "agent/second");
       assert.match(answer, /\(operator\).*\nallowed\n +grant: \*\* on .*\n +from operator/);
-      assert.match(await cli("auth", "allowances", "agent/second"), /nobody but operators/);
+      assert.match(await cli("auth", "allowances", "agent/scribe"), /nobody but operators/);
     });
   });
 });

@@ -317,7 +317,7 @@ async function assign(
     variables: agent.variables,
     ...overridesOf(request),
     issued_by: session.user_id,
-    ...await keptEgress(present, key),
+    ...await keptDecisions(present, key),
   };
   if (present !== null) {
     const { signature, issued_at, ...rest } = present;
@@ -335,17 +335,21 @@ async function assign(
   }
 }
 
-/** What `bureau egress allow` and `block` wrote stays, as long as the operator's own signature is on it. */
-async function keptEgress(
+/** What `bureau egress` and `bureau auth` wrote stays, as long as the operator's own signature is on it. */
+async function keptDecisions(
   present: Content | null,
   key: SigningKey,
-): Promise<Pick<Assignment, "egress">> {
-  if (present === null || present["egress"] === undefined) return {};
+): Promise<Pick<Assignment, "egress" | "authorization">> {
+  if (present === null) return {};
   try {
     await verifyContent(present, [key.publicKey]);
     const assignment = parseEvent(EventType.assignment, present);
-    if (assignment?.egress === undefined || assignment.desired === "absent") return {};
-    return { egress: assignment.egress };
+    if (assignment === null || assignment.desired === "absent") return {};
+    const { egress, authorization } = assignment;
+    return {
+      ...(egress === undefined ? {} : { egress }),
+      ...(authorization === undefined ? {} : { authorization }),
+    };
   } catch {
     return {};
   }

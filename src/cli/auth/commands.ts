@@ -9,6 +9,26 @@ const USER = {
   brief: "an agent's name, `@user:server`, `me`, or `machine`",
 } as const;
 
+const ACTIONS = {
+  name: "ACTION",
+  brief: "actions or patterns of them: `http/api`, `matrix/**`",
+} as const;
+const FOR = {
+  kind: "text",
+  brief: "for a while: 30m, 1h, 2d; at most 90d",
+  placeholder: "TIME",
+} as const;
+const TARGET = {
+  kind: "texts",
+  brief: "on whom, a pattern NAME:SERVER; may be repeated",
+  placeholder: "PATTERN",
+} as const;
+const BY = {
+  kind: "texts",
+  brief: "whom: an agent's name, `me`, `@user:server`, or a pattern NAME:SERVER; may be repeated",
+  placeholder: "WHO",
+} as const;
+
 export const authCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["auth", "check"],
@@ -47,28 +67,53 @@ export const authCommands: readonly CommandSpec[] = [
     docs:
       "Written into the agent's assignment, which is signed anew. The time that --for sets is in the grant itself: it ends on its own, also while " +
       "nothing runs that could end it. A denial, wherever it stands, wins.",
-    args: [NAME, { name: "ACTION", brief: "actions or patterns of them: `http/api`, `matrix/**`" }],
+    args: [NAME, ACTIONS],
     variadic: true,
-    flags: {
-      for: { kind: "text", brief: "for a while: 30m, 1h, 2d; at most 90d", placeholder: "TIME" },
-      target: {
-        kind: "texts",
-        brief: "on whom, a pattern NAME:SERVER; may be repeated",
-        placeholder: "PATTERN",
-      },
-    },
+    flags: { for: FOR, target: TARGET },
     examples: ["sh tasks/bureau auth grant agent/second matrix/read --for 1h"],
     load: async () => (await import("./grant.ts")).grant,
   }),
   defineCommand({
+    path: ["auth", "deny"],
+    brief: "Deny an agent actions, or others actions on it; it wins over every grant",
+    docs:
+      "Written into the agent's assignment, which is signed anew. With --by it is about what others do to the agent. `auth revoke --ticket` takes it back.",
+    args: [NAME, ACTIONS],
+    variadic: true,
+    flags: { for: FOR, target: TARGET, by: BY },
+    examples: ["sh tasks/bureau auth deny agent/second matrix/send/m.room.message --for 30m"],
+    load: async () => (await import("./grant.ts")).deny,
+  }),
+  defineCommand({
+    path: ["auth", "allow"],
+    brief: "Let others do something to an agent: watch it, for example",
+    docs:
+      "Written into the agent's assignment, which is signed anew. Whoever is neither operator nor an agent of this machine needs that alone to watch; " +
+      "for all else the other one needs a grant too.",
+    args: [NAME, ACTIONS],
+    variadic: true,
+    flags: { by: BY, for: FOR },
+    examples: ["sh tasks/bureau auth allow agent/second observe --by agent/scribe --for 1h"],
+    load: async () => (await import("./grant.ts")).allow,
+  }),
+  defineCommand({
     path: ["auth", "revoke"],
-    brief: "Take back actions that `auth grant` granted, or a grant by its ticket",
+    brief: "Take back actions that `auth grant` granted, or any rule by its ticket",
     docs:
       "What a template grants it doesn't touch. Written into the agent's assignment, which is signed anew.",
     args: [NAME, { name: "ACTION", brief: "as granted", optional: true }],
     variadic: true,
     flags: {
-      ticket: { kind: "text", brief: "as `auth grants` shows it", placeholder: "TICKET" },
+      ticket: {
+        kind: "text",
+        brief: "as `auth grants` or `auth allowances` shows it",
+        placeholder: "TICKET",
+      },
+      kind: {
+        kind: "text",
+        brief: "what kind of rule: grant, denial, allowance, allowance-denial",
+        placeholder: "KIND",
+      },
     },
     examples: ["sh tasks/bureau auth revoke agent/second matrix/read"],
     load: async () => (await import("./grant.ts")).revoke,

@@ -1,25 +1,92 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** `auth grant` and `auth revoke`: a grant in an assignment, signed. */
-import { isCurrent, policyProblems } from "../../lib/authorization/mod.ts";
-import type { AuthorizationPolicy, Grant } from "../../lib/schema/mod.ts";
+/** `auth grant`, `deny`, `allow` and `revoke`: rules in an assignment, signed. */
+import { isCurrent, policyProblems, stillHolds } from "../../lib/authorization/mod.ts";
+import type { Allowance, AuthorizationPolicy, Denial, Grant } from "../../lib/schema/mod.ts";
 import { editAssignment } from "../assignment.ts";
-import type { CommandHandler } from "../framework/command.ts";
+import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
-import { loadSession, principalOf } from "../session.ts";
+import { loadSession, type OperatorSession, principalOf } from "../session.ts";
+import { userOf } from "./names.ts";
 
 const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 const MAX_MS = 90 * UNITS["d"]!;
 
+/** As an assignment has them. */
+export const LISTS = ["grants", "denials", "allowances", "allowance_denials"] as const;
+export type List = typeof LISTS[number];
+type Rule = Grant | Denial | Allowance;
+
 export const grant: CommandHandler = async (call) => {
+  const { principal, made } = await write(call, () => ({ list: "grants", whom: targetsOf(call) }));
+  call.print(`${principal} may ${said(made)}`);
+  return { principal, grant: made };
+};
+
+export const deny: CommandHandler = async (call) => {
+  const { principal, made } = await write(call, (session) => {
+    const by = actorsOf(call, session);
+    const whom = targetsOf(call);
+    if (by === null) return { list: "denials", whom };
+    if ("targets" in whom) {
+      throw new CliError("usage", "Cannot deny: --by says who may not, --target to whom: not both");
+    }
+    return { list: "allowance_denials", whom: by };
+  });
+  const by = "actors" in made ? `to ${principal}, by ${made.actors.join(", ")}` : `to ${principal}`;
+  call.print(`denied ${by}: ${said(made)}`);
+  return { principal, denial: made };
+};
+
+export const allow: CommandHandler = async (call) => {
+  const { principal, made } = await write(call, (session) => {
+    const by = actorsOf(call, session);
+    if (by !== null) return { list: "allowances", whom: by };
+    throw new CliError("usage", "Cannot allow: say with --by who may", {
+      hint: "what the agent itself may do: `bureau auth grant`",
+    });
+  });
+  const by = "actors" in made ? made.actors.join(", ") : "";
+  call.print(`${by} may, on ${principal}: ${said(made)}`);
+  return { principal, allowance: made };
+};
+
+function said({ actions, expires_at: end, ticket }: Rule): string {
+  return `${actions.join(", ")}${end === undefined ? "" : ` until ${end}`} (ticket ${ticket})`;
+}
+
+function targetsOf(call: Invocation): { targets?: string[] } {
+  const targets = (call.flags["target"] ?? []) as readonly string[];
+  return targets.length === 0 ? {} : { targets: [...targets] };
+}
+
+/** User-id patterns; a plain name is taken for an agent, `me` for oneself. */
+function actorsOf(call: Invocation, session: OperatorSession): { actors: string[] } | null {
+  const given = (call.flags["by"] ?? []) as readonly string[];
+  if (given.length === 0) return null;
+  return {
+    actors: given.map((one) => {
+      const pattern = one.includes(":") ? one : userOf(session, one);
+      return pattern.startsWith("@") ? pattern.slice(1) : pattern;
+    }),
+  };
+}
+
+async function write(
+  call: Invocation,
+  shape: (session: OperatorSession) => {
+    readonly list: List;
+    readonly whom: { targets?: string[] } | { actors: string[] };
+  },
+): Promise<{ principal: string; made: Rule }> {
   const session = await loadSession(call);
   const principal = principalOf(session, call.args[0]!);
+  const { list, whom } = shape(session);
   const now = Date.now();
-  const targets = (call.flags["target"] ?? []) as readonly string[];
   const time = call.flags["for"];
-  const made: Grant = {
+  const made: Rule = {
     actions: call.args.slice(1),
-    ...(targets.length === 0 ? {} : { targets: [...targets] }),
+    ...whom,
     ...(time === undefined
       ? {}
       : { expires_at: new Date(now + readTime(String(time))).toISOString() }),
@@ -27,19 +94,22 @@ export const grant: CommandHandler = async (call) => {
     granted_by: session.user_id,
     granted_at: new Date(now).toISOString(),
   };
-  const problems = policyProblems({ grants: [made] });
-  if (problems.length > 0) {
-    throw new CliError("usage", `Cannot grant that: ${problems.join("; ")}`);
-  }
+  const problems = policyProblems({ [list]: [made] });
+  if (problems.length > 0) throw new CliError("usage", `Cannot write that: ${problems.join("; ")}`);
   await editAssignment(
     call,
     session,
     principal,
-    ({ authorization }) => ({ authorization: withGrant(authorization, made, now) }),
+    ({ authorization }) => ({ authorization: withRule(authorization, list, made, now) }),
   );
-  const until = made.expires_at === undefined ? "" : ` until ${made.expires_at}`;
-  call.print(`${principal} may ${made.actions.join(", ")}${until} (ticket ${made.ticket})`);
-  return { principal, grant: made };
+  return { principal, made };
+}
+
+const KINDS: Readonly<Record<string, List>> = {
+  grant: "grants",
+  denial: "denials",
+  allowance: "allowances",
+  "allowance-denial": "allowance_denials",
 };
 
 export const revoke: CommandHandler = async (call) => {
@@ -47,57 +117,76 @@ export const revoke: CommandHandler = async (call) => {
   const principal = principalOf(session, call.args[0]!);
   const actions = call.args.slice(1);
   const ticket = call.flags["ticket"] as string | undefined;
+  const kind = call.flags["kind"] as string | undefined;
   if (actions.length === 0 && ticket === undefined) {
-    throw new CliError("usage", "Cannot revoke: name actions, or a grant with --ticket");
+    throw new CliError("usage", "Cannot revoke: name actions, or a rule with --ticket");
   }
+  if (kind !== undefined && !Object.hasOwn(KINDS, kind)) {
+    throw new CliError("usage", `Cannot revoke a "${kind}": ${Object.keys(KINDS).join(", ")}`);
+  }
+  // A ticket names one rule, whatever it is; actions without a word mean what was granted.
+  const lists = kind !== undefined
+    ? [KINDS[kind]!]
+    : ticket !== undefined
+    ? LISTS
+    : ["grants" as const];
   let revoked = 0;
   await editAssignment(call, session, principal, ({ authorization }) => {
-    const result = withoutGrants(authorization, { actions, ticket }, Date.now());
+    const result = withoutRules(authorization, { lists, actions, ticket }, Date.now());
     revoked = result.revoked;
     return revoked === 0 ? {} : { authorization: result.policy };
   });
   if (revoked === 0) {
     throw new CliError(
       "not-granted",
-      `Cannot revoke that: the assignment of "${principal}" has no such grant`,
-      { status: 404, hint: "`bureau auth grants NAME` shows where each comes from" },
+      `Cannot revoke that: the assignment of "${principal}" has no such ${kind ?? "rule"}`,
+      { status: 404, hint: "`bureau auth grants|allowances NAME` shows where each comes from" },
     );
   }
   call.print(`revoked in the assignment of ${principal}, from now on`);
   return { principal, actions, ticket: ticket ?? null, revoked };
 };
 
-/** Those that ran out leave with the next change. */
-export function withGrant(
+/** Those of the same kind that ran out leave with the next change. */
+export function withRule(
   policy: AuthorizationPolicy | undefined,
-  made: Grant,
+  list: List,
+  made: Rule,
   now: number,
 ): AuthorizationPolicy {
-  return { ...policy, grants: [...current(policy, now), made] };
+  return { ...policy, [list]: [...current(policy, list, now), made] };
 }
 
-/** @returns how many actions (or, by ticket, grants) were taken out */
-export function withoutGrants(
+/** @returns how many actions (or, by ticket, rules) were taken out */
+export function withoutRules(
   policy: AuthorizationPolicy | undefined,
-  { actions, ticket }: { actions: readonly string[]; ticket: string | undefined },
+  { lists, actions, ticket }: {
+    readonly lists: readonly List[];
+    readonly actions: readonly string[];
+    readonly ticket: string | undefined;
+  },
   now: number,
 ): { policy: AuthorizationPolicy | undefined; revoked: number } {
   let revoked = 0;
-  const grants = current(policy, now).flatMap((one) => {
-    if (ticket !== undefined && one.ticket !== ticket) return [one];
-    const kept = actions.length === 0
-      ? []
-      : one.actions.filter((action) => !actions.includes(action));
-    revoked += actions.length === 0 ? 1 : one.actions.length - kept.length;
-    return kept.length === 0 ? [] : [{ ...one, actions: kept }];
-  });
-  const { grants: _, ...rest } = policy ?? {};
-  const left = { ...rest, ...(grants.length === 0 ? {} : { grants }) };
+  let left: AuthorizationPolicy = { ...policy };
+  for (const list of lists) {
+    const rules = current(policy, list, now).flatMap((one) => {
+      if (ticket !== undefined && one.ticket !== ticket) return [one];
+      const kept = actions.length === 0
+        ? []
+        : one.actions.filter((action) => !actions.includes(action));
+      revoked += actions.length === 0 ? 1 : one.actions.length - kept.length;
+      return kept.length === 0 ? [] : [{ ...one, actions: kept }];
+    });
+    const { [list]: _, ...rest } = left;
+    left = { ...rest, ...(rules.length === 0 ? {} : { [list]: rules }) };
+  }
   return { policy: Object.keys(left).length === 0 ? undefined : left, revoked };
 }
 
-function current(policy: AuthorizationPolicy | undefined, now: number): Grant[] {
-  return (policy?.grants ?? []).filter((one) => isCurrent(one.expires_at, now));
+function current(policy: AuthorizationPolicy | undefined, list: List, now: number): Rule[] {
+  const holds = list === "grants" || list === "allowances" ? isCurrent : stillHolds;
+  return [...policy?.[list] ?? []].filter((one) => holds(one.expires_at, now));
 }
 
 function readTime(text: string): number {

@@ -112,14 +112,41 @@ Deno.test("check() asks both sides when there is a target", () => {
 Deno.test("checkTarget() decides by the target and the actor's denials when nothing is granted", () => {
   const target = policy({ allowances: [{ actions: ["observe"], actors: ["**:local"] }] });
   const question = { actor: ACTOR, action: "observe", target: TARGET };
-  assert.equal(checkTarget(question, target).allowed, true);
-  assert.equal(checkTarget({ ...question, action: "observe/read-write" }, target).allowed, false);
+  assert.equal(checkTarget(question, target, NOW).allowed, true);
   assert.equal(
-    checkTarget(question, target, [{ actions: ["observe/**"] }]).reason,
+    checkTarget({ ...question, action: "observe/read-write" }, target, NOW).allowed,
+    false,
+  );
+  assert.equal(
+    checkTarget(question, target, NOW, [{ actions: ["observe/**"] }]).reason,
     "explicit denial",
   );
-  assert.equal(checkTarget({ ...question, actor: "@agent/a:evil" }, target).allowed, false);
-  assert.equal(checkTarget(question, undefined).allowed, false);
+  assert.equal(checkTarget({ ...question, actor: "@agent/a:evil" }, target, NOW).allowed, false);
+  assert.equal(checkTarget(question, undefined, NOW).allowed, false);
+});
+
+Deno.test("every kind of rule ends when it says so; a refusal whose end can't be read does not", () => {
+  const past = "2026-05-01T11:59:59Z";
+  const later = "2026-05-01T12:00:01Z";
+  const question = { actor: ACTOR, action: "observe", target: TARGET };
+  const allow = { actions: ["observe"], actors: ["**:local"] };
+  const refuse = (end: Partial<Denial>) =>
+    checkSelf({ grants: [{ actions: ["a"] }], denials: [{ actions: ["a"], ...end }] }, "a", NOW);
+  assert.equal(refuse({}).allowed, false);
+  assert.equal(refuse({ expires_at: later }).allowed, false);
+  assert.equal(refuse({ expires_at: past }).allowed, true);
+  assert.equal(refuse({ expires_at: "tomorrow" }).allowed, false);
+  const watch = (change: Partial<EffectivePolicy>, denials: Denial[] = []) =>
+    checkTarget(question, policy({ allowances: [allow], ...change }), NOW, denials).allowed;
+  assert.equal(watch({}), true);
+  assert.equal(watch({ allowances: [{ ...allow, expires_at: later }] }), true);
+  assert.equal(watch({ allowances: [{ ...allow, expires_at: past }] }), false);
+  assert.equal(watch({ allowances: [{ ...allow, expires_at: "tomorrow" }] }), false);
+  assert.equal(watch({ allowance_denials: [{ ...allow, expires_at: later }] }), false);
+  assert.equal(watch({ allowance_denials: [{ ...allow, expires_at: past }] }), true);
+  assert.equal(watch({ allowance_denials: [{ ...allow, expires_at: "tomorrow" }] }), false);
+  assert.equal(watch({}, [{ actions: ["observe"], expires_at: later }]), false);
+  assert.equal(watch({}, [{ actions: ["observe"], expires_at: past }]), true);
 });
 
 Deno.test("effectiveGrants() stamps where a rule comes from when an event claims another", () => {
@@ -175,14 +202,16 @@ const grant: fc.Arbitrary<Grant> = fc.record({
   targets: fc.array(user, { maxLength: 2 }),
   expires_at: fc.constantFrom("2026-05-01T11:00:00Z", "2026-05-01T13:00:00Z", "bad"),
 }, { requiredKeys: ["actions"] });
+const expires_at = fc.constantFrom("2026-05-01T11:00:00Z", "2026-05-01T13:00:00Z", "bad");
 const denial: fc.Arbitrary<Denial> = fc.record(
-  { actions, targets: fc.array(user, { maxLength: 2 }) },
+  { actions, targets: fc.array(user, { maxLength: 2 }), expires_at },
   { requiredKeys: ["actions"] },
 );
 const allowance: fc.Arbitrary<Allowance> = fc.record({
   actions,
   actors: fc.array(user, { maxLength: 2 }),
-});
+  expires_at,
+}, { requiredKeys: ["actions", "actors"] });
 const some = <T>(item: fc.Arbitrary<T>) => fc.array(item, { maxLength: 4 });
 const effective: fc.Arbitrary<EffectivePolicy> = fc.record({
   grants: some(grant),

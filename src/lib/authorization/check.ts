@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isUserPattern, matchUserPattern } from "../glob/user.ts";
 import type { Allowance, Denial } from "../schema/events.ts";
-import { checkActor, type Decision, deniesAction, grantsAction } from "./self.ts";
+import {
+  checkActor,
+  type Decision,
+  deniesAction,
+  grantsAction,
+  isCurrent,
+  stillHolds,
+} from "./self.ts";
 import type { EffectivePolicy } from "./effective.ts";
 
 export interface Question {
@@ -32,7 +39,7 @@ export function check(
       : (targets, side) => coversTarget(targets, target, side === "denial"),
   );
   if (!actor.allowed || target === undefined) return actor;
-  return { ...actor, ...checkTarget(question, policies.target) };
+  return { ...actor, ...checkTarget(question, policies.target, nowMs) };
 }
 
 /**
@@ -42,15 +49,18 @@ export function check(
 export function checkTarget(
   question: Question,
   target: Pick<EffectivePolicy, "allowances" | "allowance_denials"> | undefined,
+  nowMs: number,
   actorDenials: readonly Denial[] = [],
 ): Decision {
   const { actor, action } = question;
   const denial = actorDenials.find((rule) =>
+    stillHolds(rule.expires_at, nowMs) &&
     deniesAction(rule.actions, action) &&
     (question.target === undefined || coversTarget(rule.targets, question.target, true))
   );
   if (denial !== undefined) return { allowed: false, reason: "explicit denial", denial };
   const allowance = target?.allowances.find((rule) =>
+    isCurrent(rule.expires_at, nowMs) &&
     grantsAction(rule.actions, action) &&
     rule.actors.some((pattern) => matchUserPattern(pattern, actor))
   );
@@ -58,6 +68,7 @@ export function checkTarget(
     return { allowed: false, reason: "no matching allowance on target" };
   }
   const allowanceDenial = target?.allowance_denials.find((rule: Allowance) =>
+    stillHolds(rule.expires_at, nowMs) &&
     deniesAction(rule.actions, action) &&
     rule.actors.some((pattern) => !isUserPattern(pattern) || matchUserPattern(pattern, actor))
   );

@@ -54,6 +54,6 @@ export function decide(
   // Watching asks the target alone of people, who have no grants on a machine.
   const watches = action === "observe" || action.startsWith("observe/");
   return actor.kind === "person" && watches
-    ? checkTarget(question, policy, actor.policy.denials)
+    ? checkTarget(question, policy, nowMs, actor.policy.denials)
     : check(question, { actor: actor.policy, target: policy }, nowMs);
 }

@@ -56,7 +56,8 @@ export function checkActor(
       : { allowed: false, reason: "matching grant expired", grant: expired };
   }
   const denial = policy.denials.find((candidate) =>
-    deniesAction(candidate.actions, action) && onTarget(candidate.targets, "denial")
+    stillHolds(candidate.expires_at, nowMs) && deniesAction(candidate.actions, action) &&
+    onTarget(candidate.targets, "denial")
   );
   if (denial !== undefined) return { allowed: false, reason: "explicit denial", grant, denial };
   return { allowed: true, reason: "allowed", grant };
@@ -75,6 +76,13 @@ export function deniesAction(patterns: readonly string[], action: string): boole
 /** True while a grant runs. No expiry: for ever. One that can't be read: never. */
 export function isCurrent(expiresAt: string | undefined, nowMs: number): boolean {
   return expiresAt === undefined || nowMs < parseExpiry(expiresAt);
+}
+
+/** True while a refusal holds. No end, or one that can't be read: for ever, or a typing error would allow. */
+export function stillHolds(expiresAt: string | undefined, nowMs: number): boolean {
+  if (expiresAt === undefined) return true;
+  const end = parseExpiry(expiresAt);
+  return end === -Infinity || nowMs < end;
 }
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;

@@ -35,9 +35,11 @@ export function policyProblems(policy: AuthorizationPolicy): string[] {
   see("denials", policy.denials);
   see("allowances", policy.allowances);
   see("allowance_denials", policy.allowance_denials);
-  for (const [at, grant] of (policy.grants ?? []).entries()) {
-    if (grant.expires_at !== undefined && parseExpiry(grant.expires_at) === -Infinity) {
-      problems.push(`grants[${at}]: expires_at must be an RFC 3339 time with a zone`);
+  for (const list of ["grants", "denials", "allowances", "allowance_denials"] as const) {
+    for (const [at, { expires_at: end }] of (policy[list] ?? []).entries()) {
+      if (end !== undefined && parseExpiry(end) === -Infinity) {
+        problems.push(`${list}[${at}]: expires_at must be an RFC 3339 time with a zone`);
+      }
     }
   }
   return problems;

@@ -23,6 +23,11 @@ export type Grant = z.infer<typeof Grant>;
 export const Denial = z.object({
   actions: words,
   targets: z.optional(words),
+  /** RFC 3339; one whose end can't be read has none. */
+  expires_at: z.optional(z.string()),
+  ticket: z.optional(z.string()),
+  granted_by: z.optional(z.string()),
+  granted_at: z.optional(z.string()),
   source: z.optional(z.string()),
 });
 export type Denial = z.infer<typeof Denial>;
@@ -41,6 +46,11 @@ export type ProxyPolicy = z.infer<typeof ProxyPolicy>;
 export const Allowance = z.object({
   actions: words,
   actors: words,
+  /** As a grant's; of an allowance denial as a denial's. */
+  expires_at: z.optional(z.string()),
+  ticket: z.optional(z.string()),
+  granted_by: z.optional(z.string()),
+  granted_at: z.optional(z.string()),
   source: z.optional(z.string()),
 });
 export type Allowance = z.infer<typeof Allowance>;

@@ -47,6 +47,7 @@ export function rulesForRole({ grants, denials }: ProxyPolicy, role: string): Pr
       return actions.length === 0 ? [] : [{
         actions,
         ...(rule.targets === undefined ? {} : { targets: rule.targets }),
+        ...(rule.expires_at === undefined ? {} : { expires_at: rule.expires_at }),
       }];
     }),
   };
