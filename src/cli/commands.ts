@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Every command of `bureau`, declared. A group that is not listed does not exist: there are no stubs. */
+import { agentCreate, ON_MACHINE } from "./agent/command.ts";
 import { authCommands } from "./auth/commands.ts";
 import { credentialCommands } from "./credential/commands.ts";
 import { egressCommands } from "./egress/commands.ts";
@@ -31,11 +32,6 @@ export const groups: readonly Group[] = [
   { name: "homeserver", brief: "The embedded homeserver's database" },
 ];
 
-const ON_MACHINE = {
-  kind: "text",
-  brief: "another machine of the fleet",
-  placeholder: "MACHINE",
-} as const;
 const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
 
 export const commands: readonly CommandSpec[] = [
@@ -202,68 +198,7 @@ export const commands: readonly CommandSpec[] = [
     examples: ["sh tasks/bureau agent kill agent/scribe"],
     load: async () => (await import("./agent/usage.ts")).kill,
   }),
-  defineCommand({
-    path: ["agent", "create"],
-    brief: "Assign an agent to this machine, or change its assignment",
-    docs:
-      "Makes its Matrix account and room, clones the repository, seals its credentials to the machine, and writes the signed assignment. " +
-      "Repeating it changes only what differs. Credential values never come by argument: --credentials names a JSON file " +
-      '`{"NAME":{"value":…,"allowed_hosts":["host:port"],"ca":PEM?}}` (logins and other kinds: docs/guide/credentials.md), ~/.claude/.credentials.json or ~/.codex/auth.json, or `-` for stdin.',
-    args: [NAME],
-    flags: {
-      template: {
-        kind: "text",
-        brief: "template reference",
-        placeholder: "ROOM:NAME",
-        default: "bureau/template:agent",
-      },
-      repo: {
-        kind: "text",
-        brief: "git repository to clone as its workspace",
-        placeholder: "PATH",
-      },
-      var: {
-        kind: "texts",
-        brief: "a template variable, NAME=VALUE; may be repeated",
-        placeholder: "NAME=VALUE",
-      },
-      inherit: {
-        kind: "texts",
-        brief: "another template laid on top of it; may be repeated",
-        placeholder: "ROOM:NAME",
-      },
-      environment: {
-        kind: "text",
-        brief: "Nix store path of its programs, instead of the template's",
-        placeholder: "PATH",
-      },
-      "require-service": {
-        kind: "texts",
-        brief: "a service it needs, instead of the template's; may be repeated; `''` is none",
-        placeholder: "ROLE",
-      },
-      payload: { kind: "text", brief: "payload, a JSON object", placeholder: "JSON" },
-      "start-condition": {
-        kind: "text",
-        brief: "the state event that it runs for, a JSON object (docs/guide/life.md)",
-        placeholder: "JSON",
-      },
-      restart: {
-        kind: "text",
-        brief: "always, on-failure or never; the template's unless named",
-        placeholder: "POLICY",
-      },
-      credentials: {
-        kind: "text",
-        brief: "JSON file with credentials, or - for stdin",
-        placeholder: "FILE",
-      },
-      machine: ON_MACHINE,
-      "from-stdin": { kind: "switch", brief: "take everything from one JSON document on stdin" },
-    },
-    examples: ["sh tasks/bureau agent create agent/second --template bureau/template:agent"],
-    load: async () => (await import("./agent/create.ts")).create,
-  }),
+  agentCreate,
   defineCommand({
     path: ["agent", "payload"],
     brief: "Show what an agent was given to work on, or give it another while it runs",

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `agent create`, declared. */
+import { defineCommand } from "../framework/command.ts";
+
+const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
+
+/** Of what is done to an agent elsewhere. */
+export const ON_MACHINE = {
+  kind: "text",
+  brief: "another machine of the fleet",
+  placeholder: "MACHINE",
+} as const;
+
+export const agentCreate = defineCommand({
+  path: ["agent", "create"],
+  brief: "Assign an agent to this machine, or change its assignment",
+  docs:
+    "Makes its Matrix account and room, clones the repository, seals its credentials to the machine, and writes the signed assignment. " +
+    "Repeating it changes only what differs. Credential values never come by argument: --credentials names a JSON file " +
+    '`{"NAME":{"value":…,"allowed_hosts":["host:port"],"ca":PEM?}}` (logins and other kinds: docs/guide/credentials.md), ~/.claude/.credentials.json or ~/.codex/auth.json, or `-` for stdin.',
+  args: [NAME],
+  flags: {
+    template: {
+      kind: "text",
+      brief: "template reference",
+      placeholder: "ROOM:NAME",
+      default: "bureau/template:agent",
+    },
+    repo: {
+      kind: "text",
+      brief: "git repository to clone as its workspace",
+      placeholder: "PATH",
+    },
+    var: {
+      kind: "texts",
+      brief: "a template variable, NAME=VALUE; may be repeated",
+      placeholder: "NAME=VALUE",
+    },
+    inherit: {
+      kind: "texts",
+      brief: "another template laid on top of it; may be repeated",
+      placeholder: "ROOM:NAME",
+    },
+    environment: {
+      kind: "text",
+      brief: "Nix store path of its programs, instead of the template's",
+      placeholder: "PATH",
+    },
+    "require-service": {
+      kind: "texts",
+      brief: "a service it needs, instead of the template's; may be repeated; `''` is none",
+      placeholder: "ROLE",
+    },
+    payload: { kind: "text", brief: "payload, a JSON object", placeholder: "JSON" },
+    "start-condition": {
+      kind: "text",
+      brief: "the state event that it runs for, a JSON object (docs/guide/life.md)",
+      placeholder: "JSON",
+    },
+    restart: {
+      kind: "text",
+      brief: "always, on-failure or never; the template's unless named",
+      placeholder: "POLICY",
+    },
+    credentials: {
+      kind: "text",
+      brief: "JSON file with credentials, or - for stdin",
+      placeholder: "FILE",
+    },
+    machine: ON_MACHINE,
+    "from-stdin": { kind: "switch", brief: "take everything from one JSON document on stdin" },
+  },
+  examples: ["sh tasks/bureau agent create agent/second --template bureau/template:agent"],
+  load: async () => (await import("./create.ts")).create,
+});
