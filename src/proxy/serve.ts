@@ -7,7 +7,7 @@ import { createAdminHandler } from "./admin.ts";
 import { createAgentInterface } from "./agent.ts";
 import type { ProxyBootstrap } from "./api.ts";
 import { openLive, type RotatedCredential } from "./credentials/source.ts";
-import { errorResponse } from "./errors.ts";
+import { AgentServer, listen, removeStale } from "./agent_server.ts";
 import type { UpstreamEnvironment } from "./forward.ts";
 import { ProxyState } from "./state.ts";
 import type { SshAgentServer } from "./ssh/server.ts";
@@ -69,11 +69,12 @@ export async function startProxy(
     sweep ??= setInterval(() => {
       for (const upstream of upstreams) upstream.sweep();
       forward.sweep();
+      agentServer.sweep();
     }, options.sweepMs ?? SWEEP_MS);
   };
   const closing = new AbortController();
   const admin = await listen(options.sockets.admin, createAdminHandler(state, closing.signal));
-  let agentServer: Deno.HttpServer;
+  let agentServer: AgentServer;
   let forward: ForwardServer;
   let ssh: SshAgentServer | null = null;
   try {
@@ -81,7 +82,13 @@ export async function startProxy(
     if (bootstrap.ssh_keys !== undefined) {
       ssh = await serveSsh(bootstrap.ssh_keys, options.sockets.ssh, options.log);
     }
-    agentServer = await listen(options.sockets.agent, agent.handle);
+    agentServer = await AgentServer.start({
+      path: options.sockets.agent,
+      handle: agent.handle,
+      abandoned: () => state.counters.abandoned,
+      now: () => clock.now(),
+      onFault: (thrown) => options.log?.warn("proxy.sock stays as it was", { why: String(thrown) }),
+    });
     await removeStale(options.sockets.forward);
     forward = new ForwardServer({
       path: options.sockets.forward,
@@ -133,27 +140,4 @@ async function serveSsh(
   });
   await Deno.chmod(path, 0o660);
   return server;
-}
-
-/** The socket's directory keeps strangers out until its own mode does. */
-async function listen(
-  path: string,
-  handler: (
-    request: Request,
-    info: Deno.ServeHandlerInfo<Deno.UnixAddr>,
-  ) => Promise<Response>,
-): Promise<Deno.HttpServer> {
-  await removeStale(path);
-  const server = Deno.serve({ path, onListen() {}, onError: errorResponse }, handler);
-  await Deno.chmod(path, 0o660);
-  return server;
-}
-
-/** Left behind by a killed predecessor: each socket has one owner. */
-async function removeStale(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (thrown) {
-    if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
-  }
 }

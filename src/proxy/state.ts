@@ -18,7 +18,7 @@ export const DEFAULT_MAX_ACTIVE = 256;
 
 export class ProxyState {
   readonly bootstrap: ProxyBootstrap;
-  readonly counters = { bytesIn: 0, bytesOut: 0 };
+  readonly counters = { bytesIn: 0, bytesOut: 0, abandoned: 0 };
   /** What its model requests may take, and took. */
   readonly budget: BudgetMeter;
   policy: ProxyPolicy;

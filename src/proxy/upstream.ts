@@ -38,6 +38,8 @@ export interface IncomingResponse {
 export interface UpstreamCounters {
   bytesIn: number;
   bytesOut: number;
+  /** Bodies of callers that nobody reads to their ends: the caller left, or was answered before. */
+  abandoned: number;
 }
 
 interface Connection {
@@ -226,7 +228,11 @@ export class Upstream {
     done.catch((thrown) => {
       if (thrown instanceof ProxyError) wire.close();
     });
-    return { done, complete: () => complete, cancel: () => stop.abort() };
+    const cancel = () => {
+      if (!complete && !stop.signal.aborted && body instanceof ReadableStream) counters.abandoned++;
+      stop.abort();
+    };
+    return { done, complete: () => complete, cancel };
   }
 
   #stream(
