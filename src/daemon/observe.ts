@@ -12,6 +12,8 @@ const MAX_BEHIND_BYTES = 8 * 1024 * 1024;
 /** What a watcher may send before the relay is there. */
 const MAX_EARLY_FRAMES = 64;
 const CONNECT_DEADLINE_MS = 15_000;
+/** How long somebody watches, or types, after the right to it has ended. */
+const RECHECK_MS = 2_000;
 
 export interface Watching {
   readonly request: Request;
@@ -20,6 +22,8 @@ export interface Watching {
   /** The relay's socket on the host. */
   readonly relaySocket: string;
   readonly log: Logger;
+  /** What the watcher may do now; null: nothing. Asked again and again: rights end while somebody watches. */
+  readonly mayNow: () => ObserveMode | null;
   /** Called once with the start, and what it returns once with the end. */
   readonly onStart: () => () => void;
 }
@@ -64,18 +68,28 @@ export async function joinRelay(watching: Watching): Promise<Response> {
   const finish = (reason: string) => {
     if (ended) return;
     ended = true;
+    clearInterval(recheck);
     end();
     closeSocket(relay, reason);
     closeSocket(watcher, reason);
     client.close();
   };
+  const say = (reason: string) => {
+    const exit: ObserveDown = { type: "exit", reason };
+    if (watcher.readyState === WebSocket.OPEN) watcher.send(JSON.stringify(exit));
+    finish(reason);
+  };
+  const recheck = setInterval(() => {
+    const may = watching.mayNow();
+    if (may === null) say("you may not watch it any more");
+    // The relay keeps to the mode that it began with: a new session is one without a keyboard.
+    else if (mode === "readwrite" && may === "readonly") {
+      say("you may not type here any more; observe it again to watch");
+    }
+  }, RECHECK_MS);
   const down = (data: string | ArrayBuffer) => {
     if (watcher.readyState !== WebSocket.OPEN) return;
-    if (watcher.bufferedAmount > MAX_BEHIND_BYTES) {
-      const exit: ObserveDown = { type: "exit", reason: "the watcher is too slow" };
-      watcher.send(JSON.stringify(exit));
-      return finish("too slow");
-    }
+    if (watcher.bufferedAmount > MAX_BEHIND_BYTES) return say("the watcher is too slow");
     watcher.send(data);
   };
   watcher.onopen = () => {

@@ -190,15 +190,22 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
         });
       }
       // Nobody types into a terminal of their own.
-      const mayType = principal.userId !== viewer &&
+      const mayType = () =>
+        principal.userId !== viewer &&
         authority.may(viewer, "observe/read-write", principal.userId);
-      const mode = wanted === "readwrite" && mayType ? "readwrite" : "readonly";
+      const mode = wanted === "readwrite" && mayType() ? "readwrite" : "readonly";
       const relaySocket = await served.openRelay(principal);
       return await joinRelay({
         request,
         mode,
         relaySocket,
         log: served.log,
+        mayNow: () =>
+          !authority.may(viewer, "observe", principal.userId)
+            ? null
+            : mayType()
+            ? "readwrite"
+            : "readonly",
         onStart: () => {
           principal.attachment.watchers++;
           const action = mode === "readwrite" ? "observe/read-write" : "observe";
