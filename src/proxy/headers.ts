@@ -39,8 +39,8 @@ const CALLER_NEVER = new Set([
 ]);
 
 /**
- * Never passed back: hop-by-hop, and cookies, because a session opened with the injected credential is a
- * credential too.
+ * Never passed back: hop-by-hop, and cookies. Each request of a service gets its credential, so a session
+ * that one opened is of no use but to carry off; callers' cookies do not pass either.
  */
 const UPSTREAM_NEVER = new Set([
   ...HOP_BY_HOP,

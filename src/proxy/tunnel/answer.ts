@@ -14,7 +14,7 @@ const HOP_BY_HOP = new Set([
   ...["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"],
   ...["content-length", "alt-svc"],
 ]);
-/** A session that was opened with a credential is a credential too. */
+/** They come back to their host: with stars in the place of a secret they would be of no use. */
 const COOKIES = new Set(["set-cookie", "set-cookie2"]);
 
 /**
@@ -86,7 +86,7 @@ function scrubbed({ body }: IncomingResponse, encoding: string, secrets: Secrets
   }
 }
 
-/** @returns without hop-by-hop ones; where there are secrets, without cookies and with nothing of a secret */
+/** @returns without hop-by-hop ones; where there are secrets, without cookies that hold one, and with stars */
 export function passedHeaders(
   headers: IncomingResponse["head"]["headers"],
   secrets: Secrets,
@@ -95,10 +95,11 @@ export function passedHeaders(
   return headers.flatMap(([name, value]): [string, string][] => {
     if (HOP_BY_HOP.has(name) || name.startsWith("proxy-") || named.has(name)) return [];
     if (secrets.isEmpty) return [[name, value]];
-    if (COOKIES.has(name) || secrets.isInName(name)) return [];
+    if (secrets.isInName(name)) return [];
     const bytes = latin1Bytes(value);
     secrets.scrubWhole(bytes);
-    return [[name, latin1(bytes)]];
+    const text = latin1(bytes);
+    return COOKIES.has(name) && text !== value ? [] : [[name, text]];
   });
 }
 

@@ -48,11 +48,14 @@ async function withUpstream(
       if (special !== null) return special;
       const text = await request.text();
       seen.push({ method: request.method, url: request.url, headers: request.headers, body: text });
-      return Response.json({
-        url: request.url,
-        headers: [...request.headers],
-        body: text,
-      }, { headers: { "set-cookie": "session=1", "x-echo": request.headers.get("x-key") ?? "" } });
+      const key = request.headers.get("x-key") ?? "";
+      return Response.json({ url: request.url, headers: [...request.headers], body: text }, {
+        headers: [
+          ["set-cookie", "session=1; Path=/"],
+          ["set-cookie", `key=${encodeURIComponent(key)}`],
+          ["x-echo", key],
+        ],
+      });
     },
   );
   const { port } = upstream.addr;
@@ -141,8 +144,14 @@ Deno.test("a placeholder is swapped wherever it stands, and the secret never com
     assert.equal(plain!.body, `say ${SECRET}`);
     assert.equal(proxy.state.stats().misplaced, 0);
     const headers = await ask("-D", "-", "-o", "/dev/null", "-H", `X-Key: ${PLACEHOLDER}`, url);
-    assert.ok(!headers.stdout.includes("s3cret") && !/set-cookie/i.test(headers.stdout));
+    assert.ok(!headers.stdout.includes("s3cret"));
     assert.match(headers.stdout, /x-echo: \*/);
+    // A session is the program's own; a cookie that holds the secret is not.
+    assert.deepEqual(headers.stdout.match(/^set-cookie: .*$/gim)?.map((line) => line.trim()), [
+      "set-cookie: session=1; Path=/",
+    ]);
+    await ask("-H", "Cookie: session=1", url);
+    assert.equal(seen.at(-1)!.headers.get("cookie"), "session=1");
   });
 });
 
