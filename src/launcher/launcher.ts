@@ -30,6 +30,14 @@ import { proxyBootstrap, validateRequest, verifyAssignment } from "./validate.ts
 const DEFAULT_GRACE_MS = 5_000;
 const VERSION = "0.1.0";
 
+/** Whoever asks for an end means the cell that they saw: a later one may be a run that is over already. */
+function requireMeant({ localpart, status }: Principal, startedAt: string | null): void {
+  if (startedAt === null || startedAt === "" || Number(startedAt) === status.started_at) return;
+  throw new LauncherError("another", `Cannot end "${localpart}": it was started anew since`, {
+    status: 409,
+  });
+}
+
 export class Launcher {
   readonly #bootstrap: LauncherBootstrap;
   readonly #log: Logger;
@@ -199,7 +207,7 @@ export class Launcher {
     return mine;
   }
 
-  async #create(name: string, request: CreateRequest): Promise<Status> {
+  async #create(name: string, request: CreateRequest, keepsEnd: boolean): Promise<Status> {
     const policy = await readPolicy(this.#bootstrap.policy_path);
     const hash = await principalHash(name);
     const newest = await this.#journal.newest(hash);
@@ -223,10 +231,13 @@ export class Launcher {
           // older than the newest is not adopted.
           await this.#journal.writeRequest(hash, present.status.started_at, request);
           await this.#journal.see(hash, Math.max(newest, request.assignment.issued_at));
-          await present.update(validated, request.assignment.issued_at);
+          const document = this.#proxyDocument(validated, request);
+          await present.update(validated, request.assignment.issued_at, document);
         }
         return present.status;
       }
+      // It ended, and whoever asks for it has not seen that yet: a completed one-shot must not run again.
+      if (keepsEnd && present.status.exit !== null) return present.status;
       if (phase === "running") {
         throw new LauncherError(
           "running",
@@ -311,9 +322,10 @@ export class Launcher {
         revision: this.#revision,
       }),
       show: ({ params }) => this.#find(params["principal"]!).status,
-      create: ({ params, body }) => {
+      create: ({ params, body, query }) => {
         const name = params["principal"]!;
-        return this.#queued(name, () => this.#create(name, body));
+        const keepsEnd = query.get("unless_ended") === "1";
+        return this.#queued(name, () => this.#create(name, body, keepsEnd));
       },
       destroy: ({ params, query }) => {
         const name = params["principal"]!;
@@ -326,6 +338,7 @@ export class Launcher {
         return this.#queued(name, async () => {
           const principal = this.#principals.get(name);
           if (principal === undefined) return { removed: false, revision: this.#revision };
+          requireMeant(principal, query.get("started_at"));
           await this.#forget(principal, grace);
           return { removed: true, revision: this.#revision };
         });

@@ -65,6 +65,8 @@ export class Principal {
   #status: Status;
   #proxy: KeptProxy | null = null;
   #relay: Relay | null = null;
+  /** What the next proxy is given. Secret. */
+  #document: ProxyBootstrap | null = null;
   /** Resolves when no process of the tmux cell is left; only known of a cell that we started. */
   #gone: Promise<void> = Promise.resolve();
 
@@ -135,7 +137,13 @@ export class Principal {
   }
 
   /** Puts in place what a newer assignment changes of a sandbox that runs. */
-  async update(validated: Pick<Validated, "spec">, issuedAt: number): Promise<void> {
+  async update(
+    validated: Pick<Validated, "spec">,
+    issuedAt: number,
+    document: ProxyBootstrap,
+  ): Promise<void> {
+    // A later proxy starts with what is granted now, not with what was when the first one was made.
+    this.#document = document;
     await this.#payload.put(validated.spec, this.#status.frozen === true);
     this.#set({ issued_at: issuedAt });
   }
@@ -237,6 +245,7 @@ export class Principal {
   }
 
   #newProxy(bootstrap: ProxyBootstrap): KeptProxy {
+    this.#document = bootstrap;
     const { runDir, runtimeDir, auditDir, clock, log, rotated } = this.#context;
     const owner = { hash: this.hash, principal: this.localpart };
     const dirs = directoriesOf(runDir, this.hash);
@@ -246,17 +255,19 @@ export class Principal {
     }));
     return new KeptProxy({
       principal: this.localpart,
-      launch: async () =>
-        await startServiceCell(
+      launch: async () => {
+        const document = this.#document!;
+        return await startServiceCell(
           "proxy",
           runtimeDir,
           binds,
-          await rotated.into(owner, bootstrap),
+          await rotated.into(owner, document),
           (line) => log.info("proxy says", { principal: this.localpart, line }),
           auditDir,
           this.#enter("proxy", SERVICE_LIMITS),
-          (line) => void rotated.take(owner, bootstrap, line),
-        ),
+          (line) => void rotated.take(owner, document, line),
+        );
+      },
       onChange: (proxy) => this.#set({ proxy }, "proxy"),
       clock,
       log,
