@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { EventType } from "../lib/schema/mod.ts";
+import { EventType, isKnownType, subjectOf } from "../lib/schema/mod.ts";
+import { EXAMPLES } from "../lib/schema/testing/examples.ts";
+import * as examples from "../lib/schema/testing/examples.ts";
 import { isAdmin, maySpeakFor, type SpeakContext, type StateEntry, type Voice } from "./mod.ts";
 
 const OPERATOR = "@operator:b";
@@ -64,6 +66,25 @@ for (const [type, subject, believed] of RULES) {
     }
   });
 }
+
+Deno.test("of every type its speaker is believed, and of all others the operator at most", () => {
+  const { MACHINE, OPERATOR, STRANGER, SUBJECT } = examples;
+  for (const type of Object.values(EventType)) {
+    if (!isKnownType(type)) continue;
+    const { key, content, speaker } = EXAMPLES[type];
+    const subject = subjectOf(type, key, content);
+    const given = context(type, {
+      levels: levels({ [OPERATOR]: 100, [MACHINE]: 50 }, OPERATOR),
+      admins: [OPERATOR],
+      machine: MACHINE,
+    });
+    for (const sender of [OPERATOR, MACHINE, SUBJECT, STRANGER, OTHER_MACHINE, "@evil:other"]) {
+      const { allowed } = maySpeakFor(sender, subject, given);
+      if (sender === speaker) assert.ok(allowed, `${sender} about ${type}`);
+      else if (allowed) assert.equal(sender, OPERATOR, `${sender} about ${type}`);
+    }
+  }
+});
 
 Deno.test("every type of lib/schema has a rule", () => {
   for (const type of Object.values(EventType)) {

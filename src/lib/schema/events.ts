@@ -14,28 +14,9 @@ import { AuthorizationPolicy } from "./policy.ts";
 import { Signature } from "./signature.ts";
 
 export * from "./credential_part.ts";
+export * from "./event_type.ts";
 export * from "./policy.ts";
 export { Signature };
-
-/** Event type names, in one place. */
-export const EventType = {
-  assignment: "m.bureau.assignment",
-  credentials: "m.bureau.credentials",
-  template: "m.bureau.template",
-  machineKey: "m.bureau.machine_key",
-  machineInfo: "m.bureau.machine_info",
-  machineStatus: "m.bureau.machine_status",
-  machineCordon: "m.bureau.machine_cordon",
-  principalStatus: "m.bureau.principal_status",
-  authorization: "m.bureau.authorization",
-  fleetConfig: "m.bureau.fleet_config",
-  report: "m.bureau.report",
-  tokenSigningKey: "m.bureau.token_signing_key",
-  service: "m.bureau.service",
-  serviceBinding: "m.bureau.service_binding",
-  temporalGrant: "m.bureau.temporal_grant",
-  credentialRevocation: "m.bureau.credential_revocation",
-} as const;
 
 const names = z.record(z.string(), z.string());
 const words = z.array(z.string());

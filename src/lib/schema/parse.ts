@@ -20,6 +20,28 @@ import {
   TemporalGrant,
   TokenSigningKey,
 } from "./fleet.ts";
+import {
+  EnvironmentBuild,
+  FleetAlert,
+  FleetCache,
+  FleetConfig,
+  FleetService,
+  HaLease,
+  MachineDefinition,
+  ProvenancePolicy,
+  ProvenanceRoots,
+  ServiceStatus,
+  WebrtcSignal,
+} from "./fleet_room.ts";
+import {
+  DevTeam,
+  DrainStatus,
+  Layout,
+  MachineDrain,
+  Project,
+  Workspace,
+  Worktree,
+} from "./workspace.ts";
 
 /** Content that doesn't have the shape of its type. */
 export class SchemaError extends BureauError {
@@ -41,6 +63,25 @@ const schemas = {
   [EventType.template]: Template,
   [EventType.temporalGrant]: TemporalGrant,
   [EventType.tokenSigningKey]: TokenSigningKey,
+  [EventType.fleetConfig]: FleetConfig,
+  [EventType.project]: Project,
+  [EventType.workspace]: Workspace,
+  [EventType.worktree]: Worktree,
+  [EventType.devTeam]: DevTeam,
+  [EventType.layout]: Layout,
+  [EventType.machineDrain]: MachineDrain,
+  [EventType.drainStatus]: DrainStatus,
+  [EventType.fleetService]: FleetService,
+  [EventType.machineDefinition]: MachineDefinition,
+  [EventType.haLease]: HaLease,
+  [EventType.serviceStatus]: ServiceStatus,
+  [EventType.fleetAlert]: FleetAlert,
+  [EventType.fleetCache]: FleetCache,
+  [EventType.environmentBuild]: EnvironmentBuild,
+  [EventType.provenanceRoots]: ProvenanceRoots,
+  [EventType.provenancePolicy]: ProvenancePolicy,
+  [EventType.webrtcOffer]: WebrtcSignal,
+  [EventType.webrtcAnswer]: WebrtcSignal,
 } as const;
 
 export type KnownEventType = keyof typeof schemas;

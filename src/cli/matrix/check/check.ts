@@ -14,6 +14,7 @@ import { loadSession, loadSigningKey, matrixClient, type OperatorSession } from 
 import { TemplateStore } from "../../template/store.ts";
 import type { CheckContext, Finding, Seen } from "./finding.ts";
 import { checkMachines } from "./machines.ts";
+import { checkOthers } from "./others.ts";
 import { checkPrincipals } from "./principals.ts";
 import { checkRooms } from "./rooms.ts";
 
@@ -73,6 +74,7 @@ async function examine(call: Invocation, session: OperatorSession) {
   const findings = [
     ...checkRooms(context),
     ...checkMachines(context),
+    ...checkOthers(context),
     ...await checkPrincipals(context),
   ];
   return { findings, rooms: rooms.length };

@@ -18,14 +18,14 @@ import {
 } from "./finding.ts";
 
 /** Said by a machine about itself. */
-const OWN = [
+export const OWN = [
   EventType.machineKey,
   EventType.machineInfo,
   EventType.machineStatus,
   EventType.tokenSigningKey,
 ] as const;
 /** Said by operators, in whatever room. */
-const DECISIONS = [
+export const DECISIONS = [
   EventType.authorization,
   EventType.serviceBinding,
   EventType.temporalGrant,

@@ -33,7 +33,12 @@ type Add = (
   hint?: string,
 ) => void;
 
-const TYPES = [EventType.assignment, EventType.credentials, EventType.principalStatus] as const;
+/** Checked against each other in config rooms. */
+export const OF_PRINCIPALS = [
+  EventType.assignment,
+  EventType.credentials,
+  EventType.principalStatus,
+] as const;
 
 export async function checkPrincipals(context: CheckContext): Promise<Finding[]> {
   const all: Finding[] = [];
@@ -50,7 +55,7 @@ export async function checkPrincipals(context: CheckContext): Promise<Finding[]>
 /** What decides what runs counts in a machine's own room only. */
 function strayed(room: Seen, add: Add): void {
   for (const { type, state_key: key, content } of room.state) {
-    if (!TYPES.some((one) => one === type) || isCleared(content)) continue;
+    if (!OF_PRINCIPALS.some((one) => one === type) || isCleared(content)) continue;
     add("warning", "wrong-room", key, `${type} counts only in a machine's config room`);
   }
 }
@@ -65,7 +70,7 @@ async function checkConfigRoom(
   const believed = new Map<string, Assignment>();
   const sealed = new Map<string, Credentials>();
   for (const event of room.state) {
-    if (!TYPES.some((type) => type === event.type) || isCleared(event.content)) continue;
+    if (!OF_PRINCIPALS.some((type) => type === event.type) || isCleared(event.content)) continue;
     const subject = subjectOf(event, add);
     if (subject === null) continue;
     const said = verdict(context, room, event, subject, machine);
