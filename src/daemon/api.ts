@@ -63,6 +63,8 @@ export const PrincipalView = z.object({
   isolation: z.optional(z.literal("none")),
   /** Present while `freeze` keeps it stopped in its tracks. */
   frozen: z.optional(z.literal(true)),
+  /** SHA-256 of the sealed credentials that its proxy has; absent: none. */
+  credentials_digest: z.optional(z.string()),
 });
 export type PrincipalView = z.infer<typeof PrincipalView>;
 

@@ -25,6 +25,8 @@ export class FakeLauncher {
   readonly cells = new Map<string, Principal>();
   /** Thrown by the next creates. */
   refusal: BureauError | null = null;
+  /** Whether other credentials reach what runs. */
+  renews = true;
   readonly #run: string;
   #revision = 0;
   readonly #watchers = new Set<(event: LauncherEvent) => void>();
@@ -150,21 +152,17 @@ export class FakeLauncher {
     const credentials = request.credentials === null ? null : await sha256Hex(request.credentials);
     if (present?.phase === "running") {
       if (present.spec_digest === spec && present.credentials_digest === credentials) {
-        const { issued_at } = request.assignment;
-        if (issued_at === present.issued_at) return present;
-        const renewed = { ...present, issued_at, revision: ++this.#revision };
+        return present;
+      }
+      if (present.spec_digest === spec && credentials !== null && this.renews) {
+        const revision = ++this.#revision;
+        const renewed: Principal = { ...present, credentials_digest: credentials, revision };
         this.cells.set(name, renewed);
-        this.emit({
-          type: "principal",
-          principal: name,
-          status: renewed,
-          revision: renewed.revision,
-        });
+        this.emit({ type: "principal", principal: name, status: renewed, revision });
         return renewed;
       }
       throw new BureauError("running", `Cannot start "${name}": it runs`, { status: 409 });
     }
-    if (present !== undefined) return present;
     const hash = await principalHash(name);
     for (const folder of ["agent", "admin", "egress", "observe"]) {
       await Deno.mkdir(`${this.#run}/p/${hash}/${folder}`, { recursive: true });

@@ -27,9 +27,9 @@ import {
   type Cell,
   isLive,
   type Memory,
+  mustReplace,
   noMemory,
   reconcile,
-  remembered,
 } from "./reconcile.ts";
 import { buildReport } from "./report.ts";
 import type { StatusPublisher } from "./publisher.ts";
@@ -65,8 +65,6 @@ export class ManagedPrincipal {
   #evaluation: Evaluation = notYetKnown;
   #known = false;
   #revision = 0;
-  /** Which launcher it is, of those that came one after the other. */
-  #launcherLife = 0;
   #status: LauncherPrincipal | null = null;
   #memory: Memory = noMemory;
   #summary: Summary | null = null;
@@ -137,7 +135,6 @@ export class ManagedPrincipal {
   forgetStatus(): void {
     this.#known = false;
     this.#revision = 0;
-    this.#launcherLife++;
     this.#poke();
   }
 
@@ -186,7 +183,12 @@ export class ManagedPrincipal {
   async #evaluate(): Promise<void> {
     const next = await this.#deps.evaluate(this.userId);
     const published = this.#deps.publisher.published(this.userId);
-    this.#memory = remembered(this.#memory, published);
+    if (this.#memory.completedIssuedAt === null && published?.["phase"] === "exited") {
+      const issuedAt = published["issued_at"];
+      if (typeof issuedAt === "number") {
+        this.#memory = { ...this.#memory, completedIssuedAt: issuedAt };
+      }
+    }
     const { want, problem } = next.desired;
     if (want === "hold" || problem !== null) {
       // What runs keeps the rights it has: the events give it no others at the moment.
@@ -239,11 +241,9 @@ export class ManagedPrincipal {
     const { assignment, template, credentials, policy, trigger } = this.#evaluation;
     if (assignment === null || template === null) return;
     const now = this.#deps.clock.now();
-    const life = this.#launcherLife;
     try {
       const status = await this.#deps.launcher.call("create", {
         params: { principal: this.localpart },
-        query: { unless_ended: "1" },
         body: {
           assignment,
           template,
@@ -252,15 +252,12 @@ export class ManagedPrincipal {
           ...(trigger === null ? {} : { trigger }),
         },
       });
-      // One that is over already is no start that was accepted: its end is counted as any other.
-      if (status.exit === null) {
-        this.#memory = afterCreated(this.#memory);
-        this.#log.info("started", { issued_at: assignment.issued_at });
-      }
-      this.#answered(life, status, status.revision);
+      this.#memory = afterCreated(this.#memory);
+      this.#log.info("started", { issued_at: assignment.issued_at });
+      this.setStatus(status, status.revision);
     } catch (thrown) {
       const error = thrown instanceof BureauError ? thrown : null;
-      if (error?.code === "running" && error.status === 409) {
+      if (error !== null && mustReplace(error, this.#evaluation.desired, this.#cell())) {
         this.#memory = afterConflict(this.#memory);
       } else {
         const refusal = {
@@ -293,21 +290,14 @@ export class ManagedPrincipal {
     this.#retired = assignment.issued_at;
   }
 
-  /** The last word of a launcher that has died since says nothing: its successor counts anew. */
-  #answered(life: number, status: LauncherPrincipal | null, revision: number): void {
-    if (life === this.#launcherLife) this.setStatus(status, revision);
-    else this.#dirty = true;
-  }
-
   async #destroy(graceMs: number): Promise<void> {
-    const life = this.#launcherLife;
     try {
       const { revision } = await this.#deps.launcher.call("destroy", {
         params: { principal: this.localpart },
-        query: { grace_ms: String(graceMs), started_at: String(this.#status?.started_at ?? "") },
+        query: { grace_ms: String(graceMs) },
       });
       this.#memory = afterDestroyed(this.#memory);
-      this.#answered(life, null, revision);
+      this.setStatus(null, revision);
     } catch (thrown) {
       this.#log.warn("stop failed, will be tried again", { why: messageOf(thrown) });
       this.#wakeAt(this.#deps.clock.now() + 1_000);
@@ -383,6 +373,9 @@ export class ManagedPrincipal {
       since: this.#since,
       restarts: this.#memory.restarts,
       exit_code: summary.exitCode,
+      ...(typeof this.#status?.credentials_digest === "string"
+        ? { credentials_digest: this.#status.credentials_digest }
+        : {}),
       message: summary.message,
       hint: summary.hint,
       room: assignment?.room ?? null,

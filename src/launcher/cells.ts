@@ -122,6 +122,12 @@ export function tmuxClient(tmuxDir: string): Tmux {
 }
 
 export interface ServiceCell {
+  /**
+   * Another document for a proxy that runs.
+   *
+   * @throws {LauncherError} when it refuses it, ends, or doesn't answer in time
+   */
+  tell(document: unknown): Promise<void>;
   /** Resolves when it is gone. */
   readonly exited: Promise<void>;
   kill(signal: "SIGTERM" | "SIGKILL"): void;
@@ -184,20 +190,39 @@ export async function startServiceCell(
   limited.go(child).catch((thrown) => onLog(messageOf(thrown)));
   eachLine(child.stderr!, onLog);
   child.stdin!.on("error", () => {});
-  child.stdin!.end(JSON.stringify(document));
+  child.stdin!.write(`${JSON.stringify(document)}\n`);
+  // What a proxy is told later comes on the same line, which nobody else writes to.
+  if (role !== "proxy") child.stdin!.end();
   const ready = Promise.withResolvers<string>();
   let isFirst = true;
+  const told: ((answer: Record<string, unknown> | null) => void)[] = [];
   eachLine(child.stdout!, (line) => {
-    if (!isFirst) return onReport?.(line);
+    if (!isFirst) {
+      if (line.startsWith('{"renewed":')) return told.shift()?.(parseLine(line));
+      return onReport?.(line);
+    }
     isFirst = false;
     ready.resolve(line);
   });
-  exited.then(() => ready.resolve(""));
+  exited.then(() => {
+    ready.resolve("");
+    for (const answer of told.splice(0)) answer(null);
+  });
+  const tell = async (next: unknown) => {
+    const answer = Promise.withResolvers<Record<string, unknown> | null>();
+    told.push(answer.resolve);
+    child.stdin!.write(`${JSON.stringify(next)}\n`);
+    const timer = setTimeout(() => answer.resolve(null), READY_MS);
+    const said = await answer.promise.finally(() => clearTimeout(timer));
+    if (said?.["renewed"] === true) return;
+    const why = said === null ? "it does not answer" : String(said["message"]).slice(0, 500);
+    throw new LauncherError("not-renewed", `Cannot give the ${role} other credentials: ${why}`);
+  };
   const timer = setTimeout(() => ready.resolve("late"), READY_MS);
   const line = await ready.promise.finally(() => clearTimeout(timer));
   const body = parseLine(line);
   if (body?.["ready"] === true) {
-    return { exited, kill: (signal) => void child.kill(signal) };
+    return { exited, tell, kill: (signal) => void child.kill(signal) };
   }
   child.kill("SIGKILL");
   await exited;

@@ -24,6 +24,7 @@ export class KeptProxy {
   #cell: ServiceCell | null = null;
   #loop: Promise<void> = Promise.resolve();
   #restarts = 0;
+  #renewals = 0;
 
   constructor(options: KeptProxyOptions) {
     this.#options = options;
@@ -63,12 +64,28 @@ export class KeptProxy {
       backoff = Math.min(backoff * 2, BACKOFF_LAST_MS);
       try {
         this.#cell = null;
+        const renewals = this.#renewals;
         this.#cell = await launch();
+        // Made from a document that is not the last one any more: the next round makes another.
+        if (renewals !== this.#renewals) this.#cell.kill("SIGKILL");
         if (signal.aborted) return this.#cell.kill("SIGKILL");
         onChange({ ready: true, restarts: this.#restarts });
       } catch (thrown) {
         this.#failed(thrown);
       }
+    }
+  }
+
+  /** The one that runs takes another document; one that doesn't is made again, from it. */
+  async renew(document: unknown): Promise<void> {
+    this.#renewals++;
+    const cell = this.#cell;
+    if (cell === null) return;
+    try {
+      await cell.tell(document);
+    } catch (thrown) {
+      this.#failed(thrown);
+      cell.kill("SIGKILL");
     }
   }
 

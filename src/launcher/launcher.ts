@@ -25,18 +25,10 @@ import { readPolicy } from "./policy.ts";
 import { Principal, type PrincipalContext } from "./principal.ts";
 import { RotatedCredentials } from "./rotated.ts";
 import { tmuxClient } from "./cells.ts";
-import { proxyBootstrap, validateRequest, verifyAssignment } from "./validate.ts";
+import { proxyBootstrap, type Validated, validateRequest, verifyAssignment } from "./validate.ts";
 
 const DEFAULT_GRACE_MS = 5_000;
 const VERSION = "0.1.0";
-
-/** Whoever asks for an end means the cell that they saw: a later one may be a run that is over already. */
-function requireMeant({ localpart, status }: Principal, startedAt: string | null): void {
-  if (startedAt === null || startedAt === "" || Number(startedAt) === status.started_at) return;
-  throw new LauncherError("another", `Cannot end "${localpart}": it was started anew since`, {
-    status: 409,
-  });
-}
 
 export class Launcher {
   readonly #bootstrap: LauncherBootstrap;
@@ -207,7 +199,7 @@ export class Launcher {
     return mine;
   }
 
-  async #create(name: string, request: CreateRequest, keepsEnd: boolean): Promise<Status> {
+  async #create(name: string, request: CreateRequest): Promise<Status> {
     const policy = await readPolicy(this.#bootstrap.policy_path);
     const hash = await principalHash(name);
     const newest = await this.#journal.newest(hash);
@@ -223,25 +215,17 @@ export class Launcher {
     const present = this.#principals.get(name);
     if (present !== undefined) {
       const { phase, spec_digest, credentials_digest } = present.status;
+      // What the sandbox itself holds of the credentials is the same, or all of them are.
       const same = spec_digest === validated.specDigest &&
-        credentials_digest === validated.credentialsDigest;
+        (credentials_digest === validated.credentialsDigest ||
+          present.sealedIn === validated.sealedIn);
       if (phase === "running" && same) {
-        if (request.assignment.issued_at > present.status.issued_at) {
-          // The next launcher goes on from it, and nothing older counts any more; in this order, for what is
-          // older than the newest is not adopted.
-          await this.#journal.writeRequest(hash, present.status.started_at, request);
-          await this.#journal.see(hash, Math.max(newest, request.assignment.issued_at));
-          const document = this.#proxyDocument(validated, request);
-          await present.update(validated, request.assignment.issued_at, document);
-        }
-        return present.status;
+        return await this.#goOn(present, validated, request, newest);
       }
-      // It ended, and whoever asks for it has not seen that yet: a completed one-shot must not run again.
-      if (keepsEnd && present.status.exit !== null) return present.status;
       if (phase === "running") {
         throw new LauncherError(
           "running",
-          `Cannot start "${name}": it runs from another assignment or with other credentials`,
+          `Cannot start "${name}": it runs from another assignment, or with credentials that need another sandbox`,
           { status: 409, hint: "destroy it first" },
         );
       }
@@ -270,6 +254,33 @@ export class Launcher {
       await this.#forget(principal, 0);
       throw thrown;
     }
+    return principal.status;
+  }
+
+  /** Its sandbox goes on: with another payload, and its proxy with other credentials. */
+  async #goOn(
+    principal: Principal,
+    validated: Validated,
+    request: CreateRequest,
+    newest: number,
+  ): Promise<Status> {
+    const { hash, status } = principal;
+    const { issued_at } = request.assignment;
+    const isNewer = issued_at > status.issued_at;
+    const isRenewal = status.credentials_digest !== validated.credentialsDigest;
+    if (!isNewer && !isRenewal) return status;
+    // Refused before anything is kept.
+    const document = isRenewal ? this.#proxyDocument(validated, request) : null;
+    // The next launcher goes on from it, and nothing older counts any more; in this order, for what is
+    // older than the newest is not adopted.
+    await this.#journal.writeRequest(hash, status.started_at, request);
+    await this.#journal.see(hash, Math.max(newest, issued_at));
+    await this.#journal.seeCredentials(hash, validated.issuedCredentials);
+    if (document !== null) {
+      await principal.renew(validated, document);
+      this.#log.info("renewed credentials", { principal: principal.localpart });
+    }
+    if (isNewer) await principal.update(validated, issued_at);
     return principal.status;
   }
 
@@ -322,10 +333,9 @@ export class Launcher {
         revision: this.#revision,
       }),
       show: ({ params }) => this.#find(params["principal"]!).status,
-      create: ({ params, body, query }) => {
+      create: ({ params, body }) => {
         const name = params["principal"]!;
-        const keepsEnd = query.get("unless_ended") === "1";
-        return this.#queued(name, () => this.#create(name, body, keepsEnd));
+        return this.#queued(name, () => this.#create(name, body));
       },
       destroy: ({ params, query }) => {
         const name = params["principal"]!;
@@ -338,7 +348,6 @@ export class Launcher {
         return this.#queued(name, async () => {
           const principal = this.#principals.get(name);
           if (principal === undefined) return { removed: false, revision: this.#revision };
-          requireMeant(principal, query.get("started_at"));
           await this.#forget(principal, grace);
           return { removed: true, revision: this.#revision };
         });

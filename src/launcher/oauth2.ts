@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Credentials whose value the proxy fetches: what stands for them in its document, and the logins. */
+import { createHash } from "node:crypto";
 import type { CredentialBundle } from "../lib/schema/events.ts";
 import type { BoundOauth2, ProxyBootstrap } from "../proxy/api.ts";
 import { LauncherError } from "./errors.ts";
@@ -45,7 +46,8 @@ export function bindLogins(
         "seal it again with this host among its allowed hosts",
       );
     }
-    bound.push({ ...oauth2, name, marker, ...(ca === undefined ? {} : { ca }) });
+    const began = createHash("sha256").update(oauth2.refresh_token).digest("hex");
+    bound.push({ ...oauth2, name, began, marker, ...(ca === undefined ? {} : { ca }) });
   }
   return bound;
 }

@@ -2,6 +2,7 @@
 
 /** Logins in a sealed bundle: where their tokens may be fetched, and that what was fetched is kept. */
 import assert from "node:assert/strict";
+import { sha256Hex } from "../lib/canonical/mod.ts";
 import { createLogger } from "../lib/log.ts";
 import { generateMachineKey } from "../lib/sealed/mod.ts";
 import type { ProxyBootstrap } from "../proxy/api.ts";
@@ -14,7 +15,7 @@ import { bundleFor, eventually, withLauncher } from "./testing/harness.ts";
 const login = { token_url: "https://login.test/token", client_id: "c", refresh_token: "first" };
 const credential = { value: "", allowed_hosts: ["login.test:443", "api.test:443"], oauth2: login };
 
-Deno.test("a login is bound where something refers to it, and fetches only from allowed hosts", () => {
+Deno.test("a login is bound where something refers to it, and fetches only from allowed hosts", async () => {
   const bundle = bundleFor("a", { login: credential, unused: credential });
   const services = {
     api: {
@@ -24,7 +25,13 @@ Deno.test("a login is bound where something refers to it, and fetches only from 
     },
   };
   const bound = bindLogins(bundle, { services }, "a");
-  assert.deepEqual(bound, [{ ...login, name: "login", marker: valueOf("login", credential) }]);
+  const began = await sha256Hex(login.refresh_token);
+  assert.deepEqual(bound, [{
+    ...login,
+    name: "login",
+    began,
+    marker: valueOf("login", credential),
+  }]);
   const elsewhere = bundleFor("a", { login: { ...credential, allowed_hosts: ["api.test:443"] } });
   assert.throws(() => bindLogins(elsewhere, { services }, "a"), { code: "host-not-allowed" });
 });
@@ -36,10 +43,24 @@ Deno.test("renewed tokens outlive the launcher, sealed, and only for the login t
   const { identity } = await generateMachineKey();
   const owner = { hash: "h", principal: "p" };
   const document = {
-    oauth2: ["a", "b"].map((name) => ({ ...login, name, marker: name, expires_at: 1 })),
+    oauth2: ["a", "b"].map((name) => ({
+      ...login,
+      name,
+      began: `sealed-${name}`,
+      marker: name,
+      expires_at: 1,
+    })),
   } as unknown as ProxyBootstrap;
   const line = (name: string, token: string, more: Record<string, unknown> = {}) =>
-    JSON.stringify({ credential: { name, refresh_token: token, access_token: token, ...more } });
+    JSON.stringify({
+      credential: {
+        name,
+        began: `sealed-${name}`,
+        refresh_token: token,
+        access_token: token,
+        ...more,
+      },
+    });
   try {
     const first = new RotatedCredentials(`${dir}/rotated`, identity, log);
     assert.deepEqual(await first.into(owner, document), document);
@@ -62,10 +83,14 @@ Deno.test("renewed tokens outlive the launcher, sealed, and only for the login t
     assert.deepEqual(await next.into({ ...owner, principal: "q" }, document), document);
     // One of them is sealed anew: the other goes on.
     const [sealedA, sealedB] = document.oauth2!;
-    const fresh = { ...sealedA!, refresh_token: "new-login" };
+    const fresh = { ...sealedA!, began: "sealed-anew", refresh_token: "new-login" };
     const anew = await next.into(owner, { ...document, oauth2: [fresh, sealedB!] });
     assert.deepEqual(anew.oauth2![0], fresh);
     assert.equal(anew.oauth2![1]!.refresh_token, "second-b");
+    // What an answer to the old login brings is not taken for the new one's.
+    const changed = { ...document, oauth2: [fresh, sealedB!] };
+    await next.take(owner, changed, line("a", "fourth-a"));
+    assert.deepEqual((await next.into(owner, changed)).oauth2![0], fresh);
     const path = `${dir}/rotated/h.age`;
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
     assert.ok(!atob(await Deno.readTextFile(path)).includes("third-a"));

@@ -16,6 +16,8 @@ const MAX_LINE = 4_096;
 const MAX_CHARS = 262_144;
 /** A shorter value would take words out of ordinary text. */
 const SHORTEST_SECRET = 6;
+/** Of many rotations the last are looked for. */
+const MAX_SECRETS = 1_024;
 const HIDDEN = "********";
 
 const Ended = z.object({ version: z.literal(1), principal: z.string(), exit: ExitStatus });
@@ -34,6 +36,15 @@ export function secretsOf(bundle: CredentialBundle | null): string[] {
     .map((value) => value.trim())
     .filter((value) => value.length >= SHORTEST_SECRET)
     // What holds another goes first.
+    .sort((a, b) => b.length - a.length);
+}
+
+/** Also those of before, which may still stand on the terminal. */
+export function withSecretsOf(
+  bundle: CredentialBundle | null,
+  before: readonly string[],
+): string[] {
+  return [...new Set([...secretsOf(bundle), ...before])].slice(0, MAX_SECRETS)
     .sort((a, b) => b.length - a.length);
 }
 

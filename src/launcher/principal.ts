@@ -8,7 +8,7 @@ import type { Tmux } from "../lib/tmux/mod.ts";
 import { EXIT_FILE } from "../sandbox/mod.ts";
 import type { ProxyBootstrap } from "../proxy/api.ts";
 import type { ExitStatus, Principal as Status, Usage } from "./api.ts";
-import { startServiceCell, startTmuxCell, tmuxClient } from "./cells.ts";
+import { startTmuxCell, tmuxClient } from "./cells.ts";
 import {
   directoriesOf,
   makeDirectories,
@@ -21,8 +21,8 @@ import { type Limits, SERVICE_LIMITS } from "./limits.ts";
 import type { Cgroups } from "./limits_cell.ts";
 import type { Enter } from "./limits_enter.ts";
 import { removeIfThere } from "./files.ts";
-import { OUTPUT_LINES, presentable, secretsOf } from "./output.ts";
-import { KeptProxy } from "./kept_proxy.ts";
+import { OUTPUT_LINES, presentable, secretsOf, withSecretsOf } from "./output.ts";
+import { PrincipalProxy } from "./principal_proxy.ts";
 import { Relay } from "./relay.ts";
 import { PayloadFile } from "./payload.ts";
 import type { RotatedCredentials } from "./rotated.ts";
@@ -55,25 +55,25 @@ export interface PrincipalContext {
 export class Principal {
   readonly localpart: string;
   readonly hash: string;
+  /** See `Validated`. */
+  readonly sealedIn: string;
   readonly #context: PrincipalContext;
   readonly #tmux: Tmux;
   readonly #payload: PayloadFile;
   /** Sealed values, which its output must not show. Secret. */
-  readonly #secrets: readonly string[];
+  #secrets: readonly string[];
   readonly #stop = new AbortController();
   readonly #exitSeen = Promise.withResolvers<ExitStatus>();
   #status: Status;
-  #proxy: KeptProxy | null = null;
+  #proxy: PrincipalProxy | null = null;
   #relay: Relay | null = null;
-  /** What the next proxy is given. Secret. */
-  #document: ProxyBootstrap | null = null;
   /** Resolves when no process of the tmux cell is left; only known of a cell that we started. */
   #gone: Promise<void> = Promise.resolve();
 
   constructor(
     validated: Pick<
       Validated,
-      "localpart" | "userId" | "specDigest" | "credentialsDigest" | "bundle"
+      "localpart" | "userId" | "specDigest" | "credentialsDigest" | "bundle" | "sealedIn"
     >,
     hash: string,
     issuedAt: number,
@@ -82,6 +82,7 @@ export class Principal {
   ) {
     this.localpart = validated.localpart;
     this.hash = hash;
+    this.sealedIn = validated.sealedIn;
     this.#context = context;
     const { cell, tmux } = directoriesOf(context.runDir, hash);
     this.#tmux = tmuxClient(tmux);
@@ -137,13 +138,7 @@ export class Principal {
   }
 
   /** Puts in place what a newer assignment changes of a sandbox that runs. */
-  async update(
-    validated: Pick<Validated, "spec">,
-    issuedAt: number,
-    document: ProxyBootstrap,
-  ): Promise<void> {
-    // A later proxy starts with what is granted now, not with what was when the first one was made.
-    this.#document = document;
+  async update(validated: Pick<Validated, "spec">, issuedAt: number): Promise<void> {
     await this.#payload.put(validated.spec, this.#status.frozen === true);
     this.#set({ issued_at: issuedAt });
   }
@@ -244,33 +239,23 @@ export class Principal {
     await tellAppeared(cell, this.localpart, this.#context.log);
   }
 
-  #newProxy(bootstrap: ProxyBootstrap): KeptProxy {
-    this.#document = bootstrap;
-    const { runDir, runtimeDir, auditDir, clock, log, rotated } = this.#context;
-    const owner = { hash: this.hash, principal: this.localpart };
-    const dirs = directoriesOf(runDir, this.hash);
-    const binds = (["agent", "admin", "egress"] as const).map((name) => ({
-      source: dirs[name],
-      dest: `/run/bureau/${name}`,
-    }));
-    return new KeptProxy({
+  /** Other credentials for its proxy, while its sandbox goes on. */
+  async renew(
+    { bundle, credentialsDigest }: Pick<Validated, "bundle" | "credentialsDigest">,
+    bootstrap: ProxyBootstrap,
+  ): Promise<void> {
+    this.#secrets = withSecretsOf(bundle, this.#secrets);
+    await this.#proxy?.renew(bootstrap);
+    this.#set({ credentials_digest: credentialsDigest });
+  }
+
+  #newProxy(bootstrap: ProxyBootstrap): PrincipalProxy {
+    return new PrincipalProxy(bootstrap, {
+      ...this.#context,
       principal: this.localpart,
-      launch: async () => {
-        const document = this.#document!;
-        return await startServiceCell(
-          "proxy",
-          runtimeDir,
-          binds,
-          await rotated.into(owner, document),
-          (line) => log.info("proxy says", { principal: this.localpart, line }),
-          auditDir,
-          this.#enter("proxy", SERVICE_LIMITS),
-          (line) => void rotated.take(owner, document, line),
-        );
-      },
+      hash: this.hash,
+      enter: this.#enter("proxy", SERVICE_LIMITS),
       onChange: (proxy) => this.#set({ proxy }, "proxy"),
-      clock,
-      log,
     });
   }
 

@@ -1,85 +1,92 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** A newer assignment that changes nothing of what runs: it is that one's from then on, grants included. */
+/** Other credentials for a principal that runs: its proxy takes them, or another sandbox is asked for. */
 import assert from "node:assert/strict";
-import { principalHash } from "../lib/ref/mod.ts";
-import { type Bed, eventually, localpart, textOf, withLauncher } from "./testing/harness.ts";
+import { publicKeyLine } from "../lib/ssh/mod.ts";
+import { withAccount } from "../lib/testing/account.ts";
+import { lacks } from "../lib/testing/skip.ts";
+import { type Bed, bundleFor, eventually, localpart, withLauncher } from "./testing/harness.ts";
 
-/** Says again and again what it may do, as its proxy of the moment says it. */
-const ASKS = "while :; do curl -sS --unix-socket /run/bureau/proxy.sock http://p/v1/grants " +
-  ">grants.new 2>/dev/null && mv grants.new grants; sleep 0.05; done";
+const HOSTS = ["api.example:443"];
 
-async function mayDo(bed: Bed, action: string): Promise<boolean> {
-  const path = `${bed.dir}/state/workspaces/renewed/grants`;
-  await Deno.remove(path).catch(() => {});
-  return await eventually("it says what it may do", async () => {
-    const text = await textOf(path);
-    return text === null || text === "" ? null : { may: text.includes(action) };
-  }).then(({ may }) => may);
+async function status(bed: Bed, name: string) {
+  const { principals } = await bed.launcher.client.call("list");
+  return principals.find(({ principal }) => principal === localpart(name))!;
 }
 
-Deno.test("a proxy that is made again starts with the grants of the newest accepted assignment", async (t) => {
+Deno.test("create() with other credentials alone reaches the proxy that runs, and the sandbox stays", async () => {
   await withLauncher(async (bed) => {
-    const template = await bed.template("renewed", ASKS);
-    const first = await bed.request("renewed", { template });
-    const started = await bed.create("renewed", {
-      ...first,
-      grants: [{ actions: ["matrix/join"] }],
+    const template = await bed.template("keeps", "exec sleep 1000", {
+      proxy_services: { api: { upstream: "https://api.example", inject_headers: { k: "KEY" } } },
     });
-    assert.ok(await mayDo(bed, "matrix/join"));
-    const second = await bed.request("renewed", { template });
-    const renewed = await bed.create("renewed", { ...second, grants: [] });
-    assert.equal(renewed.started_at, started.started_at);
-    assert.equal(renewed.issued_at, second.assignment.issued_at);
-    await assert.rejects(bed.create("renewed", first), { code: "replayed" });
-
-    await t.step("after its proxy died", async () => {
-      const hash = await principalHash(localpart("renewed"));
-      const proxies = (await bed.processes()).filter(({ command }) =>
-        /^\/opt\/bureau\/deno .*proxy\.js/.test(command)
-      );
-      assert.equal(proxies.length, 1, hash);
-      Deno.kill(proxies[0]!.pid, "SIGKILL");
-      await eventually("made again", async () => {
-        const { proxy } = await bed.show("renewed");
-        return proxy.restarts === 1 && proxy.ready;
+    const ask = async (value: string, hosts = HOSTS) =>
+      await bed.request("keeps", {
+        template,
+        bundle: bundleFor("keeps", { KEY: { value, allowed_hosts: hosts } }),
       });
-      assert.equal(await mayDo(bed, "matrix/join"), false);
-    });
+    const first = await ask("one");
+    await bed.create("keeps", first);
+    const before = await status(bed, "keeps");
+    const second = { ...await ask("two"), assignment: first.assignment };
+    await bed.create("keeps", second);
+    const after = await status(bed, "keeps");
+    assert.notEqual(after.credentials_digest, before.credentials_digest);
+    assert.deepEqual(
+      [after.phase, after.started_at, after.proxy],
+      ["running", before.started_at, before.proxy],
+    );
+    // Asked again, it is so already.
+    await bed.create("keeps", second);
+    assert.equal((await status(bed, "keeps")).revision, after.revision);
 
-    await t.step("after the launcher died", async () => {
-      await bed.end("SIGKILL");
-      await bed.start();
-      const adopted = await bed.show("renewed");
-      assert.equal(adopted.phase, "running");
-      assert.equal(adopted.started_at, started.started_at);
-      assert.equal(adopted.issued_at, second.assignment.issued_at);
-      assert.equal(await mayDo(bed, "matrix/join"), false);
-    });
+    // Refused ones change nothing here: what then becomes of the sandbox is the daemon's to say.
+    const elsewhere = {
+      ...await ask("three", ["other.example:443"]),
+      assignment: first.assignment,
+    };
+    await assert.rejects(bed.create("keeps", elsewhere), { code: "host-not-allowed" });
+    assert.equal((await status(bed, "keeps")).credentials_digest, after.credentials_digest);
+
+    // Whoever adopts the sandbox has the last ones, and exits are still those of this run.
+    await bed.end("SIGKILL");
+    await bed.start();
+    const adopted = await status(bed, "keeps");
+    assert.ok(adopted !== undefined, bed.launcher.log.join("\n"));
+    assert.deepEqual(
+      [adopted.phase, adopted.started_at, adopted.credentials_digest],
+      ["running", before.started_at, after.credentials_digest],
+    );
+    await eventually("its proxy is back", async () => (await status(bed, "keeps")).proxy.ready);
   });
 });
 
-Deno.test("whoever has not seen an end is told of it, and does not start another run", async () => {
+Deno.test("credentials that change what the sandbox holds need another sandbox", async (t) => {
+  if (await lacks(t, "/usr/bin/ssh-keygen", "openssh-client")) return;
   await withLauncher(async (bed) => {
-    const template = await bed.template("once", "echo run >>runs; exit 0");
-    const request = await bed.request("once", { template });
-    await bed.create("once", request);
-    assert.equal((await bed.wait("once")).code, 0);
-    const answer = await bed.launcher.client.call("create", {
-      params: { principal: localpart("once") },
-      query: { unless_ended: "1" },
-      body: request,
-    });
-    assert.equal(answer.phase, "exited");
-    assert.equal(answer.exit?.code, 0);
-    assert.equal(await bed.read("once", "runs"), "run\n");
-    const end = (started_at: number) =>
-      bed.launcher.client.call("destroy", {
-        params: { principal: localpart("once") },
-        query: { grace_ms: "0", started_at: String(started_at) },
+    const template = {
+      ...await bed.template("hosts", "exec sleep 1000"),
+      ssh_keys: { deploy: { credential: "key", signs: ["git"] } },
+    };
+    const words = ["-q", "-t", "ed25519", "-N", "", "-f", `${bed.dir}/key`];
+    const { command, args } = await withAccount("/usr/bin/ssh-keygen", words);
+    await new Deno.Command(command, { args, env: { HOME: bed.dir } }).output();
+    const value = await Deno.readTextFile(`${bed.dir}/key`);
+    const host = publicKeyLine(value);
+    const ask = async (names: string[]) =>
+      await bed.request("hosts", {
+        template,
+        bundle: bundleFor("hosts", {
+          key: {
+            value,
+            allowed_hosts: names.map((name) => `${name}:22`),
+            known_hosts: names.map((name) => `${name} ${host}\n`).join(""),
+          },
+        }),
       });
-    await assert.rejects(end(answer.started_at - 1), { code: "another" });
-    assert.equal((await bed.show("once")).exit?.code, 0);
-    assert.equal((await end(answer.started_at)).removed, true);
+    const { assignment, ...first } = await ask(["git.example"]);
+    await bed.create("hosts", { ...first, assignment });
+    // Its known_hosts file is in the sandbox's contract.
+    const more = { ...await ask(["git.example", "git2.example"]), assignment };
+    await assert.rejects(bed.create("hosts", more), { code: "running", status: 409 });
   });
 });

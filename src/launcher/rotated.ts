@@ -6,25 +6,25 @@
  * `<state>/launcher/rotated/<hash>.age`, bound to the principal and each to the sealed token that it began with:
  * other credentials of the principal come and go without it.
  */
-import { sha256Hex } from "../lib/canonical/mod.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { recipientOf, sealBundle, unsealBundle } from "../lib/sealed/mod.ts";
-import type { BoundOauth2, ProxyBootstrap } from "../proxy/api.ts";
+import type { ProxyBootstrap } from "../proxy/api.ts";
 import { readIfThere, writeAtomic } from "./files.ts";
 
 /** Longest token that is kept. */
 const MAX_TOKEN = 8_192;
 
-interface Kept extends Rotated {
-  /** Digest of the sealed refresh token that it began with. */
+interface Kept {
+  /** See `BoundOauth2`. */
   readonly began: string;
-}
-
-interface Rotated {
   readonly refresh_token: string;
   readonly access_token: string;
   readonly expires_at?: number;
+}
+
+interface Report extends Kept {
+  readonly name: string;
 }
 
 /** Of one principal, whose document names the logins. */
@@ -57,14 +57,14 @@ export class RotatedCredentials {
     const kept = await this.#read(owner);
     return {
       ...document,
-      oauth2: await Promise.all(document.oauth2.map(async (login) => {
+      oauth2: document.oauth2.map((login) => {
         const newest = kept.get(login.name);
         // An operator who seals it anew means the new login.
-        if (newest === undefined || newest.began !== await beginOf(login)) return login;
+        if (newest === undefined || newest.began !== login.began) return login;
         const { expires_at: _, ...rest } = login;
         const { began: _b, ...tokens } = newest;
         return { ...rest, ...tokens };
-      })),
+      }),
     };
   }
 
@@ -74,16 +74,18 @@ export class RotatedCredentials {
    */
   async take(owner: RotatedOwner, document: ProxyBootstrap, line: string): Promise<void> {
     const report = parseReport(line);
-    const login = document.oauth2?.find(({ name }) => name === report?.[0]);
+    const login = document.oauth2?.find(({ name }) => name === report?.name);
     if (report === null || login === undefined) {
       this.#log.warn("a proxy said what is not understood", { principal: owner.principal });
       return;
     }
+    // Of a login that was sealed anew meanwhile.
+    if (report.began !== login.began) return;
     const before = this.#writes.get(owner.hash) ?? Promise.resolve();
-    const mine = before.then(() => this.#write(owner, login, report[1])).catch((thrown) =>
+    const mine = before.then(() => this.#write(owner, report)).catch((thrown) =>
       this.#log.error("a renewed credential can't be kept; a new start may need a new login", {
         principal: owner.principal,
-        credential: report[0],
+        credential: report.name,
         why: messageOf(thrown),
       })
     );
@@ -92,9 +94,9 @@ export class RotatedCredentials {
     if (this.#writes.get(owner.hash) === mine) this.#writes.delete(owner.hash);
   }
 
-  async #write(owner: RotatedOwner, login: BoundOauth2, rotated: Rotated): Promise<void> {
+  async #write(owner: RotatedOwner, { name, ...tokens }: Report): Promise<void> {
     const kept = await this.#read(owner);
-    kept.set(login.name, { ...rotated, began: await beginOf(login) });
+    kept.set(name, tokens);
     const sealed = await sealBundle({
       version: 1,
       principal: owner.principal,
@@ -141,20 +143,16 @@ export class RotatedCredentials {
   }
 }
 
-function beginOf({ refresh_token }: BoundOauth2): Promise<string> {
-  return sha256Hex(refresh_token);
-}
-
-function parseReport(line: string): [string, Rotated] | null {
+function parseReport(line: string): Report | null {
   try {
-    const { name, refresh_token, access_token, expires_at } = JSON.parse(line).credential;
+    const { name, began, refresh_token, access_token, expires_at } = JSON.parse(line).credential;
     const tokens = [refresh_token, access_token];
     if (
-      typeof name !== "string" ||
+      typeof name !== "string" || typeof began !== "string" ||
       tokens.some((token) => typeof token !== "string" || token === "" || token.length > MAX_TOKEN)
     ) return null;
     const isDated = typeof expires_at === "number" && Number.isFinite(expires_at);
-    return [name, { refresh_token, access_token, ...(isDated ? { expires_at } : {}) }];
+    return { name, began, refresh_token, access_token, ...(isDated ? { expires_at } : {}) };
   } catch {
     return null;
   }

@@ -49,6 +49,8 @@ export interface Validated {
   /** Holds secrets. */
   readonly ssh: SshBinding | null;
   readonly contract: readonly (readonly [name: string, text: string])[];
+  /** What the sandbox itself holds of the credentials' settings: other ones need another sandbox. */
+  readonly sealedIn: string;
 }
 
 const refuse = (code: string, message: string, hint?: string) =>
@@ -170,6 +172,7 @@ export async function validateRequest(
     ssh,
     placeholders: placeholders.bound,
     authority,
+    sealedIn: JSON.stringify([ssh?.contract ?? [], ssh?.environment ?? {}]),
     contract: [
       ...triggerFile(request, who),
       ...ssh?.contract ?? [],

@@ -24,22 +24,27 @@ export interface AgentInterface {
   ) => Promise<Response>;
   readonly upstreams: readonly Upstream[];
   readonly services: ReadonlyMap<string, ServiceForwarder>;
+  readonly matrix: MatrixAccount | null;
   /** Ends the streams that would go on for ever. */
   close(): void;
 }
 
-/** @throws {ProxyError} when an upstream of the bootstrap document cannot be used */
+/**
+ * @param kept the account of the bootstrap document, where it is served already
+ * @throws {ProxyError} when an upstream of the bootstrap document cannot be used
+ */
 export function createAgentInterface(
   state: ProxyState,
   environment: UpstreamEnvironment,
   live: Live,
+  kept?: MatrixAccount,
 ): AgentInterface {
   const services = new Map<string, ServiceForwarder>();
   for (const [name, service] of Object.entries(state.bootstrap.services)) {
     services.set(name, new ServiceForwarder(name, service, environment, state.budget, live));
   }
   const account = state.bootstrap.matrix;
-  const matrix = account === null ? null : new MatrixAccount(account, state, environment);
+  const matrix = account === null ? null : kept ?? new MatrixAccount(account, state, environment);
   const routes = agentRoutes(state, services, matrix);
 
   const dispatch = (
@@ -86,7 +91,7 @@ export function createAgentInterface(
 
   const upstreams = [...services.values()].map((service) => service.upstream);
   if (matrix !== null) upstreams.push(matrix.upstream);
-  return { handle, upstreams, services, close: () => matrix?.close() };
+  return { handle, upstreams, services, matrix, close: () => matrix?.close() };
 }
 
 /** For the log: what it is about, without what it holds. */

@@ -66,6 +66,8 @@ export type BoundSshKey = z.infer<typeof BoundSshKey>;
 /** A credential whose value the proxy fetches. What it fetched it tells the launcher, on its stdout. */
 export const BoundOauth2 = z.object({
   name: z.string(),
+  /** Of the sealed login; its tokens may be later ones. Said again where new tokens are told. */
+  began: z.string(),
   /** Stands for its present value in services and placeholders below. */
   marker: z.string(),
   /** As an upstream. */
@@ -118,7 +120,11 @@ export type EgressAuthority = z.infer<typeof EgressAuthority>;
 export const EgressRules = z.object({ allow: z.array(EgressRule), deny: z.array(EgressRule) });
 export type EgressRules = z.infer<typeof EgressRules>;
 
-/** One JSON document on stdin, then EOF. Holds secrets. The proxy then prints `{"ready":true}\n`. */
+/**
+ * One JSON document as a line on stdin. Holds secrets. The proxy then prints `{"ready":true}\n`. A further line is another
+ * document: services, placeholders, logins, SSH keys and the account are those of the last one, while grants, egress rules
+ * and budgets stay as the daemon said. The proxy answers each with `{"renewed":true}\n` or `{"renewed":false,…}\n`.
+ */
 export const ProxyBootstrap = z.object({
   version: z.literal(1),
   /** Full localpart. */

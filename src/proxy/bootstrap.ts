@@ -278,6 +278,7 @@ function oauth2(value: unknown, path: string): BoundOauth2 {
   }
   return compact<BoundOauth2>({
     name: word("name"),
+    began: word("began"),
     marker: word("marker"),
     token_url: word("token_url"),
     client_id: word("client_id"),

@@ -4,11 +4,11 @@
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { createAdminHandler } from "./admin.ts";
-import { createAgentInterface } from "./agent.ts";
 import type { ProxyBootstrap } from "./api.ts";
-import { openLive, type RotatedCredential } from "./credentials/source.ts";
+import type { RotatedCredential } from "./credentials/source.ts";
 import { AgentServer, listen, removeStale } from "./agent_server.ts";
 import type { UpstreamEnvironment } from "./forward.ts";
+import { Bindings } from "./renew.ts";
 import { ProxyState } from "./state.ts";
 import type { SshAgentServer } from "./ssh/server.ts";
 import { ForwardServer } from "./tunnel/server.ts";
@@ -40,6 +40,8 @@ export interface ProxyOptions {
 
 export interface RunningProxy {
   readonly state: ProxyState;
+  /** Other credentials, without a pause. @throws when they can't be used; then the old ones stay */
+  renew(document: ProxyBootstrap): Promise<void>;
   /** Refuses new requests, waits a little for open ones, closes everything. Idempotent. */
   stop(): Promise<void>;
 }
@@ -60,14 +62,11 @@ export async function startProxy(
     onOpen: () => startSweep(),
   };
   const onRotated = options.onRotated ?? (() => {});
-  const { live, upstreams } = await openLive(bootstrap.oauth2, environment, onRotated);
-  state.hosts.live = live;
-  const agent = createAgentInterface(state, environment, live);
-  upstreams.push(...agent.upstreams);
+  const bindings = await Bindings.open(state, environment, onRotated);
   // Not at start: a first timer costs 1.6 MB, which a proxy that was never asked need not have.
   const startSweep = () => {
     sweep ??= setInterval(() => {
-      for (const upstream of upstreams) upstream.sweep();
+      bindings.sweep();
       forward.sweep();
       agentServer.sweep();
     }, options.sweepMs ?? SWEEP_MS);
@@ -84,7 +83,7 @@ export async function startProxy(
     }
     agentServer = await AgentServer.start({
       path: options.sockets.agent,
-      handle: agent.handle,
+      handle: (request, info) => bindings.agent.handle(request, info),
       abandoned: () => state.counters.abandoned,
       now: () => clock.now(),
       onFault: (thrown) => options.log?.warn("proxy.sock stays as it was", { why: String(thrown) }),
@@ -94,7 +93,7 @@ export async function startProxy(
       path: options.sockets.forward,
       egressSocket: options.sockets.egress,
       state,
-      services: agent.services,
+      service: (name) => bindings.agent.services.get(name),
       now: () => clock.now(),
       idleTimeoutMs: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
       onOpen: startSweep,
@@ -109,19 +108,24 @@ export async function startProxy(
   const stop = async () => {
     state.draining = true;
     // Idle keep-alive connections of callers end here; open requests get their time.
-    agent.close();
+    bindings.agent.close();
     const drained = agentServer.shutdown();
     const enough = new AbortController();
     await Promise.race([drained, clock.sleep(DRAIN_MS, enough.signal).catch(() => {})]);
     enough.abort();
     clearInterval(sweep);
-    for (const upstream of upstreams) upstream.close();
+    bindings.close();
     await forward.close();
     await ssh?.close();
     closing.abort();
     await Promise.all([drained, admin.shutdown()]);
   };
-  return { state, stop: () => stopping ??= stop() };
+  const renew = async (document: ProxyBootstrap) => {
+    const keyring = ssh === null ? null : await keyringOf(document.ssh_keys ?? {});
+    await bindings.renew(document);
+    if (keyring !== null) ssh!.renew(keyring);
+  };
+  return { state, renew, stop: () => stopping ??= stop() };
 }
 
 /** Loaded only where there are keys: most principals have none. */
@@ -130,14 +134,19 @@ async function serveSsh(
   path: string,
   log?: Logger,
 ): Promise<SshAgentServer> {
-  const { SshKeyring, SshAgentServer } = await import("./ssh/mod.ts");
+  const { SshAgentServer } = await import("./ssh/mod.ts");
   const server = new SshAgentServer({
     path,
-    keyring: await SshKeyring.load(keys),
+    keyring: await keyringOf(keys),
     onDecision: ({ verdict, key, what }) => {
       log?.[verdict === "allowed" ? "info" : "warn"]("ssh", { verdict, key, what });
     },
   });
   await Deno.chmod(path, 0o660);
   return server;
+}
+
+async function keyringOf(keys: NonNullable<ProxyBootstrap["ssh_keys"]>) {
+  const { SshKeyring } = await import("./ssh/mod.ts");
+  return await SshKeyring.load(keys);
 }

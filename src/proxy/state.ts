@@ -17,7 +17,8 @@ import { HostTable } from "./swap/hosts.ts";
 export const DEFAULT_MAX_ACTIVE = 256;
 
 export class ProxyState {
-  readonly bootstrap: ProxyBootstrap;
+  /** Replaced when its credentials are others. */
+  bootstrap: ProxyBootstrap;
   readonly counters = { bytesIn: 0, bytesOut: 0, abandoned: 0 };
   /** What its model requests may take, and took. */
   readonly budget: BudgetMeter;

@@ -73,17 +73,22 @@ Deno.test("credentials are provisioned, used, listed and rotated", async (t) => 
         JSON.stringify(Object.fromEntries(
           Object.entries(values).map(([name, value]) => [name, { value, allowed_hosts: [host] }]),
         ));
+      const shown = async (service: string, want: Record<string, string | null>) => {
+        const done = await bureau.cli("proxy", "call", AGENT, "GET", `/http/${service}/`);
+        const expected = Object.fromEntries(
+          await Promise.all(
+            Object.entries(want).map(async ([key, value]) => [key, await digest(value)] as const),
+          ),
+        );
+        assert.deepEqual(JSON.parse(done.stdout), { key: null, other: null, ...expected });
+        return true;
+      };
       const seen = (service: string, want: Record<string, string | null>) =>
-        eventually(`${service} is shown ${Object.keys(want)}`, async () => {
-          const done = await bureau.cli("proxy", "call", AGENT, "GET", `/http/${service}/`);
-          const expected = Object.fromEntries(
-            await Promise.all(
-              Object.entries(want).map(async ([key, value]) => [key, await digest(value)] as const),
-            ),
-          );
-          assert.deepEqual(JSON.parse(done.stdout), { key: null, other: null, ...expected });
-          return true;
-        }, 45_000);
+        eventually(
+          `${service} is shown ${Object.keys(want)}`,
+          () => shown(service, want),
+          45_000,
+        );
       const sleeper = () =>
         eventually(
           "the agent runs",
@@ -123,13 +128,27 @@ Deno.test("credentials are provisioned, used, listed and rotated", async (t) => 
           await withFile(
             bureau,
             `${SECOND}\n`,
-            (file) => cli("credential", "rotate", AGENT, "KEY", file, "--expires", "2d"),
+            async (file) => {
+              const args = ["rotate", AGENT, "KEY", file, "--expires", "2d"];
+              assert.match(await cli("credential", ...args), /the agent was not restarted/);
+            },
           );
-          await seen("api", { key: SECOND });
+          // At once: the old one is gone when the command says so.
+          await shown("api", { key: SECOND });
+          assert.equal(await sleeper(), before);
           assert.match(await cli("credential", "list"), /, rotated .* SOON, in 2 d/);
-          void before;
         },
       );
+
+      await step(t, bureau, "it outlives the launcher and its proxy", async () => {
+        const before = await sleeper();
+        const { supervisor } = await bureau.json<
+          { supervisor: { processes: { name: string; pid: number }[] } }
+        >("status");
+        Deno.kill(supervisor.processes.find(({ name }) => name === "launcher")!.pid, "SIGKILL");
+        await seen("api", { key: SECOND });
+        assert.equal(await sleeper(), before);
+      });
 
       await step(t, bureau, "another one is added beside it", async () => {
         await withFile(

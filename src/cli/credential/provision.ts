@@ -8,6 +8,7 @@ import { CliError } from "../framework/exit.ts";
 import { loadSession, loadSigningKey, matrixClient, principalOf } from "../session.ts";
 import { expiryOf, parseJson, readSecretInput } from "./input.ts";
 import { CredentialStore } from "./store.ts";
+import { lookBefore, type Taken, tellTaken } from "./taken.ts";
 
 export const provision: CommandHandler = async (call) => {
   const expiresAt = expiryOf(call);
@@ -25,7 +26,7 @@ export async function provisionThese(
   call: Invocation,
   given: SealedInput,
   expiresAt: number | undefined,
-): Promise<{ principal: string; added: string[]; replaced: string[] }> {
+): Promise<{ principal: string; added: string[]; replaced: string[]; taken: Taken }> {
   const session = await loadSession(call);
   const localpart = principalOf(session, call.args[0]!);
   const store = new CredentialStore(matrixClient(session), session, await loadSigningKey(call));
@@ -39,10 +40,12 @@ export async function provisionThese(
       previous,
     });
   }
-  await store.add(localpart, present, parts);
+  const watched = await lookBefore(call, session, localpart);
+  const written = await store.add(localpart, present, parts);
   const replaced = Object.keys(given).filter((name) => present.keys.includes(name));
   const added = Object.keys(given).filter((name) => !present.keys.includes(name));
   if (added.length > 0) call.print(`${localpart} has ${added.join(", ")} now`);
   if (replaced.length > 0) call.print(`${localpart} has a new ${replaced.join(", ")}`);
-  return { principal: localpart, added, replaced };
+  const taken = await tellTaken(call, session, watched, written);
+  return { principal: localpart, added, replaced, taken };
 }

@@ -8,6 +8,7 @@ import { CliError } from "../framework/exit.ts";
 import { loadSession, loadSigningKey, matrixClient, principalOf } from "../session.ts";
 import { expiryOf, readSecretInput } from "./input.ts";
 import { CredentialStore } from "./store.ts";
+import { lookBefore, tellTaken } from "./taken.ts";
 
 export const rotate: CommandHandler = async (call) => {
   const session = await loadSession(call);
@@ -26,9 +27,11 @@ export const rotate: CommandHandler = async (call) => {
     rotated: await store.seal(localpart, { [name]: newValue(part.kind, text) }, recipients),
     ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
   }, part);
-  await store.add(localpart, present, { [name]: rotated });
+  const watched = await lookBefore(call, session, localpart);
+  const written = await store.add(localpart, present, { [name]: rotated });
   call.print(`${localpart} has a new value of ${name}`);
-  return { principal: localpart, credential: name, sealed_at: new Date(rotated.issued_at) };
+  const taken = await tellTaken(call, session, watched, written);
+  return { principal: localpart, credential: name, taken };
 };
 
 function notAPart(localpart: string, name: string, keys: readonly string[]): CliError {

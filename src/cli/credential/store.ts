@@ -139,7 +139,7 @@ export class CredentialStore {
   async write(
     localpart: string,
     content: Omit<Credentials, "version" | "principal" | "provisioned_by" | "provisioned_at">,
-  ): Promise<void> {
+  ): Promise<Credentials> {
     const { server_name, machine, user_id } = this.#session;
     const whole: Credentials = {
       version: 1,
@@ -160,6 +160,7 @@ export class CredentialStore {
     await this.#client.putState(room, EventType.credentials, stateKey(localpart, server_name), {
       ...whole,
     });
+    return whole;
   }
 
   /** Puts parts among those that are there. */
@@ -167,9 +168,9 @@ export class CredentialStore {
     localpart: string,
     present: Credentials,
     parts: Readonly<Record<string, CredentialPart>>,
-  ): Promise<void> {
+  ): Promise<Credentials> {
     const { keys, encrypted_for, ciphertext } = present;
-    await this.write(localpart, {
+    return await this.write(localpart, {
       encrypted_for,
       keys: [...new Set([...keys, ...Object.keys(parts)])].sort(),
       ciphertext,

@@ -55,6 +55,11 @@ export async function readBootstrap<T>(
     options.maxBytes ?? MAX_BOOTSTRAP_BYTES,
     options.deadlineMs ?? BOOTSTRAP_DEADLINE_MS,
   );
+  return parseDocument(bytes, parse);
+}
+
+/** @throws {ProvisionError} */
+export function parseDocument<T>(bytes: Uint8Array, parse: (json: unknown) => T): T {
   if (bytes.length === 0) {
     throw new ProvisionError(
       "bootstrap-empty",

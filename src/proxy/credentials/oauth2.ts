@@ -72,6 +72,10 @@ export class Oauth2Source implements CredentialSource {
       : login.expires_at - EARLY_MS;
   }
 
+  isOf(login: BoundOauth2): boolean {
+    return settingsOf(login) === settingsOf(this.#login);
+  }
+
   get generation(): number {
     return this.#generation;
   }
@@ -135,6 +139,7 @@ export class Oauth2Source implements CredentialSource {
     // Told before it is used: one that is used up and not kept would lock the principal out.
     this.#onRotated({
       name: this.#login.name,
+      began: this.#login.began,
       refresh_token: refresh_token ?? this.#refreshToken,
       access_token,
       ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
@@ -242,6 +247,12 @@ export class Oauth2Source implements CredentialSource {
       hint,
     });
   }
+}
+
+/** All that its tokens come from. */
+function settingsOf(login: BoundOauth2): string {
+  const { refresh_token: _r, access_token: _a, expires_at: _e, ...settings } = login;
+  return JSON.stringify(Object.entries(settings).sort());
 }
 
 /** Of a JWT (RFC 7519) whose issuer does not say it beside it; what is none lasts until it is refused. */

@@ -28,6 +28,7 @@ function bootstrap(oauth: TestOauth, login: Partial<BoundOauth2> = {}): Partial<
     }],
     oauth2: [{
       name: "login",
+      began: "digest-of-refresh-token-0",
       marker: MARKER,
       token_url: `http://127.0.0.1:${oauth.port}/oauth/token`,
       client_id: "client",
@@ -88,6 +89,7 @@ Deno.test("a service's token is fetched once for all who wait, and the launcher 
     const { expires_at, ...kept } = rotated[0]!;
     assert.deepEqual(kept, {
       name: "login",
+      began: "digest-of-refresh-token-0",
       refresh_token: "refresh-token-1",
       access_token: "access-token-1",
     });

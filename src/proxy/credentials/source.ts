@@ -7,10 +7,14 @@
  */
 import type { UpstreamEnvironment } from "../forward.ts";
 import type { BoundOauth2 } from "../api.ts";
+import type { Upstream } from "../upstream.ts";
 
 export interface CredentialSource {
   /** What stands for its value in the bootstrap document. */
   readonly marker: string;
+  /** Whether it is this sealed login, whatever tokens it has by now. */
+  isOf(login: BoundOauth2): boolean;
+  readonly upstream: Upstream;
   /** Grows with each new value. */
   readonly generation: number;
   /** What requests get now; empty before the first. */
@@ -28,6 +32,8 @@ export interface CredentialSource {
 /** What a proxy reports to its launcher, and to nobody else. Secret. */
 export interface RotatedCredential {
   readonly name: string;
+  /** See `BoundOauth2`. */
+  readonly began: string;
   readonly refresh_token: string;
   readonly access_token: string;
   readonly expires_at?: number;
@@ -39,6 +45,11 @@ export class Live {
 
   constructor(sources: readonly CredentialSource[]) {
     this.#sources = sources;
+  }
+
+  /** The one that goes on for this login, with the tokens that it has. */
+  find(login: BoundOauth2): CredentialSource | undefined {
+    return this.#sources.find((source) => source.isOf(login));
   }
 
   get isEmpty(): boolean {
@@ -87,14 +98,17 @@ export class Live {
   }
 }
 
-/** Loaded only where there are some: most principals have none. */
+/** Loaded only where there are some: most principals have none. @param before whose logins may go on */
 export async function openLive(
   bound: readonly BoundOauth2[] | undefined,
   environment: UpstreamEnvironment,
   onRotated: (rotated: RotatedCredential) => void,
+  before: Live = new Live([]),
 ) {
   if (bound === undefined || bound.length === 0) return { live: new Live([]), upstreams: [] };
   const { Oauth2Source } = await import("./oauth2.ts");
-  const sources = bound.map((login) => new Oauth2Source(login, environment, onRotated));
+  const sources = bound.map((login) =>
+    before.find(login) ?? new Oauth2Source(login, environment, onRotated)
+  );
   return { live: new Live(sources), upstreams: sources.map(({ upstream }) => upstream) };
 }

@@ -4,10 +4,7 @@
 import { ProxyError } from "../errors.ts";
 import type { Wire } from "../wire.ts";
 
-/** @param trailers field lines with their line ends, one byte a character */
-export function lastChunk(trailers = ""): Uint8Array {
-  return Uint8Array.from(`0\r\n${trailers}\r\n`, (letter) => letter.charCodeAt(0));
-}
+export const LAST_CHUNK = new TextEncoder().encode("0\r\n\r\n");
 
 /**
  * @param length what the caller promised, or null for chunked
@@ -19,7 +16,6 @@ export async function sendBody(
   wire: Wire,
   body: ReadableStream<Uint8Array>,
   length: number | null,
-  trailers: (() => string) | undefined,
   stop: AbortSignal,
   onSent: (count: number) => void,
 ): Promise<void> {
@@ -38,7 +34,7 @@ export async function sendBody(
       await wire.write(length === null ? chunk(value) : value);
       onSent(value.length);
     }
-    if (length === null) await wire.write(lastChunk(trailers?.()));
+    if (length === null) await wire.write(LAST_CHUNK);
     else if (sent !== length) throw wrongLength();
   } finally {
     stop.removeEventListener("abort", onStop);

@@ -13,7 +13,7 @@ const MAX_CONNECTIONS = 64;
 
 export interface SshAgentServerOptions {
   readonly path: string;
-  readonly keyring: SshKeyring;
+  keyring: SshKeyring;
   readonly onDecision: (decision: SshDecision) => void;
 }
 
@@ -52,6 +52,12 @@ export class SshAgentServer {
       this.#open.delete(caller);
       caller.close();
     }
+  }
+
+  /** Conversations with the old keys end: programs begin anew for each login. */
+  renew(keyring: SshKeyring): void {
+    this.#options.keyring = keyring;
+    for (const caller of this.#open) caller.close();
   }
 
   async close(): Promise<void> {

@@ -29,8 +29,8 @@ const noSecrets = new Secrets([]);
 const MAX_REMEMBERED = 256;
 
 export class HostTable {
-  readonly #bound: readonly BoundPlaceholder[];
-  readonly #targets: readonly ReadonlySet<string>[];
+  #bound: readonly BoundPlaceholder[] = [];
+  #targets: readonly ReadonlySet<string>[] = [];
   #allow: readonly Rule[] = [];
   #deny: readonly Rule[] = [];
   readonly #remembered = new Map<string, HostPolicy>();
@@ -40,6 +40,12 @@ export class HostTable {
   onChange: () => void = () => {};
 
   constructor(placeholders: readonly BoundPlaceholder[], rules: EgressRules | undefined) {
+    this.bind(placeholders, noLive);
+    if (rules !== undefined) this.setRules(rules);
+  }
+
+  /** From now on; requests that are on their way keep what they have. */
+  bind(placeholders: readonly BoundPlaceholder[], live: Live): void {
     this.#bound = placeholders;
     this.#targets = placeholders.map(({ hosts }) =>
       new Set(hosts.flatMap((host) => {
@@ -47,7 +53,9 @@ export class HostTable {
         return target === null ? [] : [shown(target)];
       }))
     );
-    if (rules !== undefined) this.setRules(rules);
+    this.#live = live;
+    this.#remembered.clear();
+    this.onChange();
   }
 
   /** From now on. A rule whose host can't be read allows nothing, or denies everything. */
@@ -72,11 +80,6 @@ export class HostTable {
 
   #isBound(target: Target): boolean {
     return this.#targets.some((hosts) => hosts.has(shown(target)));
-  }
-
-  set live(live: Live) {
-    this.#live = live;
-    this.#remembered.clear();
   }
 
   /** The credentials of a host whose values change. */

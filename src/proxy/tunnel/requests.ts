@@ -181,7 +181,7 @@ export class RequestServer {
   }
 
   #upstream({ target, tls }: Route, { ca }: HostPolicy): Upstream {
-    const key = `${tls ? "https" : "http"}://${authority(target)}`;
+    const key = `${tls ? "https" : "http"}://${authority(target)} ${ca ?? ""}`;
     const kept = this.#upstreams.get(key);
     if (kept !== undefined) return kept;
     if (this.#upstreams.size >= MAX_UPSTREAMS) this.#forgetUnused();

@@ -32,7 +32,8 @@ export interface ForwardServerOptions {
   readonly path: string;
   readonly egressSocket: string;
   readonly state: ProxyState;
-  readonly services: ReadonlyMap<string, ServiceForwarder>;
+  /** As it is now. */
+  readonly service: (name: string) => ServiceForwarder | undefined;
   readonly now: () => number;
   /** Without a byte in either direction for so long, a tunnel is closed. */
   readonly idleTimeoutMs: number;
@@ -299,7 +300,7 @@ export class ForwardServer {
     const { path, query } = splitUrl(`http://proxy${head.target}`);
     const end = path.indexOf("/", "/http/".length);
     const name = path.slice("/http/".length, end === -1 ? undefined : end);
-    const service = this.#options.services.get(name);
+    const service = this.#options.service(name);
     if (service === undefined) {
       throw new ProxyError("no-such-service", "Cannot open a WebSocket: no such service", {
         status: 404,

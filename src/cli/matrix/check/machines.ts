@@ -10,7 +10,6 @@ import {
   type CheckContext,
   type Finding,
   isCleared,
-  isOfFleet,
   machineOf,
   type Seen,
   stateOf,
@@ -44,7 +43,6 @@ export function checkMachines(context: CheckContext): Finding[] {
     ...rooms.flatMap((room) => {
       const machine = machineOf(context, room);
       if (machine === null || machines === undefined || keyed.has(machine)) return [];
-      if (!isOfFleet(context, machine)) return [];
       // Provisioned: it may join.
       const member = stateOf(machines, "m.room.member", machine)?.content["membership"];
       if (member === "invite") return [];

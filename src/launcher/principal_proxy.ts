@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The proxy of one principal: what it is made from, and is told later. */
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import type { ProxyBootstrap } from "../proxy/api.ts";
+import type { Principal as Status } from "./api.ts";
+import { startServiceCell } from "./cells.ts";
+import { directoriesOf } from "./directories.ts";
+import { KeptProxy } from "./kept_proxy.ts";
+import type { Enter } from "./limits_enter.ts";
+import type { RotatedCredentials } from "./rotated.ts";
+
+export interface PrincipalProxyOptions {
+  readonly principal: string;
+  readonly hash: string;
+  readonly runDir: string;
+  readonly runtimeDir: string;
+  readonly auditDir: string | undefined;
+  readonly rotated: RotatedCredentials;
+  readonly enter: Enter | undefined;
+  readonly onChange: (proxy: Status["proxy"]) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export class PrincipalProxy {
+  readonly #options: PrincipalProxyOptions;
+  readonly #kept: KeptProxy;
+  /** Secret. */
+  #document: ProxyBootstrap;
+
+  constructor(document: ProxyBootstrap, options: PrincipalProxyOptions) {
+    this.#options = options;
+    this.#document = document;
+    const { principal, onChange, clock, log } = options;
+    this.#kept = new KeptProxy({ principal, launch: () => this.#launch(), onChange, clock, log });
+  }
+
+  async #launch() {
+    const { principal, hash, runDir, runtimeDir, auditDir, rotated, enter, log } = this.#options;
+    const owner = { hash, principal };
+    const dirs = directoriesOf(runDir, hash);
+    const binds = (["agent", "admin", "egress"] as const).map((name) => ({
+      source: dirs[name],
+      dest: `/run/bureau/${name}`,
+    }));
+    return await startServiceCell(
+      "proxy",
+      runtimeDir,
+      binds,
+      await rotated.into(owner, this.#document),
+      (line) => log.info("proxy says", { principal, line }),
+      auditDir,
+      enter,
+      (line) => void rotated.take(owner, this.#document, line),
+    );
+  }
+
+  start(): Promise<void> {
+    return this.#kept.start();
+  }
+
+  startOrRetry(): Promise<void> {
+    return this.#kept.startOrRetry();
+  }
+
+  /** It goes on with other credentials; resolves when no request gets the old ones any more. */
+  async renew(document: ProxyBootstrap): Promise<void> {
+    this.#document = document;
+    const { hash, principal, rotated } = this.#options;
+    await this.#kept.renew(await rotated.into({ hash, principal }, document));
+  }
+
+  end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    return this.#kept.end(signal);
+  }
+}
