@@ -25,8 +25,12 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 export const FLEET = "bureau/fleet/dev";
 export const SERVER_NAME = "bureau.local";
 
-export async function until<T>(look: () => T | Promise<T>, what: string): Promise<NonNullable<T>> {
-  const end = Date.now() + 15_000;
+export async function until<T>(
+  look: () => T | Promise<T>,
+  what: string,
+  withinMs = 15_000,
+): Promise<NonNullable<T>> {
+  const end = Date.now() + withinMs;
   while (true) {
     const seen = await look();
     if (seen) return seen as NonNullable<T>;
