@@ -157,7 +157,11 @@ export const daemonApi = defineApi({
       method: "GET",
       path: "/health",
       summary: "Alive",
-      response: z.object({ status: z.string() }),
+      response: z.object({
+        status: z.string(),
+        /** Whether launcher and homeserver are there; absent: it does not say. */
+        ready: z.optional(z.boolean()),
+      }),
     },
     status: {
       method: "GET",

@@ -106,7 +106,10 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
   return createHandler(daemonApi, {
     ...createMatrixHandlers(served),
     ...createAuthorityHandlers(served),
-    health: () => ({ status: "ok" }),
+    health: () => {
+      const { sync, launcher } = served.status();
+      return { status: "ok", ready: sync.state === "ok" && launcher.connected };
+    },
     status: async ({ request }) => {
       const viewer = await viewerOf(request);
       const asks = authority.mayOnMachine(viewer, DECIDE_ASKS) ? served.asks.view.pending : [];

@@ -20,26 +20,39 @@ export class Commands {
   launcherIdentity: Identity | undefined;
   readonly #options: UpOptions;
   readonly #paths: Paths;
-  #grantsText = "";
+  /** By directory. */
+  readonly #grants = new Map<string, string>();
+  #runtime: string;
 
   constructor(options: UpOptions) {
     this.#options = options;
     this.#paths = pathsOf(options);
+    this.#runtime = this.#paths.runtime;
   }
 
-  /** Reads the grants of the installed runtime. */
-  async load(): Promise<void> {
-    this.#grantsText = await Deno.readTextFile(`${this.#paths.runtime}/grants.txt`);
+  /** What is started from nowhere else is started from here. */
+  get runtime(): string {
+    return this.#runtime;
   }
 
-  #values(): GrantValues {
+  async use(runtime: string): Promise<void> {
+    await this.load(runtime);
+    this.#runtime = runtime;
+  }
+
+  /** Reads the grants of a release. */
+  async load(dir: string): Promise<void> {
+    this.#grants.set(dir, await Deno.readTextFile(`${dir}/grants.txt`));
+  }
+
+  #values(dir: string): GrantValues {
     const address = (at: { hostname: string; port: number }) => `${at.hostname}:${at.port}`;
     const homeserver = this.homeserverUrl === null ? null : new URL(this.homeserverUrl);
     return {
       STATE: this.#options.stateDir,
       RUN: this.#options.runDir,
-      RUNTIME: this.#paths.runtime,
-      DENO: `${this.#paths.runtime}/deno`,
+      RUNTIME: dir,
+      DENO: `${dir}/deno`,
       LISTEN: address(this.#options.listen),
       AUTHORITY: address(this.#options.authority),
       REPO: this.#options.repo,
@@ -51,11 +64,12 @@ export class Commands {
     };
   }
 
-  command(role: Role, args: readonly string[] = []): string[] {
-    const grants = parseGrants(this.#grantsText, this.#values());
+  /** @param dir a release that was loaded */
+  command(role: Role, args: readonly string[] = [], dir = this.#runtime): string[] {
+    const grants = parseGrants(this.#grants.get(dir)!, this.#values(dir));
     return [
-      `${this.#paths.runtime}/deno`,
-      ...denoArguments(role, this.#paths.runtime, grants),
+      `${dir}/deno`,
+      ...denoArguments(role, dir, grants),
       ...args,
     ];
   }
@@ -92,7 +106,7 @@ export class Commands {
       name: [role, ...args].join(" "),
       command: this.command(role, role === "bureau" ? [...args, ...directories] : args),
       env: this.environment(role),
-      cwd: this.#paths.runtime,
+      cwd: this.#runtime,
       ...(identity === undefined ? {} : { identity }),
       document,
     });
@@ -117,7 +131,7 @@ export class Commands {
     ]);
     const process = new Deno.Command("/usr/bin/setpriv", {
       args: [...privilegeArguments(undefined), program!, ...args],
-      cwd: this.#paths.runtime,
+      cwd: this.#runtime,
       env: this.environment("bureau"),
       clearEnv: true,
       stdin: "null",
@@ -134,6 +148,40 @@ export class Commands {
       }
     });
     return { done: exited.then(() => {}) };
+  }
+
+  /**
+   * A supervisor of another release, in a session of its own; it outlives us.
+   * @param args everything but the way it is started
+   */
+  spawnSuccessor(dir: string, digest: string, args: readonly string[]): Deno.ChildProcess {
+    const { stateDir, runDir, distDir, registrationTokenFile } = this.#options;
+    const grants = parseGrants(this.#grants.get(dir)!, {
+      STATE: stateDir,
+      RUN: runDir,
+      RUNTIME: distDir,
+      DENO: `${dir}/deno`,
+      ...(registrationTokenFile === null ? {} : { TOKENFILE: registrationTokenFile }),
+    });
+    return new Deno.Command("/usr/bin/setpriv", {
+      args: [
+        "--no-new-privs",
+        "--",
+        `${dir}/deno`,
+        ...denoArguments("up", dir, grants),
+        ...args,
+        "--background",
+        "--release",
+        digest,
+      ],
+      cwd: dir,
+      env: this.environment("up"),
+      clearEnv: true,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      detached: true,
+    }).spawn();
   }
 
   /** The same supervisor again, in a session of its own, with nothing of this terminal. */

@@ -10,15 +10,25 @@ import { createClient } from "../lib/http/mod.ts";
 import type { Logger } from "../lib/log.ts";
 import { type Paths, pathsOf } from "../lib/process/mod.ts";
 import { launcherApi, type PreflightReport } from "../launcher/api.ts";
-import type { SupervisorStatus } from "./api.ts";
-import { Child, type Identity } from "./child.ts";
+import type { ReleaseStatus, SupervisorStatus } from "./api.ts";
+import type { Identity } from "./child.ts";
 import { Commands } from "./commands.ts";
 import { diskError, type Identities, makeDirectories, rootIdentities } from "./directories.ts";
 import { SupervisorError } from "./errors.ts";
-import { knownServerName, readMarker, sha256Hex, writePrivate } from "./files.ts";
+import {
+  knownServerName,
+  readMarker,
+  type RegistrationSecret,
+  registrationSecret,
+  sha256Hex,
+  writePrivate,
+} from "./files.ts";
 import type { UpOptions } from "./options.ts";
 import { type Membership, membershipOf } from "./joined.ts";
+import { Processes, type ProcessName } from "./processes.ts";
 import { installAgents, installRuntime } from "./runtime.ts";
+import { chooseRuntime } from "./update/choose.ts";
+import { verifyRelease } from "./update/release.ts";
 
 export const SERVER_NAME = "bureau.local";
 export const NAMESPACE = "bureau";
@@ -35,13 +45,16 @@ export class DevBox {
   readonly #log: Logger;
   readonly #machine: string;
   readonly #startedAt = systemClock.now();
-  readonly #children = new Map<string, Child>();
+  readonly processes: Processes;
+  /** Set by whoever makes upgrades possible. */
+  releases: (() => ReleaseStatus) | null = null;
   #identities: Identities | null = null;
   #state: SupervisorStatus["state"] = "starting";
   #failure: BureauError | null = null;
   #serverName = SERVER_NAME;
   /** Null: this machine has a fleet of its own. */
   #membership: Membership | null = null;
+  #note: string | null = null;
 
   constructor(options: UpOptions, machine: string, log: Logger) {
     this.#options = options;
@@ -49,6 +62,7 @@ export class DevBox {
     this.#commands = new Commands(options);
     this.#machine = machine;
     this.#log = log;
+    this.processes = new Processes(this.#commands, this.#paths.logs, log);
   }
 
   get status(): SupervisorStatus {
@@ -62,8 +76,29 @@ export class DevBox {
       state_dir: this.#options.stateDir,
       run_dir: this.#options.runDir,
       agent: this.#options.agent && this.#membership === null ? EXAMPLE_AGENT : null,
-      processes: [...this.#children.values()].map((child) => child.status),
+      processes: this.processes.statuses,
+      ...(this.releases === null ? {} : { release: this.releases() }),
     };
+  }
+
+  /** What a person should know of the build that everything is started from; null: nothing. */
+  get note(): string | null {
+    return this.#note;
+  }
+
+  /** What everything is started from. */
+  get runtime(): string {
+    return this.#commands.runtime;
+  }
+
+  /** See `Commands.spawnSuccessor`. */
+  async spawnSuccessor(
+    dir: string,
+    digest: string,
+    args: readonly string[],
+  ): Promise<Deno.ChildProcess> {
+    await this.#commands.load(dir);
+    return this.#commands.spawnSuccessor(dir, digest, args);
   }
 
   /** See `Commands.followRoom`. */
@@ -78,13 +113,15 @@ export class DevBox {
       this.#commands.launcherIdentity = this.#identities.launcher;
     }
     await makeDirectories(this.#options, this.#identities);
-    await installRuntime(
-      `${this.#options.distDir}/runtime`,
-      this.#paths.runtime,
-      Deno.execPath(),
-    );
+    const { release } = this.#options;
+    const { dir, install } = release === null
+      ? await chooseRuntime(this.#paths, this.#options.distDir, (note) => this.#note = note)
+      : { dir: await verifyRelease(this.#paths.releases, release), install: false };
+    if (install) {
+      await installRuntime(`${this.#options.distDir}/runtime`, dir, Deno.execPath());
+    }
     await installAgents(`${this.#options.distDir}/agents`, this.#paths.agents);
-    await this.#commands.load();
+    await this.#commands.use(dir);
     this.#membership = await membershipOf(this.#paths.operator, this.#options.joinFile);
     if (this.#membership !== null) this.#serverName = this.#membership.fleet.server_name;
   }
@@ -112,7 +149,10 @@ export class DevBox {
 
   async #startAll(progress: (step: string) => void): Promise<void> {
     if (this.#membership !== null) return await this.#startMember(this.#membership, progress);
-    const secret = await this.#registrationSecret();
+    const secret = await registrationSecret(
+      this.#options.registrationTokenFile,
+      this.#paths.operator,
+    );
     this.#serverName = await knownServerName(this.#paths.operator) ?? SERVER_NAME;
     this.#commands.homeserverUrl = this.#options.homeserver;
     if (this.#options.homeserver === null) {
@@ -135,7 +175,7 @@ export class DevBox {
     await this.#boot(secret);
     if (this.#serverName !== assumed) {
       // Another homeserver has another name, and with it this machine: known only now.
-      await this.#children.get("launcher")?.stop();
+      await this.processes.stop("launcher");
       await this.#startLauncher();
     }
     progress("daemon");
@@ -175,10 +215,10 @@ export class DevBox {
   /** Daemon first, so that it does not heal what is being taken down; then agents; then the rest. */
   async stop(): Promise<void> {
     this.#state = "stopping";
-    await this.#children.get("daemon")?.stop();
-    if (this.#children.has("launcher")) await this.#destroyPrincipals();
-    for (const name of ["launcher", "authority", "homeserver"]) {
-      await this.#children.get(name)?.stop();
+    await this.processes.stop("daemon");
+    if (this.processes.has("launcher")) await this.#destroyPrincipals();
+    for (const name of ["launcher", "authority", "homeserver"] as const) {
+      await this.processes.stop(name);
     }
   }
 
@@ -194,7 +234,7 @@ export class DevBox {
   async stopLeftovers(): Promise<number> {
     await this.#startLauncher();
     const count = await this.#destroyPrincipals();
-    await this.#children.get("launcher")?.stop();
+    await this.processes.stop("launcher");
     return count;
   }
 
@@ -237,26 +277,12 @@ export class DevBox {
     }
   }
 
-  async #supervise(
-    name: "homeserver" | "launcher" | "daemon" | "authority",
+  #supervise(
+    name: ProcessName,
     identity: Identity | undefined,
     bootstrap: () => Promise<unknown>,
   ): Promise<void> {
-    const child = new Child(
-      {
-        name,
-        command: this.#commands.command(name),
-        env: this.#commands.environment(name),
-        cwd: this.#paths.runtime,
-        ...(identity === undefined ? {} : { identity }),
-        bootstrap,
-        logFile: `${this.#paths.logs}/${name}.log`,
-      },
-      systemClock,
-      this.#log,
-    );
-    this.#children.set(name, child);
-    await child.start();
+    return this.processes.start(name, identity, bootstrap);
   }
 
   get #bindRoots() {
@@ -274,7 +300,7 @@ export class DevBox {
       mode,
       run_dir: this.#options.runDir,
       state_dir: this.#options.stateDir,
-      runtime_dir: this.#paths.runtime,
+      runtime_dir: this.processes.dirOf("launcher"),
       policy_path: this.#paths.policy,
       machine: `@${machine}:${this.#serverName}`,
       server_name: this.#serverName,
@@ -287,29 +313,7 @@ export class DevBox {
     return JSON.parse(await Deno.readTextFile(this.#paths.machineSession));
   }
 
-  async #registrationSecret(): Promise<{ kind: "shared" | "token"; value: string }> {
-    const file = this.#options.registrationTokenFile;
-    if (file !== null) {
-      try {
-        return { kind: "token", value: (await Deno.readTextFile(file)).trim() };
-      } catch (thrown) {
-        throw new SupervisorError(
-          "token-file",
-          `Cannot read the registration token from "${file}": ${messageOf(thrown)}`,
-          { hint: "give a readable file with --registration-token-file" },
-        );
-      }
-    }
-    const path = `${this.#paths.operator}/homeserver-secret`;
-    const present = await Deno.readTextFile(path).catch(() => null);
-    if (present !== null && present.trim() !== "") return { kind: "shared", value: present.trim() };
-    const bytes = crypto.getRandomValues(new Uint8Array(32));
-    const value = bytes.toHex();
-    await writePrivate(path, value);
-    return { kind: "shared", value };
-  }
-
-  async #boot(secret: { kind: "shared" | "token"; value: string }): Promise<void> {
+  async #boot(secret: RegistrationSecret): Promise<void> {
     const machinePublicKey = (await Deno.readTextFile(this.#paths.machineKeyPublic)).trim();
     const result = await this.#commands.oneShot("bureau", ["boot"], {
       version: 1,

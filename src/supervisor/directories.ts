@@ -98,6 +98,7 @@ export async function makeDirectories(
   await directory(layout.stateDir, identities === null ? 0o700 : 0o711);
   await directory(layout.runDir, identities === null ? 0o700 : 0o711);
   await directory(paths.runtime, 0o755);
+  await directory(paths.releases, 0o755);
   await directory(paths.agents, 0o755);
   await directory(paths.logs, 0o700);
   await directory(paths.operator, 0o711);

@@ -2,6 +2,39 @@
 
 /** The small files that the supervisor keeps for itself. */
 
+import { messageOf } from "../lib/errors.ts";
+import { SupervisorError } from "./errors.ts";
+
+export interface RegistrationSecret {
+  readonly kind: "shared" | "token";
+  /** Secret. */
+  readonly value: string;
+}
+
+/** @param file with the token of a homeserver that is not ours; null: ours, whose secret is made here */
+export async function registrationSecret(
+  file: string | null,
+  operatorDir: string,
+): Promise<RegistrationSecret> {
+  if (file !== null) {
+    try {
+      return { kind: "token", value: (await Deno.readTextFile(file)).trim() };
+    } catch (thrown) {
+      throw new SupervisorError(
+        "token-file",
+        `Cannot read the registration token from "${file}": ${messageOf(thrown)}`,
+        { hint: "give a readable file with --registration-token-file" },
+      );
+    }
+  }
+  const path = `${operatorDir}/homeserver-secret`;
+  const present = await Deno.readTextFile(path).catch(() => null);
+  if (present !== null && present.trim() !== "") return { kind: "shared", value: present.trim() };
+  const value = crypto.getRandomValues(new Uint8Array(32)).toHex();
+  await writePrivate(path, value);
+  return { kind: "shared", value };
+}
+
 export async function readMarker(path: string): Promise<string | null> {
   try {
     const { api_key_sha256 } = JSON.parse(await Deno.readTextFile(path));

@@ -27,6 +27,8 @@ export interface UpOptions {
   readonly mode: "foreground" | "detach" | "background" | "down";
   /** Each process appends the permissions it used to `<dir>/<role>.jsonl` (Deno's audit log). */
   readonly auditDir: string | null;
+  /** Digest of the release that everything is started from; null: the checkout's build. */
+  readonly release: string | null;
   /** Made by `tasks/up` for the launcher; null: none. */
   readonly cgroups: CgroupPlace | null;
   readonly help: boolean;
@@ -64,6 +66,8 @@ const WITH_VALUE = new Set([
   "--authority",
   "--audit-dir",
   "--cgroups",
+  // Given by the supervisor that hands over to this one.
+  "--release",
 ]);
 const SWITCHES = new Set(["--detach", "--background", "--down", "--no-agent", "--help", "-h"]);
 
@@ -112,6 +116,7 @@ export function parseOptions(args: readonly string[]): UpOptions {
       ? absolute("--audit-dir", values.get("--audit-dir")!)
       : null,
     cgroups: values.has("--cgroups") ? cgroupPlace(values.get("--cgroups")!) : null,
+    release: values.get("--release") ?? null,
     help: switches.has("--help"),
   };
 }

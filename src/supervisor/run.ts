@@ -3,7 +3,7 @@
 /** The `up` command: foreground, detached, background, down. */
 import { systemClock } from "../lib/clock.ts";
 import { BureauError, messageOf } from "../lib/errors.ts";
-import { createClient, createHandler, HttpApiError, listenUnix } from "../lib/http/mod.ts";
+import { createClient } from "../lib/http/mod.ts";
 import { createLogger, type Logger } from "../lib/log.ts";
 import { pathsOf } from "../lib/process/mod.ts";
 import { socketBudget } from "../lib/ref/mod.ts";
@@ -12,7 +12,11 @@ import { Commands } from "./commands.ts";
 import { DevBox } from "./devbox.ts";
 import { SupervisorError } from "./errors.ts";
 import { parseOptions, type UpOptions, USAGE } from "./options.ts";
+import { currentStatus } from "./current.ts";
 import { describeFindings } from "./preflight.ts";
+import { takeSeat } from "./seat.ts";
+import { handOver } from "./update/handover.ts";
+import { Upgrader } from "./update/upgrader.ts";
 
 /** How long a detached start may take before its parent gives up waiting. */
 const DETACHED_DEADLINE_MS = 120_000;
@@ -35,7 +39,7 @@ export async function runUp(args: readonly string[]): Promise<number> {
         return await detach(options, args);
       case "foreground":
       case "background":
-        return await supervise(options);
+        return await supervise(options, args);
     }
   } catch (thrown) {
     console.error(`error: ${messageOf(thrown)}`);
@@ -43,19 +47,6 @@ export async function runUp(args: readonly string[]): Promise<number> {
       console.error(`hint: ${thrown.hint}`);
     }
     return thrown instanceof BureauError && thrown.code === "usage" ? 2 : 1;
-  }
-}
-
-/** The status of the supervisor on this run directory, or null when none answers. */
-async function currentStatus(options: UpOptions): Promise<SupervisorStatus | null> {
-  const client = createClient(supervisorApi, { socket: pathsOf(options).upSocket });
-  try {
-    return await client.call("status");
-  } catch (thrown) {
-    if (thrown instanceof HttpApiError && thrown.code === "unreachable") return null;
-    throw thrown;
-  } finally {
-    client.close();
   }
 }
 
@@ -72,33 +63,54 @@ async function refuseSecond(options: UpOptions): Promise<void> {
   );
 }
 
-async function supervise(options: UpOptions): Promise<number> {
+async function supervise(options: UpOptions, args: readonly string[]): Promise<number> {
   Deno.umask(0o077);
   await refuseSecond(options);
   const background = options.mode === "background";
-  const box = new DevBox(options, machineName(Deno.hostname()), fileLogger(options));
+  const log = fileLogger(options);
+  const box = new DevBox(options, machineName(Deno.hostname()), log);
   const ended = Promise.withResolvers<void>();
   const say = (line: string) => background ? undefined : console.log(line);
   await box.prepare();
-  const server = await listenUnix(
-    pathsOf(options).upSocket,
-    createHandler(supervisorApi, {
-      status: () => box.status,
-      down: () => {
-        ended.resolve();
-        return { stopping: true };
-      },
-    }),
-    { mode: 0o600 },
-  );
+  if (box.note !== null) say(`note: ${box.note}`);
+  let stopping = false;
+  let succeeded = false;
+  const end = () => {
+    stopping = true;
+    ended.resolve();
+  };
+  const seat = takeSeat(options, {
+    box,
+    args,
+    log,
+    upgrade: (request) => upgrader.begin(request),
+    down: end,
+  });
+  const upgrader = new Upgrader({
+    box,
+    paths: pathsOf(options),
+    distDir: options.distDir,
+    log,
+    handOver: async (digest, dir) => {
+      const pid = await handOver(seat, digest, dir);
+      say(`upgraded to ${digest}; the supervisor is pid ${pid} now`);
+      succeeded = true;
+      ended.resolve();
+    },
+  });
+  await upgrader.open();
+  box.releases = () => upgrader.status;
+  await seat.listen();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    Deno.addSignalListener(signal, () => ended.resolve());
+    Deno.addSignalListener(signal, end);
   }
   let status = 0;
   try {
     await bringUp(box, say, ended.promise);
+    if (options.release !== null) upgrader.succeed(options.release);
     const view = background ? null : showAgent(box, ended.promise);
     await ended.promise;
+    await upgrader.settled();
     await view?.done;
   } catch (thrown) {
     status = 1;
@@ -106,13 +118,32 @@ async function supervise(options: UpOptions): Promise<number> {
     // A detached parent reads the failure from our status before it lets us go.
     await ended.promise;
   } finally {
-    say("stopping…");
-    await box.stop();
-    await server.shutdown();
-    await Deno.remove(pathsOf(options).upSocket).catch(() => {});
-    say("stopped; `deno task up` resumes");
+    if (!succeeded) {
+      say("stopping…");
+      await box.stop();
+      await seat.leave();
+      say("stopped; `deno task up` resumes");
+    }
   }
+  if (succeeded) await afterSuccession(options, background, () => stopping);
   return status;
+}
+
+/** A terminal stays with whoever took it: it goes on as long as the successor, and passes on that it is to end. */
+async function afterSuccession(
+  options: UpOptions,
+  background: boolean,
+  stopping: () => boolean,
+): Promise<void> {
+  let asked = false;
+  while (!background || (stopping() && !asked)) {
+    if (stopping() && !asked) {
+      await requestDown(options).catch(() => {});
+      asked = true;
+    }
+    if (await currentStatus(options).catch(() => null) === null) return;
+    await systemClock.sleep(DETACHED_POLL_MS);
+  }
 }
 
 async function bringUp(

@@ -19,6 +19,7 @@ const PAGES = [
   "docs/guide/sandbox.md",
   "docs/guide/ssh.md",
   "docs/guide/templates.md",
+  "docs/guide/upgrades.md",
   "docs/reference/cli.md",
 ];
 
@@ -83,7 +84,7 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     reason: "it is about a person's own host; tests/interop/ssh_test.ts does it on loopback",
   }],
   [/^sh tasks\/bureau agent (usage|freeze|thaw|kill) /, { kind: "limits" }],
-  [/^((echo \w+ \| )?sh tasks\/bureau .*|sh tasks\/up --down|deno task (status|down))$/, {
+  [/^((echo \S+ \| )?sh tasks\/bureau .*|sh tasks\/up --down|deno task (status|down))$/, {
     kind: "run",
   }],
 ];

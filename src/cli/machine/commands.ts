@@ -40,4 +40,39 @@ export const machineCommands: readonly CommandSpec[] = [
     examples: ["sh tasks/bureau machine provision worker"],
     load: async () => (await import("./provision.ts")).provision,
   }),
+  defineCommand({
+    path: ["machine", "upgrade"],
+    brief: "Replace every process of this machine by that of another release; agents go on",
+    docs:
+      "Takes the build of the checkout that `up` was started from, or with --release one that lies in the state directory. Each process " +
+      "is replaced and must prove itself, the supervisor last. What fails is put back by itself, and that release is not tried again.",
+    flags: {
+      release: {
+        kind: "text",
+        brief: "a release in `releases/` of the state directory",
+        placeholder: "DIGEST",
+      },
+      again: { kind: "switch", brief: "though it failed here before" },
+      settle: {
+        kind: "text",
+        brief: "how long everything must stay well",
+        placeholder: "SECONDS",
+        default: "10",
+      },
+      deadline: {
+        kind: "text",
+        brief: "how long after each replacement everything may take to be well",
+        placeholder: "SECONDS",
+        default: "60",
+      },
+    },
+    examples: ["sh tasks/bureau machine upgrade"],
+    load: async () => (await import("./upgrade.ts")).upgrade,
+  }),
+  defineCommand({
+    path: ["machine", "releases"],
+    brief: "Show which release runs here, which ran before, and which failed",
+    examples: ["sh tasks/bureau machine releases"],
+    load: async () => (await import("./upgrade.ts")).releases,
+  }),
 ];

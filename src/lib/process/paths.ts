@@ -8,6 +8,8 @@ export interface Layout {
 
 export interface Paths {
   readonly runtime: string;
+  /** Releases side by side, each named by its digest; `runtime` is what `up` itself brought. */
+  readonly releases: string;
   readonly logs: string;
   readonly homeserver: string;
   readonly launcherState: string;
@@ -28,6 +30,7 @@ export interface Paths {
 export function pathsOf({ stateDir, runDir }: Layout): Paths {
   return {
     runtime: `${stateDir}/runtime`,
+    releases: `${stateDir}/releases`,
     logs: `${stateDir}/logs`,
     homeserver: `${stateDir}/homeserver`,
     launcherState: `${stateDir}/launcher`,
