@@ -141,6 +141,23 @@ grant_flags() {
     END { for (flag in list) print "--allow-" flag "=" list[flag] }' "$BUREAU_ROOT/tasks/grants.txt"
 }
 
+# host:port of the http(s) URL $1; nothing when it is none.
+address_of() {
+  case "$1" in
+    http://*) port=80 ;;
+    https://*) port=443 ;;
+    *) return 0 ;;
+  esac
+  host=${1#*://}
+  host=${host%%[/?#]*}
+  # Anything else would be another grant.
+  case "$host" in '' | *[!]0-9A-Za-z.:[-]*) return 0 ;; esac
+  case "${host##*]}" in
+    *:*) printf '%s\n' "$host" ;;
+    *) printf '%s:%s\n' "$host" "$port" ;;
+  esac
+}
+
 # Prints the first two words of a command line that are no global flags.
 command_words() {
   words=''

@@ -52,7 +52,10 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "not-run",
     reason: SECOND_MACHINE,
   }],
-  [/^sh tasks\/up --homeserver /, { kind: "not-run", reason: OTHER_HOMESERVER }],
+  [/^sh tasks\/(up|bureau matrix setup) --homeserver /, {
+    kind: "not-run",
+    reason: OTHER_HOMESERVER,
+  }],
   [/^(export )?BUREAU_TEST_/, { kind: "not-run", reason: OTHER_HOMESERVER }],
   [/^deno task bench$/, { kind: "not-run", reason: "it measures for minutes, alone on a machine" }],
   [/^(sh tasks\/bootstrap up|sh tasks\/up|deno task up)$/, { kind: "start" }],

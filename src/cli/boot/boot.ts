@@ -92,9 +92,12 @@ export async function alive(homeserverUrl: string, accessToken: string): Promise
   }
 }
 
-async function operatorSession(
+export async function operatorSession(
   dir: string,
-  request: BootRequest,
+  request: Pick<
+    BootRequest,
+    "version" | "homeserver_url" | "namespace" | "fleet" | "machine" | "operator"
+  >,
   registration: Registration,
 ): Promise<OperatorSession> {
   const path = `${dir}/session.json`;
@@ -186,7 +189,7 @@ async function machineSession(
   return document;
 }
 
-async function signingKey(dir: string): Promise<SigningKey> {
+export async function signingKey(dir: string): Promise<SigningKey> {
   const path = `${dir}/signing-key.json`;
   const known = await readJson(path);
   if (known !== null) return await parseSigningKey(known);

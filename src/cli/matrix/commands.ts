@@ -40,6 +40,38 @@ export const matrixCommands: readonly CommandSpec[] = [
     load: async () => (await import("./check/check.ts")).check,
   }),
   defineCommand({
+    path: ["matrix", "setup"],
+    brief:
+      "Make what is missing on the homeserver: operator, space, rooms, power levels, templates",
+    docs:
+      "On the homeserver of this state directory, or on the one that --homeserver names, which needs a registration token the first time. Looks before it " +
+      "writes: a repeat changes nothing. `up` does the same when it starts, and adds this machine; what an operator made of a built-in template stays.",
+    flags: {
+      homeserver: { kind: "text", brief: "its URL", placeholder: "URL" },
+      "registration-token-file": {
+        kind: "text",
+        brief: "a file that holds its registration token",
+        placeholder: "FILE",
+      },
+    },
+    examples: ["sh tasks/bureau matrix setup"],
+    load: async () => (await import("./setup.ts")).setup,
+  }),
+  defineCommand({
+    path: ["matrix", "doctor"],
+    brief: "Examine the homeserver and Bureau's rooms on it",
+    docs:
+      "Tries what Bureau needs: that it answers, its version and clock, the session, whether accounts can be made and ended, how long sync takes, rooms and " +
+      "rights (as `matrix check`), the machines' keys. Each finding says what mends it. Ends with status 1 when an error is left.",
+    flags: { fix: { kind: "switch", brief: "mend what can be mended safely" } },
+    examples: [
+      "sh tasks/bureau matrix doctor",
+      "sh tasks/bureau matrix doctor --json",
+      "sh tasks/bureau matrix doctor --fix",
+    ],
+    load: async () => (await import("./doctor.ts")).doctor,
+  }),
+  defineCommand({
     path: ["matrix", "state", "check"],
     brief:
       "Ask one thing of a room's state: status 0 when it is so, 1 when not, 2 when it can't be told",

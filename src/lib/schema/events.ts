@@ -351,15 +351,6 @@ export const CredentialBundle = z.object({
 });
 export type CredentialBundle = z.infer<typeof CredentialBundle>;
 
-/** `m.bureau.machine_key`, state key = the machine, in the fleet's machine room. */
-export const MachineKey = z.object({
-  algorithm: z.literal("age-x25519"),
-  public_key: z.string(),
-  /** Of a machine that joined with a boot file: see `lib/sealed/possession.ts`. Hexadecimal. */
-  proof: z.optional(z.string().check(z.regex(/^[0-9a-f]{64}$/))),
-});
-export type MachineKey = z.infer<typeof MachineKey>;
-
 /** `m.bureau.principal_status`, state key = the principal, in the config room, sent by the machine. */
 export const PrincipalStatus = z.object({
   principal: z.string(),

@@ -13,6 +13,15 @@ const hex32 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 /** Absent: the first. A reader refuses a later one instead of guessing. */
 const version = z.optional(z.literal(1));
 
+/** `m.bureau.machine_key`, state key = the machine, in the fleet's machine room. */
+export const MachineKey = z.object({
+  algorithm: z.literal("age-x25519"),
+  public_key: z.string(),
+  /** Of a machine that joined with a boot file: see `lib/sealed/possession.ts`. Hexadecimal. */
+  proof: z.optional(z.string().check(z.regex(/^[0-9a-f]{64}$/))),
+});
+export type MachineKey = z.infer<typeof MachineKey>;
+
 /** `m.bureau.machine_info`, state key = the machine, in the fleet's machine room: what it is made of. */
 export const MachineInfo = z.object({
   version,

@@ -6,7 +6,6 @@ import {
   AuthorizationPolicy,
   Credentials,
   EventType,
-  MachineKey,
   PrincipalStatus,
   Template,
 } from "./events.ts";
@@ -14,6 +13,7 @@ import {
   CredentialRevocation,
   MachineCordon,
   MachineInfo,
+  MachineKey,
   MachineStatus,
   Service,
   ServiceBinding,

@@ -55,7 +55,8 @@ function say(call: Invocation, finding: Finding, mended: ReadonlyMap<Finding, st
   else if (failed === undefined && hint !== null) call.print(neutraliseLine(`  ${hint}`));
 }
 
-async function examine(call: Invocation, session: OperatorSession) {
+/** Everything that contradicts itself in the operator's rooms. */
+export async function examine(call: Invocation, session: OperatorSession) {
   const store = new TemplateStore(matrixClient(session), session);
   const rooms: Seen[] = [];
   for (const [id, state] of await store.rooms()) {
