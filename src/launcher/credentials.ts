@@ -17,8 +17,6 @@ export interface OpenedCredentials {
   readonly bundle: CredentialBundle;
   /** Credential → when its part was signed: nothing older may come after. */
   readonly issued: Readonly<Record<string, number>>;
-  /** Credential → ms epoch from which on it is refused. */
-  readonly expires: Readonly<Record<string, number>>;
 }
 
 export interface OpenOptions {
@@ -48,7 +46,6 @@ export async function openCredentials(
   const base = await open(set.ciphertext);
   const credentials = new Map(Object.entries(base.credentials));
   const issued: Record<string, number> = {};
-  const expires: Record<string, number> = {};
   for (const [name, part] of Object.entries(set.parts)) {
     await verifyPart(name, part, principal, operatorKeys);
     const only = async (ciphertext: string): Promise<Credential> => {
@@ -57,14 +54,16 @@ export async function openCredentials(
       throw refuse("foreign-bundle", principal, `the credential "${name}" is sealed as another`);
     };
     const whole = await only(part.ciphertext);
+    const { expires_at: _, ...credential } = part.rotated === undefined
+      ? whole
+      : withSecretsOf(whole, await only(part.rotated));
     credentials.set(
       name,
-      part.rotated === undefined ? whole : withSecretsOf(whole, await only(part.rotated)),
+      part.expires_at === undefined ? credential : { ...credential, expires_at: part.expires_at },
     );
     issued[name] = part.issued_at;
-    if (part.expires_at !== undefined) expires[name] = part.expires_at;
   }
-  return { bundle: { ...base, credentials: Object.fromEntries(credentials) }, issued, expires };
+  return { bundle: { ...base, credentials: Object.fromEntries(credentials) }, issued };
 }
 
 async function verifyPart(
@@ -119,15 +118,17 @@ export async function refuseReplayed(
   }
 }
 
-/** @throws {LauncherError} `credential-expired` where the principal needs one whose time is over */
+/**
+ * Before a start. The proxy of one that runs refuses it itself from then on.
+ *
+ * @throws {LauncherError} `credential-expired` where the principal needs one whose time is over
+ */
 export function refuseExpired(
-  spec: ResolvedSpec,
-  expires: Readonly<Record<string, number>>,
+  { spec, bundle, userId: who }: Pick<Validated, "spec" | "bundle" | "userId">,
   now: number,
-  who: string,
 ): void {
   for (const name of usedCredentials(spec)) {
-    const end = expires[name];
+    const end = bundle?.credentials[name]?.expires_at;
     if (end === undefined || end > now) continue;
     throw new LauncherError(
       "credential-expired",

@@ -59,10 +59,9 @@ Deno.test("openCredentials() joins the bundle and its parts; a part stands for w
   assert.deepEqual(opened.bundle.credentials, {
     old: plain("o"),
     both: plain("part"),
-    more: plain("m"),
+    more: { ...plain("m"), expires_at: 5_000 },
   });
   assert.deepEqual(opened.issued, { both: 1_000, more: 2_000 });
-  assert.deepEqual(opened.expires, { more: 5_000 });
 });
 
 Deno.test("a rotation replaces the secrets of a part and nothing else", async () => {
@@ -170,7 +169,18 @@ Deno.test("an expired credential is refused where it is used, and only there", (
     proxy_services: { api: { upstream: "https://a", inject_headers: { Authorization: "used" } } },
     placeholders: {},
     ssh_keys: {},
-  } as unknown as Parameters<typeof refuseExpired>[0];
-  refuseExpired(spec, { used: 11, unused: 3 }, 10, WHO);
-  assert.throws(() => refuseExpired(spec, { used: 10 }, 10, WHO), { code: "credential-expired" });
+  } as unknown as Parameters<typeof refuseExpired>[0]["spec"];
+  const of = (ends: Record<string, number>) => ({
+    userId: WHO,
+    spec,
+    bundle: {
+      version: 1 as const,
+      principal: WHO,
+      credentials: Object.fromEntries(
+        Object.entries(ends).map(([name, expires_at]) => [name, { ...plain("x"), expires_at }]),
+      ),
+    },
+  });
+  refuseExpired(of({ used: 11, unused: 3 }), 10);
+  assert.throws(() => refuseExpired(of({ used: 10 }), 10), { code: "credential-expired" });
 });

@@ -14,7 +14,7 @@ import {
   type LauncherEvent,
   type Principal as Status,
 } from "./api.ts";
-import { refuseReplayed } from "./credentials.ts";
+import { refuseExpired, refuseReplayed } from "./credentials.ts";
 import { removeDirectories } from "./directories.ts";
 import { LauncherError } from "./errors.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
@@ -231,6 +231,7 @@ export class Launcher {
       }
       await this.#forget(present, 0);
     }
+    refuseExpired(validated, this.#clock.now());
     // Before anything is made: what is accepted now may never be undercut by an older one.
     if (request.assignment.issued_at > newest) {
       await this.#journal.see(hash, request.assignment.issued_at);

@@ -44,7 +44,7 @@ export async function bindPlaceholders(
     }
     const placeholder = await placeholderFor(identity, principal, name);
     environment[variable] = placeholder;
-    const { allowed_hosts: hosts, ca, places } = credential;
+    const { allowed_hosts: hosts, ca, places, expires_at } = credential;
     const value = valueOf(name, credential);
     const unread = hosts.find((host) => parseAuthority(host) === null);
     if (hosts.length === 0 || unread !== undefined) {
@@ -74,6 +74,7 @@ export async function bindPlaceholders(
       hosts,
       ...(places === undefined ? {} : { places }),
       ...(ca === undefined ? {} : { ca }),
+      ...(expires_at === undefined ? {} : { expires_at }),
     });
   }
   return { environment, bound: [...bound.values()] };

@@ -77,6 +77,7 @@ export function bindSshKeys(
         hosts: hosts.map(({ host, key }) => ({ host, key })),
         ...(wanted.users === undefined ? {} : { users: wanted.users }),
         signs,
+        ...(credential.expires_at === undefined ? {} : { expires_at: credential.expires_at }),
       };
     } catch (thrown) {
       if (!(thrown instanceof SshFormatError)) throw thrown;

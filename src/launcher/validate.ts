@@ -5,7 +5,6 @@
  * against the operator's signature, the machine's policy and the sealed bundle.
  */
 import { canonicalJson, sha256Hex } from "../lib/canonical/mod.ts";
-import { systemClock } from "../lib/clock.ts";
 import { parseLocalpart, parseUserId } from "../lib/ref/mod.ts";
 import type { Assignment, CredentialBundle, ProxyService, Template } from "../lib/schema/events.ts";
 import { verifyContent } from "../lib/signature/mod.ts";
@@ -18,7 +17,7 @@ import type {
 } from "../proxy/api.ts";
 import { DEFAULT_FILES, planSandbox, type SandboxPlan, TRIGGER_FILE } from "../sandbox/mod.ts";
 import type { CreateRequest, LauncherPolicy } from "./api.ts";
-import { openCredentials, refuseExpired } from "./credentials.ts";
+import { openCredentials } from "./credentials.ts";
 import { LauncherError } from "./errors.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 import { Look, machineFacts } from "./look.ts";
@@ -128,7 +127,6 @@ export async function validateRequest(
     operatorKeys: policy.operator_keys,
   });
   const bundle = opened?.bundle ?? null;
-  refuseExpired(spec, opened?.expires ?? {}, systemClock.now(), assignment.principal);
   for (const key of spec.required_credentials) {
     if (bundle === null || !Object.hasOwn(bundle.credentials, key)) {
       throw refuse(
@@ -309,6 +307,7 @@ function bindService(
   const append: Record<string, string> = {};
   const secrets: string[] = [];
   const authorities = new Set<string>();
+  const expires: Record<string, number> = {};
   /** The value of a credential that may go to this service. */
   const take = (key: string): string => {
     const credential = bundle !== null && Object.hasOwn(bundle.credentials, key)
@@ -328,6 +327,7 @@ function bindService(
       );
     }
     if (credential.ca !== undefined) authorities.add(credential.ca);
+    if (credential.expires_at !== undefined) expires[key] = credential.expires_at;
     Object.assign(headers, credential.headers);
     Object.assign(append, credential.append_headers);
     return valueOf(key, credential);
@@ -372,6 +372,7 @@ function bindService(
     ...(Object.keys(body).length === 0 ? {} : { inject_body: body }),
     ...(Object.keys(append).length === 0 ? {} : { append_headers: append }),
     ...(secrets.length === 0 ? {} : { secrets }),
+    ...(Object.keys(expires).length === 0 ? {} : { expires }),
     ...(service.allow === undefined ? {} : { allow: service.allow }),
     ...(service.deny === undefined ? {} : { deny: service.deny }),
     ...(ca === undefined ? {} : { ca }),

@@ -40,6 +40,8 @@ export const BoundService = z.object({
   append_headers: z.optional(z.record(z.string(), z.string())),
   /** Values that must not come back in a response header, beside those above. Secret. */
   secrets: z.optional(z.array(z.string())),
+  /** Credential → ms epoch; a request after it is refused. */
+  expires: z.optional(z.record(z.string(), z.number())),
   /** As in `ProxyService`. */
   allow: z.optional(z.array(RequestRule)),
   deny: z.optional(z.array(RequestRule)),
@@ -60,6 +62,8 @@ export const BoundSshKey = z.object({
   users: z.optional(z.array(z.string())),
   /** Namespaces of `ssh-keygen -Y sign` that it signs in: `git` for commits and tags. */
   signs: z.array(z.string()),
+  /** Ms epoch; from then on it signs nothing. */
+  expires_at: z.optional(z.number()),
 });
 export type BoundSshKey = z.infer<typeof BoundSshKey>;
 
@@ -101,6 +105,8 @@ export const BoundPlaceholder = z.object({
   places: z.optional(z.array(z.enum(["header", "address", "body", "message"]))),
   /** PEM; absent: the system's roots. */
   ca: z.optional(z.string()),
+  /** Ms epoch; from then on a request that holds it is refused. */
+  expires_at: z.optional(z.number()),
 });
 export type BoundPlaceholder = z.infer<typeof BoundPlaceholder>;
 

@@ -142,6 +142,12 @@ function service(value: unknown, path: string): BoundService {
     allow: optional(given["allow"], (found) => list(found, `${path}.allow`, rule)),
     deny: optional(given["deny"], (found) => list(found, `${path}.deny`, rule)),
     ca: optional(given["ca"], (found) => text(found, `${path}.ca`)),
+    expires: optional(given["expires"], (found) =>
+      Object.fromEntries(
+        Object.entries(object(found, `${path}.expires`)).map((
+          [name, at],
+        ) => [name, amount(at, `${path}.expires`)]),
+      )),
   });
 }
 
@@ -224,6 +230,7 @@ function sshKey(value: unknown, path: string): BoundSshKey {
     }),
     users: optional(given["users"], (found) => list(found, `${path}.users`, text)),
     signs: list(given["signs"], `${path}.signs`, text),
+    expires_at: optional(given["expires_at"], (found) => amount(found, `${path}.expires_at`)),
   });
 }
 
@@ -265,6 +272,7 @@ function placeholder(value: unknown, path: string): BoundPlaceholder {
     hosts: list(given["hosts"], `${path}.hosts`, text),
     places: optional(given["places"], (found) => list(found, `${path}.places`, place)),
     ca: optional(given["ca"], (found) => text(found, `${path}.ca`)),
+    expires_at: optional(given["expires_at"], (found) => amount(found, `${path}.expires_at`)),
   });
 }
 

@@ -46,3 +46,15 @@ export function badRequest(why: string, hint?: string): ProxyError {
     ...(hint === undefined ? {} : { hint }),
   });
 }
+
+/** A credential whose time is over is not used any more, whoever else would still take it. */
+export function credentialExpired(what: string, end: number): ProxyError {
+  return new ProxyError(
+    "credential-expired",
+    `Cannot send the request: ${what} expired at ${new Date(end).toISOString()}`,
+    {
+      status: 502,
+      hint: "an operator gives it a new value: `bureau credential rotate NAME KEY`",
+    },
+  );
+}

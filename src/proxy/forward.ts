@@ -8,7 +8,7 @@ import type { BudgetMeter } from "./budget/meter.ts";
 import { parseUpstream } from "./destination.ts";
 import { concatBytes } from "../lib/bytes.ts";
 import { type Destination, openWire } from "./egress.ts";
-import { badRequest, ProxyError } from "./errors.ts";
+import { badRequest, credentialExpired, ProxyError } from "./errors.ts";
 import { HeaderPolicy } from "./headers.ts";
 import { BodyPolicy } from "./inject_body.ts";
 import { normalisePath } from "./path.ts";
@@ -49,6 +49,7 @@ export class ServiceForwarder {
   readonly #destination: Destination;
   readonly #base: string;
   readonly #service: BoundService;
+  readonly #now: () => number;
   readonly #live: Live;
   #injection: Injection;
   readonly #rules: RequestRules;
@@ -68,6 +69,7 @@ export class ServiceForwarder {
     this.#egressSocket = environment.egressSocket;
     this.#destination = destination;
     this.#service = service;
+    this.#now = environment.now;
     this.#live = live.of(secretValues(service));
     this.#injection = injectionOf(service, this.#live);
     this.#rules = new RequestRules(name, service.allow, service.deny);
@@ -76,6 +78,9 @@ export class ServiceForwarder {
 
   /** What requests get from now on. @throws {ProxyError} when a credential can't be renewed */
   async #present(): Promise<Injection> {
+    for (const [name, end] of Object.entries(this.#service.expires ?? {})) {
+      if (end <= this.#now()) throw credentialExpired(`the credential "${name}"`, end);
+    }
     if (!this.#live.isFresh) await this.#live.refresh();
     if (this.#injection.generation !== this.#live.generation) {
       this.#injection = injectionOf(this.#service, this.#live);

@@ -135,3 +135,44 @@ Deno.test("renew() leaves a login that is the same its tokens, and fetches for a
     await oauth.stop();
   }
 });
+
+Deno.test("a credential whose end has come is used no more, in a service and in a placeholder", async () => {
+  const upstream = startUpstream();
+  const host = `127.0.0.1:${upstream.port}`;
+  const time = { now: 1_000_000 };
+  const clock = { now: () => time.now, sleep: () => Promise.resolve() };
+  const value = "value-with-an-end";
+  const bootstrap = {
+    services: {
+      api: { ...service(upstream.port, value), expires: { KEY: 2_000_000 } },
+      other: service(upstream.port, "value-without-end"),
+    },
+    placeholders: [{ placeholder: PLACEHOLDER, value, hosts: [host], expires_at: 2_000_000 }],
+  };
+  try {
+    await withProxy(bootstrap, async ({ get, sockets }) => {
+      using client = Deno.createHttpClient({ proxy: { transport: "unix", path: sockets.forward } });
+      const swap = () => fetch(`http://${host}/`, { client, headers: { "x-key": PLACEHOLDER } });
+      const ask = async () => [
+        ...await Promise.all(["api", "other"].map((name) => get(`/http/${name}/`))),
+        await swap(),
+      ];
+      for (const answer of await ask()) {
+        assert.equal(answer.status, 200);
+        await answer.body?.cancel();
+      }
+      time.now = 2_000_000;
+      const [api, other, swapped] = await ask();
+      assert.equal(other!.status, 200);
+      await other!.body?.cancel();
+      for (const refused of [api!, swapped!]) {
+        assert.equal(refused.status, 502);
+        const { error } = await refused.json();
+        assert.equal(error.code, "credential-expired");
+        assert.match(error.message, /expired at 1970-01-01T00:33:20/);
+      }
+    }, { clock });
+  } finally {
+    await upstream.stop();
+  }
+});

@@ -46,7 +46,11 @@ export class ProxyState {
   ) {
     this.bootstrap = bootstrap;
     this.policy = { grants: bootstrap.grants, denials: bootstrap.denials };
-    this.hosts = new HostTable(bootstrap.placeholders ?? [], bootstrap.egress);
+    this.hosts = new HostTable(
+      bootstrap.placeholders ?? [],
+      bootstrap.egress,
+      () => clock.now(),
+    );
     this.log = new RequestLog({
       principal: bootstrap.principal,
       ...(lines === undefined ? {} : { lines }),

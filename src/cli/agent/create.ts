@@ -276,7 +276,10 @@ async function seal(
   const parts: Record<string, CredentialPart> = {};
   for (const [name, credential] of Object.entries(request.credentials ?? {})) {
     const previous = before[name];
-    parts[name] = await store.part(localpart, name, credential, recipients, { previous });
+    parts[name] = await store.part(localpart, name, credential, recipients, {
+      expiresAt: credential.expires_at,
+      previous,
+    });
   }
   await store.write(localpart, {
     encrypted_for: [...recipients.names],

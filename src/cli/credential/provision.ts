@@ -36,7 +36,7 @@ export async function provisionThese(
   for (const [name, credential] of Object.entries(given)) {
     const previous = present.parts?.[name];
     parts[name] = await store.part(localpart, name, credential, recipients, {
-      expiresAt,
+      expiresAt: expiresAt ?? credential.expires_at,
       previous,
     });
   }

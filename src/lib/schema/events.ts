@@ -342,6 +342,8 @@ export const CredentialBundle = z.object({
       ca: z.optional(z.string()),
       /** Present: `value` is empty, and the access token of this login is meant. */
       oauth2: z.optional(Oauth2Login),
+      /** Ms epoch; from then on it is refused. Of a part, the part's own counts. */
+      expires_at: z.optional(z.int()),
       /** Headers that go along where it is injected into a service; the caller's of that name are removed. */
       headers: z.optional(names),
       /** As `headers`, but joined to the caller's. */

@@ -146,7 +146,10 @@ export class SshAgentSession {
     const wanted = blob.toBase64();
     const entry = this.#entries.find(({ key }) => key.publicBlob.toBase64() === wanted);
     if (entry === undefined) return this.#refuse(null, "a key that is not here");
-    const { bound: { name }, key } = entry;
+    const { bound: { name, expires_at: end }, key } = entry;
+    if (end !== undefined && end <= Date.now()) {
+      return this.#refuse(name, `it expired at ${new Date(end).toISOString()}`);
+    }
     const decision = startsWith(data, SSHSIG)
       ? signatureOf(entry, data.subarray(SSHSIG.length))
       : this.#loginOf(entry, data);

@@ -35,11 +35,17 @@ export class HostTable {
   #deny: readonly Rule[] = [];
   readonly #remembered = new Map<string, HostPolicy>();
   #live = new Live([]);
+  readonly #now: () => number;
   #generation = 0;
   /** Called after the rules were replaced. */
   onChange: () => void = () => {};
 
-  constructor(placeholders: readonly BoundPlaceholder[], rules: EgressRules | undefined) {
+  constructor(
+    placeholders: readonly BoundPlaceholder[],
+    rules: EgressRules | undefined,
+    now: () => number = () => Date.now(),
+  ) {
+    this.#now = now;
     this.bind(placeholders, noLive);
     if (rules !== undefined) this.setRules(rules);
   }
@@ -116,11 +122,13 @@ export class HostTable {
     return {
       placeholders: new Placeholders(
         host,
-        this.#bound.map(({ placeholder, value, places }, at) => ({
+        this.#bound.map(({ placeholder, value, places, expires_at }, at) => ({
           placeholder,
           value: here(at) ? this.#live.fill(value) : null,
           ...(places === undefined ? {} : { places }),
+          ...(expires_at === undefined ? {} : { expires_at }),
         })),
+        this.#now,
       ),
       rules: allow.length + deny.length === 0 ? null : new RequestRules(
         { what: `"${host}"`, of: `its egress policy for "${host}"`, field: "egress" },

@@ -6,7 +6,7 @@
  * credential off puts it there.
  */
 import { concatBytes } from "../../lib/bytes.ts";
-import { ProxyError } from "../errors.ts";
+import { credentialExpired, ProxyError } from "../errors.ts";
 import { Form } from "../scrub.ts";
 import { encodeSecret, type Encoding } from "./encoding.ts";
 
@@ -22,6 +22,8 @@ export interface Swap {
   readonly value: string | null;
   /** Absent: everywhere. */
   readonly places?: readonly Place[];
+  /** Ms epoch. */
+  readonly expires_at?: number;
 }
 
 /** A part of a request: its header lines, its path and query, its body; or a WebSocket's message. */
@@ -43,8 +45,11 @@ export class Placeholders {
   /** Whether any may go to this host: only then does a length change. */
   readonly swaps: boolean;
 
+  readonly #now: () => number;
+
   /** @param host as shown in a refusal */
-  constructor(host: string, swaps: readonly Swap[]) {
+  constructor(host: string, swaps: readonly Swap[], now: () => number = () => Date.now()) {
+    this.#now = now;
     this.#host = host;
     const encoder = new TextEncoder();
     this.#known = swaps.map((swap) => ({ ...swap, bytes: encoder.encode(swap.placeholder) }))
@@ -133,7 +138,10 @@ export class Placeholders {
     return partial ? "more" : null;
   }
 
-  #value({ placeholder, value, places }: Known, place: Place): string {
+  #value({ placeholder, value, places, expires_at: end }: Known, place: Place): string {
+    if (value !== null && end !== undefined && end <= this.#now()) {
+      throw credentialExpired(`the credential of "${placeholder}"`, end);
+    }
     if (value !== null && places?.includes(place) === false) {
       throw new ProxyError(
         "placeholder-wrong-place",
