@@ -207,6 +207,32 @@ Deno.test("homeserver, beyond rooms and state", async (t) => {
     );
   });
 
+  await t.step(
+    "an admin gives an account another password, and opens a closed one again",
+    async () => {
+      const lost = await server.register("lost");
+      const where = `/_synapse/admin/v2/users/${id(lost.id)}`;
+      refused(await bob.call("PUT", where, { password: "x" }), 403, "M_FORBIDDEN");
+      refused(await alice.call("PUT", where, {}), 400, "M_MISSING_PARAM");
+      const nobody = `/_synapse/admin/v2/users/${id("@nobody:localhost")}`;
+      refused(await alice.call("PUT", nobody, { password: "x" }), 404, "M_NOT_FOUND");
+      const login = (password: string) =>
+        server.call("POST", "login", undefined, {
+          type: "m.login.password",
+          identifier: { type: "m.id.user", user: "lost" },
+          password,
+        });
+      ok(await alice.call("PUT", where, { password: "second" }));
+      refused(await lost.call("GET", "account/whoami"), 401, "M_UNKNOWN_TOKEN");
+      assert.equal((await login("second")).status, 200);
+      ok(await alice.call("POST", `/_synapse/admin/v1/deactivate/${id(lost.id)}`, {}));
+      refused(await alice.call("PUT", where, { password: "third" }), 400, "M_INVALID_PARAM");
+      assert.equal((await login("third")).status, 403);
+      ok(await alice.call("PUT", where, { password: "third", deactivated: false }));
+      assert.deepEqual([(await login("second")).status, (await login("third")).status], [403, 200]);
+    },
+  );
+
   await t.step("what clients ask at the start is answered", async () => {
     for (
       const path of [

@@ -26,6 +26,8 @@ export interface OutgoingRequest {
   readonly body: ReadableStream<Uint8Array> | Uint8Array | null;
   /** Length of a streamed body when the caller said it; null: chunked. */
   readonly length: number | null;
+  /** Field lines after a chunked body, asked for at its end. */
+  readonly trailers?: () => string;
   /** Counted up as the bodies pass. */
   readonly bytes?: { up: number; down: number };
 }
@@ -33,6 +35,8 @@ export interface OutgoingRequest {
 export interface IncomingResponse {
   readonly head: ResponseHead;
   readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Fields after a chunked body, once it was read to its end. */
+  readonly trailers?: () => readonly (readonly [string, string])[];
 }
 
 export interface UpstreamCounters {
@@ -41,6 +45,8 @@ export interface UpstreamCounters {
   /** Bodies of callers that nobody reads to their ends: the caller left, or was answered before. */
   abandoned: number;
 }
+
+type MessageTrailers = ResponseReader["trailers"];
 
 interface Connection {
   readonly wire: Wire;
@@ -166,12 +172,18 @@ export class Upstream {
         finish();
         return { head, body: whole };
       }
+      // Taken when the body ends: the connection's next message has its own.
+      let trailers: MessageTrailers = [];
       return {
         head,
+        trailers: () => trailers,
         body: this.#stream(
           reader,
           touch,
-          finish,
+          () => {
+            trailers = reader.trailers;
+            finish();
+          },
           () => {
             settle();
             wire.close();
@@ -215,7 +227,7 @@ export class Upstream {
       } else {
         await wire.write(head);
         if (body !== null) {
-          await sendBody(wire, body, length, stop.signal, (count) => {
+          await sendBody(wire, body, length, request.trailers, stop.signal, (count) => {
             counters.bytesIn += count;
             if (request.bytes !== undefined) request.bytes.up += count;
             touch();

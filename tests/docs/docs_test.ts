@@ -48,6 +48,10 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^sh tasks\/bootstrap test$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^deno task (ok|test|test:slow)$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^sh tasks\/up .*--join /, { kind: "not-run", reason: SECOND_MACHINE }],
+  [/^sh tasks\/bureau machine revoke /, {
+    kind: "not-run",
+    reason: "the machine has left already; tests/e2e/machine_life_test.ts does it",
+  }],
   [/^sh tasks\/bureau .* --machine worker/, {
     kind: "not-run",
     reason: SECOND_MACHINE,

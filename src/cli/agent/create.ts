@@ -30,6 +30,7 @@ import { CredentialStore } from "../credential/store.ts";
 import { readJson } from "../files.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
+import { refuseCordoned } from "../machine/cordon.ts";
 import { findMachine } from "../machine/fleet.ts";
 import { onMachine, refuseElsewhere } from "../machine/target.ts";
 import { ensureMember, ensureRoom } from "../rooms.ts";
@@ -52,6 +53,7 @@ export const create: CommandHandler = async (call) => {
   const isHere = session.machine === home.machine;
   if (!isHere) await findMachine(client, session, session.machine);
   await refuseElsewhere(client, session, localpart);
+  await refuseCordoned(client, session, localpart);
   const key = await loadSigningKey(call);
   const template = await fetchTemplate(
     client,

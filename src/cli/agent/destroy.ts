@@ -129,7 +129,7 @@ export async function saidToBeGone(
 }
 
 /** Its access token stops working, wherever a copy may lie. */
-async function endSessions(
+export async function endSessions(
   call: Invocation,
   session: OperatorSession,
   localpart: string,

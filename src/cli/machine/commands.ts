@@ -4,6 +4,8 @@
 import { type CommandSpec, defineCommand } from "../framework/command.ts";
 
 const MACHINE = { name: "MACHINE", brief: "its last name, or the full one" } as const;
+const REASON = { kind: "text", brief: "for whoever asks why", placeholder: "TEXT" } as const;
+const YES = { kind: "switch", brief: "do not ask" } as const;
 
 export const machineCommands: readonly CommandSpec[] = [
   defineCommand({
@@ -39,6 +41,64 @@ export const machineCommands: readonly CommandSpec[] = [
     },
     examples: ["sh tasks/bureau machine provision worker"],
     load: async () => (await import("./provision.ts")).provision,
+  }),
+  defineCommand({
+    path: ["machine", "cordon"],
+    brief: "Let nothing new be assigned to a machine; what it runs goes on",
+    args: [MACHINE],
+    flags: { reason: REASON },
+    examples: ['sh tasks/bureau machine cordon worker --reason "new disk"'],
+    load: async () => (await import("./cordon.ts")).cordon,
+  }),
+  defineCommand({
+    path: ["machine", "drain"],
+    brief: "Cordon a machine, and stop what it runs",
+    docs:
+      "Every assignment there is signed anew as stopped: each principal gets its grace and ends. `machine uncordon` starts the same ones again. Ends with " +
+      "status 1 when the machine did not say of each that it has stopped.",
+    args: [MACHINE],
+    flags: {
+      reason: REASON,
+      timeout: { kind: "number", brief: "seconds to wait", placeholder: "N", default: "60" },
+    },
+    examples: ["sh tasks/bureau machine drain worker"],
+    load: async () => (await import("./cordon.ts")).drain,
+  }),
+  defineCommand({
+    path: ["machine", "uncordon"],
+    brief: "Let a machine take new work, and start what a drain stopped",
+    args: [MACHINE],
+    examples: ["sh tasks/bureau machine uncordon worker"],
+    load: async () => (await import("./cordon.ts")).uncordon,
+  }),
+  defineCommand({
+    path: ["machine", "decommission"],
+    brief: "Take a machine out of the fleet, in good order",
+    docs:
+      "Takes its assignments away and waits until it says that they have stopped, ends its agents' sessions, clears their sealed credentials and what it published, " +
+      "takes its rights in rooms, and deactivates its account. Rooms and messages stay. `machine provision` lets a machine of that name join again.",
+    args: [MACHINE],
+    flags: {
+      "dry-run": { kind: "switch", brief: "only say what would be done" },
+      timeout: { kind: "number", brief: "seconds to wait", placeholder: "N", default: "60" },
+      yes: YES,
+    },
+    examples: [
+      "sh tasks/bureau machine decommission worker --dry-run",
+      "sh tasks/bureau machine decommission worker --yes",
+    ],
+    load: async () => (await import("./leave.ts")).decommission,
+  }),
+  defineCommand({
+    path: ["machine", "revoke"],
+    brief: "Distrust a machine at once: it is lost, stolen or broken into",
+    docs:
+      "Deactivates its account first, on which its daemon ends everything there; then its key, its rights, its assignments, its agents' sessions and credentials. " +
+      "Prints which credentials it could read: change those where they were issued. A state event (m.bureau.credential_revocation) says it to everybody.",
+    args: [MACHINE],
+    flags: { reason: REASON, yes: YES },
+    examples: ['sh tasks/bureau machine revoke worker --reason "stolen" --yes'],
+    load: async () => (await import("./leave.ts")).revoke,
   }),
   defineCommand({
     path: ["machine", "upgrade"],

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Synapse-shaped admin calls, for accounts that were registered as admin. */
-import { removeAllDevices } from "../accounts.ts";
+import { hashPassword, removeAllDevices } from "../accounts.ts";
 import { append } from "../append.ts";
 import { type Context, randomText } from "../context.ts";
 import { deactivate } from "../deactivate.ts";
 import { forbidden, invalidParam, notFound } from "../errors.ts";
 import type { AuthedCall, AuthedHandler, Routes } from "../http.ts";
-import { optionalString, queryInteger } from "../params.ts";
+import { optionalString, queryInteger, requiredString } from "../params.ts";
 import { contentOf, currentState } from "../store/events.ts";
 import { existingRoom } from "../store/members.ts";
 
@@ -27,6 +27,7 @@ export function adminRoutes(routes: Routes): void {
     });
     return { id_server_unbind_result: "success" };
   });
+  admin("PUT", "/v2/users/:userId", changeUser);
   admin("GET", "/v1/whois/:userId", ({ ctx, params }) => whois(ctx, params["userId"]!));
   routes.on("GET", "/admin/whois/:userId", ({ ctx, params, session }) => {
     if (!session.admin && session.userId !== params["userId"]) {
@@ -50,6 +51,25 @@ export function adminRoutes(routes: Routes): void {
       expiry_time: row["expires_ts"],
     })),
   }));
+}
+
+/** Another password for an account, which opens a deactivated one again when told so. Makes none. */
+async function changeUser(call: AuthedCall): Promise<unknown> {
+  const { ctx, params } = call;
+  const user = params["userId"]!;
+  const body = await call.body();
+  const password = requiredString(body, "password");
+  const hash = await hashPassword(password);
+  return await ctx.db.write(() => {
+    requireUser(ctx, user);
+    const row = ctx.db.get("SELECT deactivated FROM users WHERE user_id = ?", user)!;
+    if (row["deactivated"] === 1 && body["deactivated"] !== false) {
+      throw invalidParam(`Cannot change "${user}": it is deactivated; say "deactivated": false`);
+    }
+    ctx.db.run("UPDATE users SET password = ?, deactivated = 0 WHERE user_id = ?", hash, user);
+    if (body["logout_devices"] !== false) removeAllDevices(ctx, user);
+    return { name: user, deactivated: false };
+  });
 }
 
 function requireUser(ctx: Context, userId: string): string {

@@ -4,7 +4,10 @@
 import { ProxyError } from "../errors.ts";
 import type { Wire } from "../wire.ts";
 
-export const LAST_CHUNK = new TextEncoder().encode("0\r\n\r\n");
+/** @param trailers field lines with their line ends, one byte a character */
+export function lastChunk(trailers = ""): Uint8Array {
+  return Uint8Array.from(`0\r\n${trailers}\r\n`, (letter) => letter.charCodeAt(0));
+}
 
 /**
  * @param length what the caller promised, or null for chunked
@@ -16,6 +19,7 @@ export async function sendBody(
   wire: Wire,
   body: ReadableStream<Uint8Array>,
   length: number | null,
+  trailers: (() => string) | undefined,
   stop: AbortSignal,
   onSent: (count: number) => void,
 ): Promise<void> {
@@ -34,7 +38,7 @@ export async function sendBody(
       await wire.write(length === null ? chunk(value) : value);
       onSent(value.length);
     }
-    if (length === null) await wire.write(LAST_CHUNK);
+    if (length === null) await wire.write(lastChunk(trailers?.()));
     else if (sent !== length) throw wrongLength();
   } finally {
     stop.removeEventListener("abort", onStop);

@@ -34,6 +34,12 @@ export function malformed(why: string): ProxyError {
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 const FIELD = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/;
 
+/** @returns its name in lower case and its value, or null when it is malformed */
+export function parseField(line: string): [string, string] | null {
+  const field = FIELD.exec(line);
+  return field === null ? null : [field[1]!.toLowerCase(), field[2]!.trimEnd()];
+}
+
 /**
  * @param text the head without its final empty line, one character a byte
  * @throws {ProxyError} `bad-upstream-response`
@@ -46,10 +52,9 @@ export function parseHead(text: string): ResponseHead {
   const headers: [string, string][] = [];
   let keepAlive = start[1] === "1";
   for (let index = 1; index < lines.length; index++) {
-    const field = FIELD.exec(lines[index]!);
+    const field = parseField(lines[index]!);
     if (field === null) throw malformed("it has a malformed header line");
-    const name = field[1]!.toLowerCase();
-    const value = field[2]!.trimEnd();
+    const [name, value] = field;
     if (name === "connection") {
       const options = value.toLowerCase().split(",").map((option) => option.trim());
       if (options.includes("close")) keepAlive = false;

@@ -3,7 +3,7 @@
 /** Reads messages off one connection, requests or responses: heads, then bodies by their framing. */
 import type { ProxyError } from "../errors.ts";
 import type { Wire } from "../wire.ts";
-import { type Framing, headEnd, latin1 } from "./head.ts";
+import { type Framing, headEnd, latin1, parseField } from "./head.ts";
 
 /** A chunk-size line with its extensions, and all trailers together, may be this long. */
 const MAX_CHUNK_LINE = 4096;
@@ -25,6 +25,7 @@ export class MessageReader {
   /** Bytes left of the body (length) or of the current chunk. */
   #left = 0;
   #trailerBytes = 0;
+  #trailers: [string, string][] = [];
   /** True once any byte of the current message arrived. */
   started = false;
 
@@ -33,6 +34,11 @@ export class MessageReader {
     this.#wire = wire;
     this.#maxHeadBytes = maxHeadBytes;
     this.#malformed = malformed;
+  }
+
+  /** Fields after the body, once it was read to its end: in order, names in lower case. */
+  get trailers(): readonly (readonly [string, string])[] {
+    return this.#trailers;
   }
 
   /** Whether the body was read to its end. */
@@ -50,6 +56,7 @@ export class MessageReader {
     this.#framing = framing;
     this.#left = framing.kind === "length" ? framing.length : 0;
     this.#trailerBytes = 0;
+    this.#trailers = [];
     this.#step = framing.kind === "none" ? "done" : framing.kind === "chunked" ? "size" : "data";
   }
 
@@ -141,13 +148,18 @@ export class MessageReader {
           this.#step = this.#left === 0 ? "trailers" : "data";
           break;
         case "trailers": {
-          // Trailers are read and dropped: a proxy may, and nothing here understands one.
           const line = await this.#takeLine(MAX_CHUNK_LINE);
           this.#trailerBytes += line.length + 2;
           if (this.#trailerBytes > MAX_TRAILER_BYTES) {
             throw this.#malformed("its trailers are too large");
           }
-          if (line === "") this.#step = "done";
+          if (line === "") {
+            this.#step = "done";
+            break;
+          }
+          const field = parseField(line);
+          if (field === null) throw this.#malformed("it has a malformed trailer line");
+          this.#trailers.push(field);
           break;
         }
       }

@@ -2,13 +2,14 @@
 
 /** Writes a response to a program in the sandbox, without what it must not read. */
 import { concatBytes } from "../../lib/bytes.ts";
-import { chunk, LAST_CHUNK } from "../http1/body.ts";
+import { chunk, lastChunk } from "../http1/body.ts";
 import { latin1 } from "../http1/head.ts";
 import { scrubBody, type Secrets } from "../scrub.ts";
 import { type IncomingResponse, latin1Bytes } from "../upstream.ts";
 import type { Wire } from "../wire.ts";
 import { namedByConnection } from "./request.ts";
 import type { RequestHead } from "./request_head.ts";
+import { announced, mayTrail } from "./trailers.ts";
 
 const HOP_BY_HOP = new Set([
   ...["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"],
@@ -36,9 +37,9 @@ export async function writeAnswer(
   const plain = encoding === "" || encoding === "identity";
   const body = bodiless || secrets.isEmpty ? response.body : scrubbed(response, encoding, secrets);
   const decoded = body !== response.body && !plain;
-  let lines = passedHeaders(headers, secrets)
-    .filter(([name]) => !decoded || name !== "content-encoding")
-    .map(([name, text]) => `${name}: ${text}\r\n`).join("");
+  let lines = linesOf(
+    passedHeaders(headers, secrets).filter(([name]) => !decoded || name !== "content-encoding"),
+  );
   const said = value("content-length");
   let chunked = false;
   if (body instanceof Uint8Array && !bodiless) lines += `content-length: ${body.length}\r\n`;
@@ -46,7 +47,7 @@ export async function writeAnswer(
     lines += `content-length: ${said}\r\n`;
   } else if (!bodiless) {
     chunked = request.version === "1.1";
-    if (chunked) lines += "transfer-encoding: chunked\r\n";
+    if (chunked) lines += "transfer-encoding: chunked\r\n" + announced(headers);
   }
   const ends = !keep || (body instanceof ReadableStream && !chunked && said === undefined);
   const head = latin1Bytes(
@@ -69,7 +70,7 @@ export async function writeAnswer(
       if (next.value.length === 0) continue;
       await caller.write(chunked ? chunk(next.value) : next.value);
     }
-    if (chunked) await caller.write(LAST_CHUNK);
+    if (chunked) await caller.write(lastChunk(linesOf(passedTrailers(response, secrets))));
   } catch (thrown) {
     await reader.cancel().catch(() => {});
     throw thrown;
@@ -101,6 +102,16 @@ export function passedHeaders(
     const text = latin1(bytes);
     return COOKIES.has(name) && text !== value ? [] : [[name, text]];
   });
+}
+
+function passedTrailers({ head, trailers }: IncomingResponse, secrets: Secrets) {
+  const named = namedByConnection(head);
+  return passedHeaders(trailers?.() ?? [], secrets)
+    .filter(([name]) => mayTrail(name) && !named.has(name));
+}
+
+function linesOf(headers: readonly (readonly [string, string])[]): string {
+  return headers.map(([name, text]) => `${name}: ${text}\r\n`).join("");
 }
 
 /** HTTP/1.1 needs no phrase, but old clients take an empty one amiss. */

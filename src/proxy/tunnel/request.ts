@@ -9,6 +9,7 @@ import type { HostPolicy } from "../swap/hosts.ts";
 import type { OutgoingRequest } from "../upstream.ts";
 import type { RequestHead } from "./request_head.ts";
 import { requestFraming, type RequestReader } from "./request_reader.ts";
+import { announced, mayTrail } from "./trailers.ts";
 
 /** A body that is known to be so short is swapped whole, so that its host is told its length. */
 const WHOLE_BODY_BYTES = 64 * 1024;
@@ -53,6 +54,12 @@ export function outgoingHead(
     lines += `${name}: ${placeholders.inHeader(value)}\r\n`;
   }
   if (!secrets.isEmpty) lines += "accept-encoding: identity\r\n";
+  if (requestFraming(head).kind === "chunked") lines += announced(head.headers);
+  // Servers that are not asked for trailers may leave them out.
+  const takesTrailers = head.headers.some(([name, value]) =>
+    name === "te" && value.toLowerCase().split(",").some((part) => part.trim() === "trailers")
+  );
+  if (takesTrailers) lines += "connection: TE\r\nte: trailers\r\n";
   return { target: placeholders.inText(normal + query, "url"), headers: lines };
 }
 
@@ -64,7 +71,7 @@ export async function outgoingBody(
   onPiece: () => void,
   onEnd: () => void,
   onError: (error: unknown) => void,
-): Promise<Pick<OutgoingRequest, "body" | "length">> {
+): Promise<Pick<OutgoingRequest, "body" | "length" | "trailers">> {
   const framing = requestFraming(head);
   if (framing.kind === "none") return { body: null, length: null };
   const said = framing.kind === "length" ? framing.length : null;
@@ -86,6 +93,7 @@ export async function outgoingBody(
     onEnd();
     return { body: concatBytes(parts), length: null };
   }
+  let trailers = "";
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
@@ -99,6 +107,7 @@ export async function outgoingBody(
             : swapper.push(piece);
           if (out !== undefined && out.length > 0) controller.enqueue(out);
           if (piece === null) {
+            trailers = trailerLines(head, reader, placeholders);
             controller.close();
             onEnd();
           }
@@ -110,7 +119,18 @@ export async function outgoingBody(
       }
     },
   }, { highWaterMark: 0 });
-  return { body, length: changes ? null : said };
+  return { body, length: changes ? null : said, trailers: () => trailers };
+}
+
+/** @throws {ProxyError} `placeholder-wrong-host`, or `-place` */
+function trailerLines(
+  head: RequestHead,
+  reader: RequestReader,
+  placeholders: HostPolicy["placeholders"],
+): string {
+  const named = namedByConnection(head);
+  return reader.trailers.filter(([name]) => mayTrail(name) && !named.has(name))
+    .map(([name, value]) => `${name}: ${placeholders.inHeader(value)}\r\n`).join("");
 }
 
 export function isWebSocket({ method, headers }: RequestHead): boolean {

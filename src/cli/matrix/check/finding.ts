@@ -73,3 +73,11 @@ export function machineOf({ session }: CheckContext, room: Seen): string | null 
   const prefix = `${session.fleet}/machine/`;
   return room.alias?.startsWith(prefix) ? userId(room.alias, session.server_name) : null;
 }
+
+/** Whether a machine is of the fleet still: one that was taken out leaves its config room behind. */
+export function isOfFleet({ session, rooms }: CheckContext, machine: string): boolean {
+  const room = rooms.find(({ alias }) => alias === `${session.fleet}/machine`);
+  if (room === undefined) return true;
+  const users = stateOf(room, "m.room.power_levels")?.content["users"];
+  return Object.hasOwn(users as object ?? {}, machine);
+}

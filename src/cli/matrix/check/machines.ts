@@ -10,6 +10,7 @@ import {
   type CheckContext,
   type Finding,
   isCleared,
+  isOfFleet,
   machineOf,
   type Seen,
   stateOf,
@@ -43,6 +44,7 @@ export function checkMachines(context: CheckContext): Finding[] {
     ...rooms.flatMap((room) => {
       const machine = machineOf(context, room);
       if (machine === null || machines === undefined || keyed.has(machine)) return [];
+      if (!isOfFleet(context, machine)) return [];
       // Provisioned: it may join.
       const member = stateOf(machines, "m.room.member", machine)?.content["membership"];
       if (member === "invite") return [];

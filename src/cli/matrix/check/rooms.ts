@@ -7,7 +7,14 @@ import { configPowerLevels, type PowerLevels } from "../../../lib/schema/mod.ts"
 import type { MatrixClient } from "../../../messaging/mod.ts";
 import { bureauRooms, bureauSpace } from "../../bureau_rooms.ts";
 import { ensureChild, mendedLevels, type WantedRoom } from "../../rooms.ts";
-import { type CheckContext, type Finding, machineOf, type Seen, stateOf } from "./finding.ts";
+import {
+  type CheckContext,
+  type Finding,
+  isOfFleet,
+  machineOf,
+  type Seen,
+  stateOf,
+} from "./finding.ts";
 
 const UP = "run `deno task up`, which makes what is missing";
 
@@ -18,7 +25,7 @@ export function checkRooms(context: CheckContext): Finding[] {
   const wanted = [space, ...bureauRooms(session, me)];
   for (const room of rooms) {
     const machine = machineOf(context, room);
-    if (machine === null || machine === me) continue;
+    if (machine === null || machine === me || !isOfFleet(context, machine)) continue;
     wanted.push({
       alias: room.alias!,
       name: room.alias!,
