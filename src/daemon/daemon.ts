@@ -111,7 +111,7 @@ export class Daemon {
       client: this.#client,
       states: this.#states,
       room: () => this.#synced ? this.#configRoom : null,
-      say: (room, body, txn) => this.#notices!.say(room, body, txn),
+      say: (...notice) => this.#notices!.say(...notice),
       machine: bootstrap.user_id,
       clock,
       log,

@@ -49,12 +49,17 @@ export class Notices implements AsyncDisposable {
   }
 
   /** @throws {MessagingError} when it can be neither kept nor sent */
-  async say(room: string, body: string, txn: string): Promise<void> {
-    await this.post(room, { msgtype: "m.notice", body }, txn);
+  async say(
+    room: string,
+    body: string,
+    txn: string,
+    part: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
+    await this.post(room, { msgtype: "m.notice", body, ...part }, txn);
   }
 
   /** A notice with a part for programs, soon; a failure is logged. */
-  tell(room: string, body: string, content: Record<string, unknown>): void {
+  tell(room: string, body: string, content: Readonly<Record<string, unknown>>): void {
     this.post(room, { msgtype: "m.notice", body, ...content }, `bureau-${crypto.randomUUID()}`)
       .catch((thrown) => this.#options.log.warn("notice not sent", { why: messageOf(thrown) }));
   }

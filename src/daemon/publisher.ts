@@ -19,6 +19,7 @@ import {
   type RoomStates,
   sameContent,
 } from "../messaging/mod.ts";
+import { partOf } from "./report.ts";
 
 export interface Report {
   /** `@localpart:server` */
@@ -32,8 +33,13 @@ export interface PublisherOptions {
   readonly client: MatrixClient;
   readonly states: RoomStates;
   readonly room: () => string | null;
-  /** Takes a sentence for people over; the same transaction is said once. */
-  readonly say: (room: string, body: string, txn: string) => Promise<void>;
+  /** Takes over a sentence for people and its part for programs; the same transaction is said once. */
+  readonly say: (
+    room: string,
+    body: string,
+    txn: string,
+    part: Readonly<Record<string, unknown>>,
+  ) => Promise<void>;
   /** User id that the status events are sent by. */
   readonly machine: string;
   readonly clock: Clock;
@@ -132,7 +138,7 @@ export class StatusPublisher {
       const issuedAt = status.phase === "running" ? 0 : status.issued_at ?? 0;
       const subject = [userId, issuedAt, status.phase, status.since].join("\n");
       const txn = `bureau-${(await sha256Hex(subject)).slice(0, 32)}`;
-      await say(room, notice, txn);
+      await say(room, notice, txn, partOf(status));
     }
     await client.putState(
       room,

@@ -6,6 +6,7 @@
  */
 import type { Target } from "../lib/authority.ts";
 import type { Clock } from "../lib/clock.ts";
+import { noticePart } from "../lib/schema/mod.ts";
 import { accountOf } from "./account.ts";
 
 export interface Refused {
@@ -133,14 +134,12 @@ export class RefusalNotices {
     const hint = entries.length === 1 && others === 0 && only !== undefined
       ? `. To allow it: bureau egress allow ${account} ${show(only.target)}`
       : `. The policy: bureau egress show ${account}`;
-    this.#options.say(`${account} ${verb}: ${list.join(", ")}${hint}`, {
-      "m.bureau.egress_refused": {
-        version: 1,
-        principal,
-        destinations: shown.map(({ target, code, count }) => ({ ...target, code, count })),
-        others: rest,
-      },
+    const part = noticePart("egress_refused", {
+      principal,
+      destinations: shown.map(({ target, code, count }) => ({ ...target, code, count })),
+      others: rest,
     });
+    this.#options.say(`${account} ${verb}: ${list.join(", ")}${hint}`, part);
   }
 }
 

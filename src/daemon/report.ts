@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseEntity, parseUserId } from "../lib/ref/mod.ts";
-import type { PrincipalStatus } from "../lib/schema/mod.ts";
+import { noticePart, type PrincipalStatus } from "../lib/schema/mod.ts";
 import type { Content } from "../messaging/mod.ts";
 import type { Report } from "./publisher.ts";
 import { type Desired, type Memory, restartDelayMs } from "./reconcile.ts";
@@ -43,6 +43,33 @@ export function buildReport(
     ? openNotice(userId, status, published)
     : noticeOf(userId, summary, memory, published);
   return { userId, status, notice };
+}
+
+/** What the sentence about a status is for programs. */
+export function partOf(status: PrincipalStatus): Readonly<Record<string, unknown>> {
+  const { phase, exit_code: code, message, hint, restarts, since } = status;
+  const principal = status.principal.slice(1, status.principal.lastIndexOf(":"));
+  switch (phase) {
+    case "running":
+      return noticePart("principal_unisolated", { principal, since });
+    case "failed":
+      return noticePart("principal_start_failed", {
+        principal,
+        error: message ?? "",
+        hint,
+      });
+    case "exited":
+    case "backing-off":
+      return noticePart("sandbox_exited", {
+        principal,
+        exit_code: code ?? undefined,
+        exit_description: message,
+        restarting: phase === "backing-off",
+        restarts,
+      });
+    default:
+      return {};
+  }
 }
 
 /** Every start without a sandbox is told, once. */

@@ -9,7 +9,7 @@ import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { principalHash } from "../lib/ref/mod.ts";
-import type { BudgetCap, Budgets } from "../lib/schema/mod.ts";
+import { type BudgetCap, type Budgets, noticePart } from "../lib/schema/mod.ts";
 import type { BudgetState, SpentUsage } from "../proxy/api.ts";
 
 const MINUTE_MS = 60_000;
@@ -64,7 +64,7 @@ export function budgetNotice(principal: string, rule: string, cap: string) {
   return {
     body: `${principal} has used up its budget (${rule}: ${cap}); its model requests are refused ` +
       "until it is free again, or raised",
-    content: { "m.bureau.budget_reached": { principal, rule, cap } },
+    content: noticePart("budget_reached", { principal, rule, cap }),
   };
 }
 

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The words of an ask. Programs read `m.bureau.egress_ask`; people read the body. */
+import { noticePart } from "../../lib/schema/mod.ts";
 import { accountOf } from "../account.ts";
 import { type Ask, type Decided, type Outcome, show } from "./types.ts";
 
 export type Content = Record<string, unknown>;
 
-const part = ({ id, principal, host, port, since, until }: Ask, state: "pending" | Outcome) => ({
-  version: 1,
-  id,
-  principal,
-  host,
-  port,
-  since,
-  until,
-  state,
-});
+const part = (
+  { id, principal, host, port, since, until }: Ask,
+  state: "pending" | Outcome,
+  more: Content = {},
+) => noticePart("egress_ask", { id, principal, host, port, since, until, state, ...more });
 
 export function askContent(ask: Ask, admins: readonly string[]): Content {
   const seconds = Math.round((ask.until - ask.since) / 1000);
@@ -29,7 +25,7 @@ export function askContent(ask: Ask, admins: readonly string[]): Content {
       `Unanswered it is refused after ${seconds} s.`,
     ].join("\n"),
     "m.mentions": { user_ids: [...admins] },
-    "m.bureau.egress_ask": part(ask, "pending"),
+    ...part(ask, "pending"),
   };
 }
 
@@ -38,14 +34,13 @@ export function decidedContent(decided: Decided): Content {
     msgtype: "m.text",
     body: `${sentenceOf(decided)} (ask ${decided.id})`,
     "m.mentions": {},
-    "m.bureau.egress_ask": {
-      ...part(decided, decided.outcome),
+    ...part(decided, decided.outcome, {
       by: decided.by,
       via: decided.via,
       at: decided.at,
-      ...(decided.expires_at === null ? {} : { expires_at: decided.expires_at }),
+      expires_at: decided.expires_at ?? undefined,
       always: decided.always,
-    },
+    }),
   };
 }
 

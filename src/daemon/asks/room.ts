@@ -7,6 +7,7 @@
 import { messageOf } from "../../lib/errors.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
+import { readNotice } from "../../lib/schema/mod.ts";
 import { type MatrixClient, type MatrixEvent, relationOf, retry } from "../../messaging/mod.ts";
 import { type Answer, readReaction, readReply } from "./answers.ts";
 import type { AskDesk } from "./desk.ts";
@@ -118,10 +119,9 @@ export class AskRoom {
   /** Our own message, seen before the answer to its sending: reactions may follow in the same breath. */
   #recognise({ type, content, event_id }: MatrixEvent): void {
     if (type !== "m.room.message" || event_id === undefined) return;
-    const about = content["m.bureau.egress_ask"];
-    if (typeof about !== "object" || about === null || relationOf({ content }) !== null) return;
-    const { id } = about as { id?: unknown };
-    if (typeof id === "string") this.#options.desk().announced(id, event_id);
+    const about = readNotice("egress_ask", content);
+    if (about === null || relationOf({ content }) !== null) return;
+    this.#options.desk().announced(about.id, event_id);
   }
 
   #answer(event: MatrixEvent): void {

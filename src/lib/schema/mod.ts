@@ -5,6 +5,7 @@ export * from "./condition.ts";
 export * from "./events.ts";
 export * from "./fleet.ts";
 export * from "./fleet_room.ts";
+export * from "./notices.ts";
 export * from "./parse.ts";
 export * from "./powerLevels.ts";
 export * from "./subject.ts";
