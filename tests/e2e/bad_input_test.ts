@@ -163,8 +163,10 @@ Deno.test("a malformed or unknown assignment is reported where a person looks, a
     assert.match(unknown.stderr, /error: .*nothing/);
     assert.match(unknown.stderr, /hint: /);
 
-    const { principals } = await bureau.json<{ principals: View[] }>("agent", "list");
-    assert.equal(principals.find((view) => view.principal === SCRIBE)?.phase, "running");
+    await eventually("the other agent runs", async () => {
+      const { principals } = await bureau.json<{ principals: View[] }>("agent", "list");
+      return principals.find((view) => view.principal === SCRIBE)?.phase === "running";
+    });
   });
 });
 

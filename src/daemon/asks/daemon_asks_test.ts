@@ -25,7 +25,11 @@ const PASSED = "egress-unresolved";
 async function connect(b: Bench, host: string): Promise<string> {
   const { hash } = b.launcher.cells.get(A)!;
   const path = `${b.setup.run}/p/${hash}/egress/egress.sock`;
-  using connection = await Deno.connect({ transport: "unix", path });
+  // The gate listens a moment after the cell is there.
+  using connection = await until(
+    () => Deno.connect({ transport: "unix", path }).catch(() => null),
+    "the gate listens",
+  );
   await connection.write(new TextEncoder().encode(`CONNECT ${host}:443 HTTP/1.1\r\n\r\n`));
   let text = "";
   const buffer = new Uint8Array(4096);
