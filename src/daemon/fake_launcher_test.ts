@@ -152,7 +152,17 @@ export class FakeLauncher {
     const credentials = request.credentials === null ? null : await sha256Hex(request.credentials);
     if (present?.phase === "running") {
       if (present.spec_digest === spec && present.credentials_digest === credentials) {
-        return present;
+        const { issued_at } = request.assignment;
+        if (issued_at === present.issued_at) return present;
+        const renewed = { ...present, issued_at, revision: ++this.#revision };
+        this.cells.set(name, renewed);
+        this.emit({
+          type: "principal",
+          principal: name,
+          status: renewed,
+          revision: renewed.revision,
+        });
+        return renewed;
       }
       if (present.spec_digest === spec && credentials !== null && this.renews) {
         const revision = ++this.#revision;
@@ -163,6 +173,7 @@ export class FakeLauncher {
       }
       throw new BureauError("running", `Cannot start "${name}": it runs`, { status: 409 });
     }
+    if (present !== undefined) return present;
     const hash = await principalHash(name);
     for (const folder of ["agent", "admin", "egress", "observe"]) {
       await Deno.mkdir(`${this.#run}/p/${hash}/${folder}`, { recursive: true });

@@ -30,6 +30,7 @@ import {
   mustReplace,
   noMemory,
   reconcile,
+  remembered,
 } from "./reconcile.ts";
 import { buildReport } from "./report.ts";
 import type { StatusPublisher } from "./publisher.ts";
@@ -183,12 +184,7 @@ export class ManagedPrincipal {
   async #evaluate(): Promise<void> {
     const next = await this.#deps.evaluate(this.userId);
     const published = this.#deps.publisher.published(this.userId);
-    if (this.#memory.completedIssuedAt === null && published?.["phase"] === "exited") {
-      const issuedAt = published["issued_at"];
-      if (typeof issuedAt === "number") {
-        this.#memory = { ...this.#memory, completedIssuedAt: issuedAt };
-      }
-    }
+    this.#memory = remembered(this.#memory, published);
     const { want, problem } = next.desired;
     if (want === "hold" || problem !== null) {
       // What runs keeps the rights it has: the events give it no others at the moment.
@@ -244,6 +240,7 @@ export class ManagedPrincipal {
     try {
       const status = await this.#deps.launcher.call("create", {
         params: { principal: this.localpart },
+        query: { unless_ended: "1" },
         body: {
           assignment,
           template,
@@ -252,8 +249,11 @@ export class ManagedPrincipal {
           ...(trigger === null ? {} : { trigger }),
         },
       });
-      this.#memory = afterCreated(this.#memory);
-      this.#log.info("started", { issued_at: assignment.issued_at });
+      // One that is over already is no start that was accepted: its end is counted as any other.
+      if (status.exit === null) {
+        this.#memory = afterCreated(this.#memory);
+        this.#log.info("started", { issued_at: assignment.issued_at });
+      }
       this.setStatus(status, status.revision);
     } catch (thrown) {
       const error = thrown instanceof BureauError ? thrown : null;
@@ -294,7 +294,7 @@ export class ManagedPrincipal {
     try {
       const { revision } = await this.#deps.launcher.call("destroy", {
         params: { principal: this.localpart },
-        query: { grace_ms: String(graceMs) },
+        query: { grace_ms: String(graceMs), started_at: String(this.#status?.started_at ?? "") },
       });
       this.#memory = afterDestroyed(this.#memory);
       this.setStatus(null, revision);

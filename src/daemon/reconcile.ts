@@ -66,6 +66,10 @@ export interface Memory {
   readonly completedIssuedAt: number | null;
   /** Since when the start condition of what runs does not hold. */
   readonly unmetAt: number | null;
+  /** When it crashed lately (ms since the epoch), oldest first. */
+  readonly crashes: readonly number[];
+  /** Assignment under which it crashed too often to be started again; also from the published status. */
+  readonly brokenIssuedAt: number | null;
 }
 
 export const noMemory: Memory = {
@@ -79,6 +83,8 @@ export const noMemory: Memory = {
   refusal: null,
   completedIssuedAt: null,
   unmetAt: null,
+  crashes: [],
+  brokenIssuedAt: null,
 };
 
 export type Action =
@@ -100,6 +106,11 @@ export const GRACE_MS = 5_000;
 export const UNMET_GRACE_MS = 10_000;
 /** After this long of running, earlier failures are forgotten. */
 export const STABLE_MS = 60_000;
+/** After so many crashes in so much time it is left alone. An end with code 0 is no crash. */
+export const CRASH_LOOP_ENDS = 10;
+export const CRASH_LOOP_MS = 10 * 60_000;
+/** `reason` of the published status then. */
+export const CRASH_LOOP = "crash-loop";
 const BACKOFF_FIRST_MS = 1_000;
 const BACKOFF_MAX_MS = 30_000;
 
@@ -129,9 +140,11 @@ export function isLive(cell: Cell): boolean {
   return cell.phase === "starting" || cell.phase === "running" || cell.phase === "stopping";
 }
 
+/** Events that can't be used for a while are no edit: with them back, everything is as it was. */
 function forGeneration(desired: Desired, memory: Memory): Memory {
   // Waiting is a pause: a condition that comes and goes is no way around a back-off.
   if (desired.want === "hold" || desired.want === "waiting") return memory;
+  if (desired.problem !== null) return memory;
   if (memory.generation === desired.generation) return memory;
   return {
     ...noMemory,
@@ -139,6 +152,8 @@ function forGeneration(desired: Desired, memory: Memory): Memory {
     completedIssuedAt: memory.completedIssuedAt,
     // An end that was counted stays counted: a new assignment is no second exit of the old cell.
     counted: memory.counted,
+    // What an earlier life published stands; what was edited in this one is worth another try.
+    brokenIssuedAt: memory.generation === null ? memory.brokenIssuedAt : null,
   };
 }
 
@@ -177,7 +192,7 @@ function wait(desired: Desired, cell: Cell | null, memory: Memory, now: number):
 
 function start(desired: Desired, memory: Memory, now: number): Plan {
   if (desired.problem !== null) return { memory, action: null };
-  if (isCompleted(desired, memory)) return { memory, action: null };
+  if (isCompleted(desired, memory) || isBroken(desired, memory)) return { memory, action: null };
   if (memory.retryAt !== null && memory.retryAt > now) {
     return { memory, action: { type: "wake", at: memory.retryAt } };
   }
@@ -187,6 +202,11 @@ function start(desired: Desired, memory: Memory, now: number): Plan {
 /** One-shots only: with `always` there is no end that completes. */
 function isCompleted(desired: Desired, memory: Memory): boolean {
   return desired.restartPolicy !== "always" && memory.completedIssuedAt === desired.issuedAt;
+}
+
+/** It crashed so often that it is not started again before somebody edits what is wanted of it. */
+export function isBroken(desired: Desired, memory: Memory): boolean {
+  return memory.brokenIssuedAt !== null && memory.brokenIssuedAt === desired.issuedAt;
 }
 
 function keep(desired: Desired, cell: Cell, memory: Memory, now: number): Plan {
@@ -229,9 +249,8 @@ function ended(desired: Desired, cell: Cell, before: Memory, now: number): Plan 
   const clear: Action = { type: "destroy", graceMs: 0 };
   const isOfThis = cell.issuedAt === desired.issuedAt || before.confirmed === desired.generation;
   const memory = isOfThis ? countEnd(desired, cell, before, now) : before;
-  if ((isOfThis && isCompleted(desired, memory)) || desired.problem !== null) {
-    return { memory, action: null };
-  }
+  const isOver = isOfThis && (isCompleted(desired, memory) || isBroken(desired, memory));
+  if (isOver || desired.problem !== null) return { memory, action: null };
   // The end of something older: what is wanted now starts as soon as it is out of the way.
   if (!isOfThis || !sameCredentials(desired, cell)) {
     return { memory: { ...memory, retryAt: null }, action: clear };
@@ -251,8 +270,12 @@ function countEnd(desired: Desired, cell: Cell, memory: Memory, now: number): Me
   if (memory.counted === cell.startedAt) return memory;
   const endedAt = cell.exit?.at ?? now;
   const failures = endedAt - cell.startedAt >= STABLE_MS ? 1 : memory.failures + 1;
+  const lately = memory.crashes.filter((at) => endedAt - at < CRASH_LOOP_MS);
+  const crashes = code === 0 ? lately : [...lately, endedAt];
   return {
     ...memory,
+    crashes,
+    ...(crashes.length >= CRASH_LOOP_ENDS ? { brokenIssuedAt: desired.issuedAt } : {}),
     counted: cell.startedAt,
     failures,
     restarts: memory.restarts + 1,
@@ -260,6 +283,29 @@ function countEnd(desired: Desired, cell: Cell, memory: Memory, now: number): Me
     retryAt: now + restartDelayMs(failures),
     refusal: null,
   };
+}
+
+/** With what an earlier life of the daemon published about this principal. */
+export function remembered(
+  memory: Memory,
+  published: Readonly<Record<string, unknown>> | null,
+): Memory {
+  if (published === null) return memory;
+  const issuedAt = numberIn(published, "issued_at");
+  const completed = numberIn(published, "completed_issued_at") ??
+    (published["phase"] === "exited" ? issuedAt : null);
+  return {
+    ...memory,
+    completedIssuedAt: memory.completedIssuedAt ?? completed,
+    brokenIssuedAt: memory.generation === null && published["reason"] === CRASH_LOOP
+      ? issuedAt
+      : memory.brokenIssuedAt,
+  };
+}
+
+function numberIn(content: Readonly<Record<string, unknown>>, name: string): number | null {
+  const value = content[name];
+  return typeof value === "number" ? value : null;
 }
 
 /** After the launcher accepted a `create`. */

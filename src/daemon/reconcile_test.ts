@@ -8,12 +8,15 @@ import {
   afterRefused,
   type Cell,
   type Desired,
+  isBroken,
   isLive,
   type Memory,
   noMemory,
   reconcile,
+  remembered,
   restartDelayMs,
 } from "./reconcile.ts";
+import { summarise } from "./view.ts";
 
 const running: Desired = {
   want: "running",
@@ -102,6 +105,51 @@ Deno.test("reconcile() backs off from 1 s to 30 s, and forgets after a minute of
     at: now + 60_000,
   });
   assert.equal(reconcile(running, known(alive), memory, now + 60_000).memory.failures, 0);
+});
+
+Deno.test("reconcile() leaves alone what crashes ten times in ten minutes, until it is edited", () => {
+  const crash = (start: number, before: Memory) =>
+    reconcile(
+      running,
+      known(exited(1, start + 5, { ...cell, startedAt: start })),
+      before,
+      start + 5,
+    );
+  let memory = noMemory;
+  for (let n = 0; n < 9; n++) memory = crash(1_000_000 + n * 40_000, memory).memory;
+  assert.equal(crash(1_000_000 + 9 * 400_000, memory).action?.type, "wake");
+  const tenth = crash(1_000_000 + 9 * 40_000, memory);
+  assert.equal(tenth.action, null);
+  assert.ok(isBroken(running, tenth.memory));
+  assert.equal(act(running, null, tenth.memory, 1e9), null);
+  // Events that can't be used for a while are no edit.
+  const away = { ...running, generation: "unready", problem: { code: "x", message: "m" } };
+  const back = reconcile(away, known(null), tenth.memory, 1e9).memory;
+  assert.equal(act(running, null, back, 1e9), null);
+  assert.equal(act({ ...running, issuedAt: 11, generation: "g11" }, null, back, 1e9), "create");
+  // The next life of the daemon knows it from what was published.
+  const published = { phase: "failed", reason: "crash-loop", issued_at: 10 };
+  assert.equal(act(running, null, remembered(noMemory, published), 1e9), null);
+  assert.equal(act({ ...running, issuedAt: 11 }, null, remembered(noMemory, published)), "create");
+  const { phase, message, hint } = summarise(running, known(null), tenth.memory, 1e9);
+  assert.equal(phase, "failed");
+  assert.match(message!, /crashed 10 times in 10 minutes/);
+  assert.match(hint!, /agent create/);
+});
+
+Deno.test("reconcile() starts what ends well as often as its policy says", () => {
+  let memory = noMemory;
+  for (let n = 0; n < 30; n++) {
+    const startedAt = 1_000_000 + n * 31_000;
+    const plan = reconcile(
+      running,
+      known(exited(0, startedAt + 5, { ...cell, startedAt })),
+      memory,
+      startedAt + 5,
+    );
+    assert.equal(plan.action?.type, "wake");
+    memory = plan.memory;
+  }
 });
 
 Deno.test("reconcile() forgets back-off when the assignment changes and only then", () => {

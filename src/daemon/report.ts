@@ -3,7 +3,7 @@ import { parseEntity, parseUserId } from "../lib/ref/mod.ts";
 import { noticePart, type PrincipalStatus } from "../lib/schema/mod.ts";
 import type { Content } from "../messaging/mod.ts";
 import type { Report } from "./publisher.ts";
-import { type Desired, type Memory, restartDelayMs } from "./reconcile.ts";
+import { CRASH_LOOP, type Desired, isBroken, type Memory, restartDelayMs } from "./reconcile.ts";
 import type { Summary } from "./view.ts";
 
 /** Longest text taken over from elsewhere into a room. */
@@ -37,6 +37,10 @@ export function buildReport(
     ...(summary.message === null ? {} : { message: clean(summary.message) }),
     ...(summary.hint === null ? {} : { hint: clean(summary.hint) }),
     issued_at: Math.trunc(desired.issuedAt),
+    ...(phase === "failed" && isBroken(desired, memory) ? { reason: CRASH_LOOP } : {}),
+    ...(memory.completedIssuedAt === null
+      ? {}
+      : { completed_issued_at: Math.trunc(memory.completedIssuedAt) }),
     ...(isolation === "none" ? { isolation } : {}),
   };
   const notice = isolation === "none" && phase === "running"

@@ -2,7 +2,15 @@
 
 /** What a person is told about one principal, from the same three values that `reconcile` looks at. */
 import type { PrincipalView } from "./api.ts";
-import { type Actual, type Desired, isLive, type Memory } from "./reconcile.ts";
+import {
+  type Actual,
+  CRASH_LOOP_ENDS,
+  CRASH_LOOP_MS,
+  type Desired,
+  isBroken,
+  isLive,
+  type Memory,
+} from "./reconcile.ts";
 
 export type ViewPhase = PrincipalView["phase"];
 
@@ -23,6 +31,14 @@ export function wanted({ want }: Desired, isLive: boolean): PrincipalView["desir
 
 /** Problems that the next sync mends: nothing has failed. */
 const PASSING: ReadonlySet<string> = new Set(["not-synced", "room-pending"]);
+
+const CRASH_LOOP = {
+  message: `it crashed ${CRASH_LOOP_ENDS} times in ${CRASH_LOOP_MS / 60_000} minutes: ` +
+    "it is not started again",
+  hint:
+    "`bureau agent show` says how it ended; mend what it needs, then run `bureau agent create` " +
+    "again: a new assignment is a new start",
+};
 
 export function summarise(desired: Desired, actual: Actual, memory: Memory, now: number): Summary {
   const { cell } = actual;
@@ -56,6 +72,7 @@ export function summarise(desired: Desired, actual: Actual, memory: Memory, now:
   if (why !== null && desired.want !== "waiting") {
     return { phase: "failed", since: null, exitCode, ...text };
   }
+  if (isBroken(desired, memory)) return { phase: "failed", since: null, exitCode, ...CRASH_LOOP };
   if (cell !== null && (completed || memory.counted === cell.startedAt)) {
     const since = cell.exit?.at ?? cell.startedAt;
     const ended = cell.phase === "failed" ? "failed" : "exited";

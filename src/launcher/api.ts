@@ -274,7 +274,10 @@ export const launcherApi = defineApi({
       method: "PUT",
       path: "/v1/principals/:principal",
       summary:
-        "Make proxy and sandbox as the signed assignment says. Idempotent: the same assignment returns the running one; a newer one replaces an exited one, and is refused (409 `running`) while another spec runs. Other credentials alone reach the running proxy; those that change what the sandbox itself holds are refused so too",
+        "Make proxy and sandbox as the signed assignment says. Idempotent: the same assignment returns the running one; a newer one replaces an exited one, and is refused (409 `running`) while another spec runs. Other credentials alone reach the running proxy; those that change what the sandbox itself holds are refused so too. One that runs as a newer assignment says is that one's from then on",
+      query: {
+        unless_ended: "`1`: one that has ended is answered as it is, instead of being replaced",
+      },
       request: CreateRequest,
       response: Principal,
     },
@@ -284,6 +287,7 @@ export const launcherApi = defineApi({
       summary: "End sandbox, proxy, relay and their directories. Idempotent",
       query: {
         grace_ms: "time between the polite signal and the kill; 0 kills at once; default 5000",
+        started_at: "only the cell with this `started_at`; 409 `another` when it is a later one",
       },
       response: z.object({ removed: z.boolean(), revision: Revision }),
     },

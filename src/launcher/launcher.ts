@@ -30,6 +30,14 @@ import { proxyBootstrap, type Validated, validateRequest, verifyAssignment } fro
 const DEFAULT_GRACE_MS = 5_000;
 const VERSION = "0.1.0";
 
+/** Whoever asks for an end means the cell that they saw: a later one may be a run that is over already. */
+function requireMeant({ localpart, status }: Principal, startedAt: string | null): void {
+  if (startedAt === null || startedAt === "" || Number(startedAt) === status.started_at) return;
+  throw new LauncherError("another", `Cannot end "${localpart}": it was started anew since`, {
+    status: 409,
+  });
+}
+
 export class Launcher {
   readonly #bootstrap: LauncherBootstrap;
   readonly #log: Logger;
@@ -45,7 +53,8 @@ export class Launcher {
   #key!: MachineKey;
   #rotated!: RotatedCredentials;
   /** See `Revision`. */
-  #revision = 0;
+  /** Above those of every launcher before, so that news of two of them can't be taken for one another's. */
+  #revision = systemClock.now() * 1_000;
 
   constructor(bootstrap: LauncherBootstrap, log: Logger) {
     this.#bootstrap = bootstrap;
@@ -199,7 +208,7 @@ export class Launcher {
     return mine;
   }
 
-  async #create(name: string, request: CreateRequest): Promise<Status> {
+  async #create(name: string, request: CreateRequest, keepsEnd: boolean): Promise<Status> {
     const policy = await readPolicy(this.#bootstrap.policy_path);
     const hash = await principalHash(name);
     const newest = await this.#journal.newest(hash);
@@ -222,6 +231,8 @@ export class Launcher {
       if (phase === "running" && same) {
         return await this.#goOn(present, validated, request, newest);
       }
+      // It ended, and whoever asks for it has not seen that yet: a completed one-shot must not run again.
+      if (keepsEnd && present.status.exit !== null) return present.status;
       if (phase === "running") {
         throw new LauncherError(
           "running",
@@ -271,17 +282,17 @@ export class Launcher {
     const isRenewal = status.credentials_digest !== validated.credentialsDigest;
     if (!isNewer && !isRenewal) return status;
     // Refused before anything is kept.
-    const document = isRenewal ? this.#proxyDocument(validated, request) : null;
+    const document = this.#proxyDocument(validated, request);
     // The next launcher goes on from it, and nothing older counts any more; in this order, for what is
     // older than the newest is not adopted.
     await this.#journal.writeRequest(hash, status.started_at, request);
     await this.#journal.see(hash, Math.max(newest, issued_at));
     await this.#journal.seeCredentials(hash, validated.issuedCredentials);
-    if (document !== null) {
+    if (isRenewal) {
       await principal.renew(validated, document);
       this.#log.info("renewed credentials", { principal: principal.localpart });
     }
-    if (isNewer) await principal.update(validated, issued_at);
+    if (isNewer) await principal.update(validated, issued_at, document);
     return principal.status;
   }
 
@@ -334,9 +345,10 @@ export class Launcher {
         revision: this.#revision,
       }),
       show: ({ params }) => this.#find(params["principal"]!).status,
-      create: ({ params, body }) => {
+      create: ({ params, body, query }) => {
         const name = params["principal"]!;
-        return this.#queued(name, () => this.#create(name, body));
+        const keepsEnd = query.get("unless_ended") === "1";
+        return this.#queued(name, () => this.#create(name, body, keepsEnd));
       },
       destroy: ({ params, query }) => {
         const name = params["principal"]!;
@@ -349,6 +361,7 @@ export class Launcher {
         return this.#queued(name, async () => {
           const principal = this.#principals.get(name);
           if (principal === undefined) return { removed: false, revision: this.#revision };
+          requireMeant(principal, query.get("started_at"));
           await this.#forget(principal, grace);
           return { removed: true, revision: this.#revision };
         });

@@ -138,7 +138,13 @@ export class Principal {
   }
 
   /** Puts in place what a newer assignment changes of a sandbox that runs. */
-  async update(validated: Pick<Validated, "spec">, issuedAt: number): Promise<void> {
+  async update(
+    validated: Pick<Validated, "spec">,
+    issuedAt: number,
+    document: ProxyBootstrap,
+  ): Promise<void> {
+    // A later proxy starts with what is granted now, not with what was when the first one was made.
+    this.#proxy?.follow(document);
     await this.#payload.put(validated.spec, this.#status.frozen === true);
     this.#set({ issued_at: issuedAt });
   }

@@ -65,6 +65,11 @@ export class PrincipalProxy {
     return this.#kept.startOrRetry();
   }
 
+  /** What the next one is made from; the one that runs is told by others. */
+  follow(document: ProxyBootstrap): void {
+    this.#document = document;
+  }
+
   /** It goes on with other credentials; resolves when no request gets the old ones any more. */
   async renew(document: ProxyBootstrap): Promise<void> {
     this.#document = document;

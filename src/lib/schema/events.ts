@@ -366,6 +366,10 @@ export const PrincipalStatus = z.object({
   hint: z.optional(z.string()),
   /** Of the assignment this speaks of: a one-shot that completed under it is not run again. */
   issued_at: z.optional(z.number()),
+  /** Of the last assignment under which it ran to its end, whatever became of it since. */
+  completed_issued_at: z.optional(z.number()),
+  /** `crash-loop`: it crashed too often, and is left alone until somebody edits what is wanted of it. */
+  reason: z.optional(z.string()),
   /** Present where it runs without a sandbox, by the exception in the machine's policy. */
   isolation: z.optional(z.literal("none")),
 });
