@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { createLogger } from "../lib/log.ts";
-import { Audit } from "./audit.ts";
+import { AuditEvent } from "../lib/schema/mod.ts";
+import { Audit, type AuditEntry } from "./audit.ts";
+import { AuditRoom } from "./audit_room.ts";
 
 const log = createLogger("test", {}, () => {});
 
@@ -50,4 +52,37 @@ Deno.test("Audit lets the daemon go on when nothing can be written", async () =>
   const audit = new Audit({ dir: "/nonexistent/bureau", clock, log });
   audit.record({ decision: "allow", actor: "@a:local", action: "observe" });
   await audit.settled();
+});
+
+Deno.test("the config room hears of what is sensitive, bounded, and of nothing else", () => {
+  let now = 1_700_000_000_000.5;
+  const clock = { now: () => now, sleep: () => Promise.resolve() };
+  const sent: AuditEvent[] = [];
+  const room = new AuditRoom({
+    machine: "@m:s",
+    clock,
+    send: (type, content) => {
+      assert.equal(type, "m.bureau.audit");
+      sent.push(AuditEvent.parse(content));
+    },
+  });
+  const entry: AuditEntry = { decision: "allow", actor: "@a:s", action: "observe", target: "@t:s" };
+  const actions = (wanted: readonly string[]) => {
+    sent.length = 0;
+    for (const action of wanted) room.record({ ...entry, action });
+    return sent.map(({ action }) => action);
+  };
+  assert.deepEqual(actions(["observe", "http/x", "matrix/read", "command/join"]), []);
+  const loud = ["interrupt/terminate", "observe/read-write", "grant/approve/forward", "a fleet/x"];
+  assert.deepEqual(actions(loud), loud);
+  room.record({ ...entry, action: "interrupt", decision: "end" });
+  assert.equal(sent.length, 4);
+  for (let i = 0; i < 100; i++) {
+    room.record({ ...entry, action: "interrupt", decision: "deny", reason: "x".repeat(2000) });
+  }
+  assert.equal(sent.length, 30);
+  assert.equal(sent.at(-1)!.reason!.length, 512);
+  now += 10_000;
+  room.record({ ...entry, action: "interrupt" });
+  assert.equal(sent.at(-1)!.suppressed, 74);
 });

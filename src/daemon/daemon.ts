@@ -129,6 +129,7 @@ export class Daemon {
       configRoom: () => this.#synced ? this.#configRoom : null,
       principal: (name) => this.#principals.get(name),
       extend: (name, rights) => this.#asks.extend(name, rights),
+      send: (type, content) => this.#notices?.record(this.#configRoom, type, content),
       clock,
       log,
     });

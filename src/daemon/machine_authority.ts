@@ -7,7 +7,8 @@ import type { Logger } from "../lib/log.ts";
 import type { RoomStates } from "../messaging/mod.ts";
 import type { DaemonBootstrap } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
-import { Audit } from "./audit.ts";
+import { Audit, type AuditEntry } from "./audit.ts";
+import { AuditRoom } from "./audit_room.ts";
 import { Authority } from "./authority.ts";
 import type { Evaluation } from "./desired.ts";
 import { Origins } from "./origins.ts";
@@ -26,6 +27,8 @@ export interface Known {
   readonly extend: EgressAsks["extend"];
   readonly clock: Clock;
   readonly log: Logger;
+  /** Takes an event for the config room over. */
+  readonly send: (type: string, content: Readonly<Record<string, unknown>>) => void;
 }
 
 export class MachineAuthority extends Authority {
@@ -48,7 +51,10 @@ export class MachineAuthority extends Authority {
       },
       now: () => known.clock.now(),
     });
-    this.audit = new Audit({ dir: bootstrap.state_dir, clock: known.clock, log: known.log });
+    const { clock, log, send } = known;
+    const room = new AuditRoom({ machine: bootstrap.user_id, clock, send });
+    const also = (entry: AuditEntry) => room.record(entry);
+    this.audit = new Audit({ dir: bootstrap.state_dir, clock, log, also });
     this.trust = trust;
     this.origins = new Origins(() => ({ ...trust, configRoom: configRoom() }));
   }

@@ -64,9 +64,23 @@ export class Notices implements AsyncDisposable {
       .catch((thrown) => this.#options.log.warn("notice not sent", { why: messageOf(thrown) }));
   }
 
+  /** An event that is no message, soon; null where there is no room yet. A failure is logged. */
+  record(room: string | null, type: string, content: Readonly<Record<string, unknown>>): void {
+    if (room === null) return;
+    this.post(room, content, `bureau-${crypto.randomUUID()}`, type)
+      .catch((thrown) =>
+        this.#options.log.warn("event not sent", { type, why: messageOf(thrown) })
+      );
+  }
+
   /** Any message. @throws {MessagingError} when it can be neither kept nor sent */
-  async post(room: string, content: Record<string, unknown>, txn: string): Promise<void> {
-    const message = { room, type: "m.room.message", content, txn };
+  async post(
+    room: string,
+    content: Readonly<Record<string, unknown>>,
+    txn: string,
+    type = "m.room.message",
+  ): Promise<void> {
+    const message = { room, type, content, txn };
     try {
       if (this.#outbox !== null) return await this.#outbox.put(message);
     } catch (thrown) {

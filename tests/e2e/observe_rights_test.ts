@@ -3,7 +3,7 @@
 /** Whoever watches an agent does so while they may, and not longer. */
 import assert from "node:assert/strict";
 import { type Bureau, eventually, step, withBureau } from "./harness.ts";
-import { matrix, roomId } from "./matrix.ts";
+import { matrix, type MatrixEvent, roomId } from "./matrix.ts";
 import { PersonTerminal } from "./terminal.ts";
 
 const TASKS = new URL("../../tasks/bureau", import.meta.url).pathname;
@@ -60,6 +60,29 @@ Deno.test("rights that end while somebody watches end the watching", async (t) =
         await terminal.shows(/^ended \d/m);
       }
     });
+
+    await step(
+      t,
+      bureau,
+      "who typed stands in the config room, who only watched does not",
+      async () => {
+        const audit = async () => {
+          const page = await matrix<{ chunk: MatrixEvent[] }>(
+            bureau,
+            `rooms/${config}/messages?dir=b&limit=500`,
+          );
+          return page.chunk.filter(({ type }) => type === "m.bureau.audit");
+        };
+        const told = await eventually("it is told", async () => {
+          const all = await audit();
+          return all.length >= 2 ? all : null;
+        }, 60_000);
+        for (const { sender, content } of told) {
+          assert.match(sender, /machine/);
+          assert.deepEqual([content["actor"], content["action"]], [me, "observe/read-write"]);
+        }
+      },
+    );
 
     await step(t, bureau, "a denial that ends by itself lets them back", async () => {
       await policy([{

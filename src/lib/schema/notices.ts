@@ -114,6 +114,28 @@ export const NOTICES = {
   }),
 } as const;
 
+/** Timeline event in the config room: a sensitive decision of this machine. */
+export const AUDIT = "m.bureau.audit";
+export const AuditEvent = z.object({
+  version,
+  decision: z.enum(["allow", "deny", "grant_created", "grant_revoked"]),
+  /** User id. */
+  actor: z.string(),
+  action: z.string(),
+  target: z.optional(z.string()),
+  reason: z.optional(z.string()),
+  /** Sources of the rules that decided. */
+  rules: z.optional(words),
+  details: z.optional(z.record(z.string(), z.string())),
+  enforcement_point: z.string(),
+  machine: z.string(),
+  /** Milliseconds since the epoch. */
+  at: z.int(),
+  /** How many were left out before it. */
+  suppressed: z.optional(z.int()),
+});
+export type AuditEvent = z.infer<typeof AuditEvent>;
+
 export type NoticeKind = keyof typeof NOTICES;
 export type NoticeOf<K extends NoticeKind> = z.infer<(typeof NOTICES)[K]>;
 

@@ -9,6 +9,7 @@
  * reader still checks that the sender is the subject of the state key (W-4).
  */
 import { EventType } from "./events.ts";
+import { AUDIT } from "./notices.ts";
 
 /** Matrix room versions 11 and before take integers only. */
 export interface PowerLevels {
@@ -103,7 +104,11 @@ export function spacePowerLevels(admins: readonly string[]): PowerLevels {
 export function configPowerLevels(admins: readonly string[], machine: string): PowerLevels {
   return levels({
     users: { [machine]: Power.machine, ...at(Power.admin, admins) },
-    open: { [EventType.principalStatus]: Power.machine, "m.room.message": Power.machine },
+    open: {
+      [EventType.principalStatus]: Power.machine,
+      "m.room.message": Power.machine,
+      [AUDIT]: Power.machine,
+    },
   });
 }
 
