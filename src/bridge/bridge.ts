@@ -11,6 +11,8 @@ import { routeOf } from "./head.ts";
 
 /** Connections at once; a sandbox's own loopback is not worth more. */
 const MAX_CONNECTIONS = 512;
+/** A head must be here within this, from the connection on: the proxy gives it no longer either. */
+const HEAD_DEADLINE_MS = 30_000;
 /** While the proxy is replaced its socket is gone: tried again for 5 s. */
 const CONNECT_TRIES = 50;
 const CONNECT_PAUSE_MS = 100;
@@ -20,6 +22,7 @@ export interface BridgeOptions {
   readonly proxySocket: string;
   readonly forwardSocket: string;
   readonly connectTries?: number;
+  readonly headDeadlineMs?: number;
 }
 
 export class Bridge {
@@ -54,7 +57,7 @@ export class Bridge {
     this.#open.add(caller);
     try {
       caller.setNoDelay();
-      const head = await readHead(caller);
+      const head = await this.#readHead(caller);
       if (head === null) return;
       const path = routeOf(head) === "forward"
         ? this.#options.forwardSocket
@@ -74,6 +77,17 @@ export class Bridge {
     } finally {
       this.#open.delete(caller);
       closeQuietly(caller);
+    }
+  }
+
+  /** Closes a connection that says too little for too long. */
+  async #readHead(caller: Deno.Conn): Promise<Uint8Array | null> {
+    const limit = this.#options.headDeadlineMs ?? HEAD_DEADLINE_MS;
+    const timer = setTimeout(() => closeQuietly(caller), limit);
+    try {
+      return await readHead(caller);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -110,7 +124,10 @@ const AWAY = (() => {
   );
 })();
 
-/** Reads until it is known where the connection goes; null when the caller closed without a word. */
+/**
+ * Reads until it is known where the connection goes: at most `MAX_HEAD_BYTES`, and what came with them. Null
+ * when the caller closed without a word.
+ */
 async function readHead(caller: Deno.Conn): Promise<Uint8Array | null> {
   let head: Uint8Array = new Uint8Array();
   const buffer = new Uint8Array(16 * 1024);

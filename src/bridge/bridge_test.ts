@@ -73,3 +73,33 @@ Deno.test("programs reach the proxy through the bridge, and hear when it is away
   await Promise.all([proxy.shutdown(), forward.shutdown(), bridge.close()]);
   await Deno.remove(dir, { recursive: true });
 });
+
+Deno.test("a connection whose head never ends is closed; one that goes on is not", async () => {
+  const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-" });
+  const proxySocket = `${dir}/proxy.sock`;
+  const listener = Deno.listen({ transport: "unix", path: proxySocket });
+  const bridge = new Bridge({
+    port: 0,
+    proxySocket,
+    forwardSocket: proxySocket,
+    headDeadlineMs: 300,
+  });
+  const open = () => Deno.connect({ hostname: "127.0.0.1", port: bridge.port });
+  const bytes = new Uint8Array(100);
+  using routed = await open();
+  await routed.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+  using proxy = await listener.accept();
+  using silent = await open();
+  using slow = await open();
+  await slow.write(new TextEncoder().encode("GET / HTTP/1.1\r\nX: "));
+  for (const left of [silent, slow]) {
+    assert.equal(await left.read(bytes).catch(() => null), null);
+  }
+  // Its head was there in time: from then on it is the proxy's.
+  assert.equal(await proxy.read(bytes), 18);
+  await proxy.write(new TextEncoder().encode("late"));
+  assert.equal(await routed.read(bytes), 4);
+  listener.close();
+  await bridge.close();
+  await Deno.remove(dir, { recursive: true });
+});

@@ -43,22 +43,51 @@ export function bridgeEnvironment(caBundle: boolean): Record<string, string> {
   };
 }
 
+/** A bridge that has not begun to serve by then never will; a busy machine may take its time. */
+const START_DEADLINE_S = 60;
+
+const BRIDGE = `DENO_DIR=/run/bureau/none DENO_NO_UPDATE_CHECK=1 NO_COLOR=1 \\
+  ${RUNTIME}/deno ${denoArguments("bridge", RUNTIME).join(" ")}`;
+
 /**
  * The bridge becomes an orphan in the sandbox: it ends with it, and the agent waits for no child that
  * it didn't make. Its first line says that it listens; whoever reads that line ends, and the bridge goes on.
  * A job of a shell without job control doesn't get the terminal's ^C (POSIX, "Asynchronous Lists").
+ *
+ * POSIX knows no `read` with a deadline, so a watch ends a bridge that says nothing. It writes the number of
+ * its `sleep` into the same pipe, before or after the bridge's line; that one's end by a signal ends the watch too.
+ *
+ * @param bridge a simple command. @param seconds how long it may take to begin
  */
-const SCRIPT = `ready=$( { DENO_DIR=/run/bureau/none DENO_NO_UPDATE_CHECK=1 NO_COLOR=1 \\
-  ${RUNTIME}/deno ${
-  denoArguments("bridge", RUNTIME).join(" ")
-} </dev/null 2>/dev/null & } | { IFS= read -r line; printf %s "$line"; } )
+export function startScript(bridge: string, seconds: number): string {
+  return `ready=$( {
+  ${bridge} </dev/null 2>/dev/null &
+  bridge=$!
+  ( sleep ${seconds} </dev/null >/dev/null 2>&1 &
+    sleep=$!; echo "watch $sleep"; exec </dev/null >/dev/null 2>&1
+    wait $sleep && kill -9 $bridge ) &
+} | {
+  watch= line=
+  while IFS= read -r said; do
+    case $said in
+    "watch "*) watch=\${said#watch } ;;
+    *) line=$said ;;
+    esac
+    if [ -n "$watch" ] && [ -n "$line" ]; then break; fi
+  done
+  if [ -n "$watch" ]; then kill -9 $watch 2>/dev/null; fi
+  printf %s "$line"
+} )
 case $ready in
 *'"ready":true'*) ;;
-*) echo "bureau: the bridge to the proxy did not start: \${ready:-it said nothing}" >&2
+*) echo "bureau: the bridge to the proxy did not start: \${ready:-it said nothing, for ${seconds} s or until it ended}" >&2
    exit 125 ;;
 esac
 unset ready
 exec "$@"`;
+}
+
+const SCRIPT = startScript(BRIDGE, START_DEADLINE_S);
 
 /** @param runtime host directory with `deno` and `bridge.js` */
 export function withBridge(plan: SandboxPlan, runtime: string, caBundle: boolean): SandboxPlan {

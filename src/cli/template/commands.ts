@@ -60,7 +60,7 @@ export const templateCommands: readonly CommandSpec[] = [
     path: ["template", "validate"],
     brief: "Check a template's file: every mistake, with its line and column",
     docs:
-      "Asks nobody; what is inherited is looked at when it is pushed. Ends with status 1 when there is a mistake.",
+      "Asks nobody; what is inherited is looked at when it is pushed. Ends with status 1 when there is a mistake; a warning is none.",
     args: [FILE],
     flags: { source },
     examples: ["sh tasks/bureau template validate reviewer.yaml"],

@@ -4,7 +4,7 @@
 import { isMap, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
 import * as z from "zod/mini";
 import { Template } from "../../lib/schema/mod.ts";
-import { validateTemplate } from "../../lib/template/mod.ts";
+import { templateWarnings, validateTemplate } from "../../lib/template/mod.ts";
 
 export interface Mistake {
   /** From 1; null where the mistake is of no one place. */
@@ -20,6 +20,8 @@ export interface ReadTemplate {
   readonly template: Template | null;
   /** Every one, in the order of the text. */
   readonly mistakes: readonly Mistake[];
+  /** What is no mistake, but seldom meant. */
+  readonly warnings: readonly Mistake[];
 }
 
 /** Who writes a template by hand writes less; a list of a gigabyte's worth of aliases is no template. */
@@ -28,7 +30,11 @@ const MAX_CHARACTERS = 256 * 1024;
 export function readTemplateText(text: string): ReadTemplate {
   if (text.length > MAX_CHARACTERS) {
     const message = `is longer than ${MAX_CHARACTERS} characters`;
-    return { template: null, mistakes: [{ line: null, column: null, field: "", message }] };
+    return {
+      template: null,
+      mistakes: [{ line: null, column: null, field: "", message }],
+      warnings: [],
+    };
   }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -45,6 +51,7 @@ export function readTemplateText(text: string): ReadTemplate {
         field: "",
         message: error.message,
       })),
+      warnings: [],
     };
   }
   let value: unknown;
@@ -52,7 +59,7 @@ export function readTemplateText(text: string): ReadTemplate {
     value = document.toJS({ maxAliasCount: 100 });
   } catch (thrown) {
     const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return { template: null, mistakes: [{ ...place(0), field: "", message }] };
+    return { template: null, mistakes: [{ ...place(0), field: "", message }], warnings: [] };
   }
   const root = document.contents as Node | null;
   const mistake = (field: string, message: string): Mistake => ({
@@ -70,6 +77,7 @@ export function readTemplateText(text: string): ReadTemplate {
           .filter((key) => !Object.hasOwn(Template.shape, key))
           .map((key) => mistake(key, "is no field of a template")),
       ]),
+      warnings: [],
     };
   }
   return {
@@ -80,6 +88,9 @@ export function readTemplateText(text: string): ReadTemplate {
       ),
       ...validateTemplate(parsed.data).map(({ field, message }) => mistake(field, message)),
     ]),
+    warnings: inOrder(
+      templateWarnings(parsed.data).map(({ field, message }) => mistake(field, message)),
+    ),
   };
 }
 

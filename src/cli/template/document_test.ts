@@ -64,3 +64,18 @@ Deno.test("aliases that multiply are refused, not unfolded", () => {
   }
   assert.match(told(bomb.join("\n")).join(), /[Ee]xcessive alias/);
 });
+
+Deno.test("placeholders without a bridge are warned of where that can be known, and are no mistake", () => {
+  const warned = (text: string) => {
+    const { mistakes, warnings } = readTemplateText(`description: x\n${text}`);
+    assert.deepEqual(mistakes, []);
+    return warnings.map(({ line, field }) => [line, field]);
+  };
+  const own = "command: [sh]\nplaceholders: { KEY: key }\n";
+  assert.deepEqual(warned(own), [[3, "placeholders"]]);
+  assert.deepEqual(warned(`${own}bridge: false\n`), [[3, "placeholders"]]);
+  assert.deepEqual(warned(`${own}bridge: true\n`), []);
+  const inherits = "inherits: ['bureau/template:base']\nplaceholders: { KEY: key }\n";
+  assert.deepEqual(warned(inherits), []);
+  assert.deepEqual(warned(`${inherits}bridge: false\n`), [[3, "placeholders"]]);
+});

@@ -185,6 +185,23 @@ function serviceProblems(template: Template, add: (field: string, message: strin
   }
 }
 
+/**
+ * What may be meant, but seldom is.
+ * @param template as written: of what it inherits nothing is known
+ */
+export function templateWarnings(template: Template): Problem[] {
+  const warnings: Problem[] = [];
+  const bridged = template.bridge ?? (template.inherits?.length ? null : false);
+  if (bridged === false && Object.keys(template.placeholders ?? {}).length > 0) {
+    warnings.push({
+      field: "placeholders",
+      message:
+        "without `bridge: true` programs have no HTTPS_PROXY and will not trust the proxy's certificate",
+    });
+  }
+  return warnings;
+}
+
 function egressProblems(template: Template, add: (field: string, message: string) => void): void {
   const destination = (entry: string, field: string, forms: string) => {
     const preset = presetOf(entry);
