@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The units of deploy/systemd: systemd finds no fault in them, and what they say, word for word, runs the launcher
+ * and the daemon as two users who are closed to each other.
+ */
+import assert from "node:assert/strict";
+import { denoArguments, parseGrants } from "../../src/lib/process/mod.ts";
+import { rootIdentities } from "../../src/supervisor/directories.ts";
+import { lacks } from "../../src/lib/testing/skip.ts";
+import {
+  type Bureau,
+  commandLine,
+  eventually,
+  processesOf,
+  ROOT,
+  run,
+  skip,
+  step,
+  withBureau,
+} from "./harness.ts";
+
+const UNITS = `${ROOT}/deploy/systemd`;
+const IDS = (() => {
+  const { launcher, daemon } = rootIdentities("");
+  return {
+    "bureau-launcher": launcher.uid,
+    "bureau-daemon": daemon.uid,
+    bureau: launcher.gid,
+    root: 0,
+  };
+})() as Record<string, number>;
+
+/** Every setting of a unit, the last of a name. */
+async function settings(name: string): Promise<Record<string, string>> {
+  const text = await Deno.readTextFile(`${UNITS}/bureau-${name}.service`);
+  return Object.fromEntries(
+    [...text.matchAll(/^(\w+)=(.*)$/gm)].map(([, key, value]) => [key, value]),
+  );
+}
+
+interface Unit {
+  readonly process: Deno.ChildProcess;
+  readonly log: () => string;
+}
+
+/** What systemd would do of a unit that matters here, with other directories. */
+async function startUnit(bureau: Bureau, name: "launcher" | "daemon"): Promise<Unit> {
+  const unit = await settings(name);
+  const machine = JSON.parse(
+    await Deno.readTextFile(`${bureau.stateDir}/operator/machine-session.json`),
+  ) as { user_id: string; server_name: string };
+  const [program, role] = unit["ExecStart"]!.split(" ");
+  assert.equal(program, "/usr/lib/bureau/bureau-role");
+  assert.equal(unit["NoNewPrivileges"], "yes");
+  assert.equal(unit["CapabilityBoundingSet"], "");
+  const input = unit["StandardInput"] === undefined
+    ? "/dev/null"
+    : unit["StandardInput"].replace("file:/etc/bureau", `${bureau.stateDir}/operator`);
+  // The shell, as root, opens what the unit's user may not.
+  const script =
+    'umask "$1"; core=$2; shift 2; exec <"$1"; shift; exec prlimit "--core=$core" -- "$@"';
+  const process = new Deno.Command("/bin/sh", {
+    args: [
+      "-c",
+      script,
+      "sh",
+      unit["UMask"]!,
+      unit["LimitCORE"]!,
+      input,
+      "setpriv",
+      `--reuid=${IDS[unit["User"]!]}`,
+      `--regid=${IDS[unit["Group"]!]}`,
+      "--clear-groups",
+      "--no-new-privs",
+      "--inh-caps=-all",
+      "--bounding-set=-all",
+      "--",
+      `${bureau.stateDir}/bureau-role`,
+      role!,
+    ],
+    clearEnv: true,
+    env: {
+      PATH: "/usr/bin:/bin",
+      BUREAU_RUNTIME_DIR: `${bureau.stateDir}/runtime`,
+      BUREAU_STATE_DIR: bureau.stateDir,
+      BUREAU_RUN_DIR: bureau.runDir,
+      BUREAU_MACHINE: machine.user_id,
+      BUREAU_SERVER_NAME: machine.server_name,
+    },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let log = "";
+  const ready = Promise.withResolvers<void>();
+  for (const stream of [process.stdout, process.stderr]) {
+    (async () => {
+      for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+        log += text;
+        if (log.includes('{"ready":true')) ready.resolve();
+      }
+      ready.reject(new Error(`the ${name} ended: ${log}`));
+    })().catch(() => {});
+  }
+  await ready.promise;
+  return { process, log: () => log };
+}
+
+async function endUnit({ process }: Unit, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+  process.kill(signal);
+  await process.status;
+}
+
+/** @returns whether a shell script ends well as one of the users */
+async function as(user: string, script: string): Promise<boolean> {
+  const ids = [`--reuid=${IDS[user] ?? user}`, `--regid=${IDS["bureau"]}`, "--clear-groups"];
+  return (await run("/usr/bin/setpriv", [...ids, "--", "/bin/sh", "-c", script])).code === 0;
+}
+
+Deno.test("systemd finds no fault in the units", async (t) => {
+  if (await lacks(t, "/usr/bin/systemd-analyze", "systemd")) return;
+  const dir = await Deno.makeTempDir({ prefix: "b-un" });
+  try {
+    for (const name of ["launcher", "daemon"]) {
+      const text = await Deno.readTextFile(`${UNITS}/bureau-${name}.service`);
+      await Deno.writeTextFile(
+        `${dir}/bureau-${name}.service`,
+        text.replace("/usr/lib/bureau", UNITS),
+      );
+    }
+    const verify = () =>
+      run("systemd-analyze", [
+        "verify",
+        "--man=no",
+        `${dir}/bureau-launcher.service`,
+        `${dir}/bureau-daemon.service`,
+      ]);
+    const { code, stdout, stderr } = await verify();
+    const ours = (stdout + stderr).split("\n").filter((line) => line.includes("bureau-"));
+    assert.deepEqual([code, ours], [0, []]);
+    // Control.
+    await Deno.writeTextFile(`${dir}/bureau-daemon.service`, "[Service]\nExecStrat=/bin/true\n");
+    assert.match((await verify()).stderr, /bureau-daemon/);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("a unit gives its process the permissions that `up` gives it", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "b-un" });
+  try {
+    const grants = await Deno.readTextFile(`${ROOT}/tasks/grants.txt`);
+    await Deno.writeTextFile(`${dir}/grants.txt`, grants);
+    await Deno.writeTextFile(`${dir}/deno`, '#!/bin/sh\nprintf "%s\\n" "$@"\n', { mode: 0o755 });
+    const values = { STATE: "/s t", RUN: "/r", RUNTIME: dir, DENO: `${dir}/deno` };
+    const role = (name: string, state = values.STATE) =>
+      new Deno.Command(`${UNITS}/bureau-role`, {
+        args: [name],
+        clearEnv: true,
+        env: {
+          PATH: "/usr/bin:/bin",
+          BUREAU_RUNTIME_DIR: dir,
+          BUREAU_STATE_DIR: state,
+          BUREAU_RUN_DIR: values.RUN,
+          BUREAU_MACHINE: "@m:s",
+          BUREAU_SERVER_NAME: "s",
+        },
+        stdin: "null",
+      }).output();
+    for (const name of ["launcher", "daemon"] as const) {
+      const { stdout } = await role(name);
+      const words = new TextDecoder().decode(stdout).trimEnd().split("\n");
+      const expected = denoArguments(name, dir, parseGrants(grants, values));
+      assert.deepEqual(words.toSorted(), [...expected].sort(), name);
+      assert.deepEqual([words[0], words.at(-1)], [expected[0], expected.at(-1)]);
+    }
+    for (const state of ['/s","x":"', "/s,/etc", "/s\\", "/s\n/etc"]) {
+      assert.equal((await role("launcher", state)).code, 1);
+    }
+    assert.equal((await role("proxy")).code, 1);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("launcher and daemon of the units are two users, closed to each other, and run an agent", async (t) => {
+  if (Deno.uid() !== 0) return await skip(t, "only root can start processes as other users");
+  await withBureau(async (bureau) => {
+    // First boot, and an agent, as a person makes them; then the units take over what is there.
+    const started = await bureau.up("--detach", "--no-agent");
+    assert.equal(started.code, 0, started.stdout + started.stderr);
+    await bureau.json("agent", "create", "agent/second", "--template", "bureau/template:agent");
+    const runs = async () => {
+      const { principals } = await bureau.json<{ principals: { phase: string }[] }>(
+        "agent",
+        "list",
+      );
+      return principals[0]?.phase === "running";
+    };
+    await eventually("it runs", runs, 30_000);
+    await step(t, bureau, "tmpfiles.conf says what `up` makes", async () => {
+      const text = await Deno.readTextFile(`${UNITS}/tmpfiles.conf`);
+      for (const line of text.split("\n").filter((one) => one.startsWith("d "))) {
+        const [, path, mode, user, group] = line.split(/\s+/);
+        const here = path!.replace("/var/lib/bureau", bureau.stateDir)
+          .replace("/run/bureau", bureau.runDir);
+        const info = await Deno.stat(here);
+        assert.deepEqual(
+          [path, (info.mode! & 0o777).toString(8), info.uid, info.gid],
+          [path, parseInt(mode!, 8).toString(8), IDS[user!], IDS[group!]],
+        );
+      }
+    });
+    const secret = await Deno.readTextFile(`${bureau.stateDir}/operator/homeserver-secret`);
+    await bureau.down();
+    // Where the user may execute it: a checkout may be anybody's.
+    await Deno.copyFile(`${UNITS}/bureau-role`, `${bureau.stateDir}/bureau-role`);
+    await Deno.chmod(`${bureau.stateDir}/bureau-role`, 0o755);
+    const homeserver = bureau.homeserver.tokenFile === null
+      ? await startHomeserver(bureau, secret.trim())
+      : null;
+    const launcher = await startUnit(bureau, "launcher");
+    const daemon = await startUnit(bureau, "daemon");
+    let second: Unit | null = null;
+    try {
+      await eventually("it runs again", runs, 30_000);
+      const agent = async () =>
+        (await Promise.all((await processesOf(bureau)).map(async (pid) => ({
+          pid,
+          line: await commandLine(pid),
+        })))).find(({ line }) => line.startsWith("/usr/bin/tmux -f"))?.pid;
+      const before = await agent();
+      assert.ok(before !== undefined);
+      await step(t, bureau, "each is its own user, without privileges", async () => {
+        for (const [name, unit] of [["launcher", launcher], ["daemon", daemon]] as const) {
+          const status = await Deno.readTextFile(`/proc/${unit.process.pid}/status`);
+          const uid = IDS[`bureau-${name}`];
+          assert.match(status, new RegExp(`^Uid:\\s${uid}\\s${uid}\\s${uid}\\s${uid}$`, "m"));
+          assert.match(status, /^Groups:\s*$/m);
+          assert.match(status, /^CapEff:\s0+$/m);
+          assert.match(status, /^CapBnd:\s0+$/m);
+          assert.match(status, /^NoNewPrivs:\s1$/m);
+        }
+      });
+      await step(t, bureau, "neither reads the other's state or signals it", async () => {
+        const [cell] = [...Deno.readDirSync(`${bureau.runDir}/p`)].map(({ name }) => name);
+        const { stateDir: state, runDir } = bureau;
+        /** Each: who has it, and what they do with it. */
+        const own: [string, string, string][] = [
+          ["bureau-launcher", "bureau-daemon", `cat ${state}/launcher/machine-key.txt`],
+          ["bureau-launcher", "bureau-daemon", `ls ${state}/launcher/journal`],
+          ["bureau-launcher", "bureau-daemon", `ls ${state}/workspaces`],
+          ["bureau-launcher", "bureau-daemon", `ls ${runDir}/p/${cell}/cell`],
+          ["bureau-launcher", "bureau-daemon", `test -S ${runDir}/p/${cell}/tmux/tmux.sock`],
+          ["bureau-launcher", "bureau-daemon", `kill -0 ${launcher.process.pid}`],
+          ["bureau-launcher", "bureau-daemon", `kill -0 ${before}`],
+          ["bureau-daemon", "bureau-launcher", `ls ${state}/daemon`],
+          ["bureau-daemon", "bureau-launcher", `kill -0 ${daemon.process.pid}`],
+          ["root", "bureau-launcher", `cat ${state}/operator/machine-session.json`],
+          ["root", "bureau-daemon", `cat ${state}/operator/machine-session.json`],
+          ["root", "bureau-daemon", `cat ${state}/operator/signing-key.json`],
+          ["root", "bureau-daemon", `echo {} >${state}/operator/policy.json.try`],
+          ["root", "bureau-launcher", `touch ${state}/runtime/proxy.js`],
+        ];
+        for (const [owner, other, script] of own) {
+          assert.equal(await as(other, script), false, `${other}: ${script}`);
+          // Control.
+          assert.equal(await as(owner, script), true, `${owner}: ${script}`);
+        }
+        await Deno.remove(`${state}/operator/policy.json.try`);
+        // Their sockets are for each other and for root.
+        for (const role of ["launcher", "daemon"]) {
+          const script = `test -w ${runDir}/${role}/${role}.sock`;
+          assert.equal(await as("12345", `exec setpriv --regid=12345 -- sh -c '${script}'`), false);
+          for (const user of ["bureau-launcher", "bureau-daemon"]) {
+            assert.equal(await as(user, script), true, `${user}: ${script}`);
+          }
+        }
+      });
+      await step(
+        t,
+        bureau,
+        "a launcher that is killed leaves the agent to the next one",
+        async () => {
+          assert.equal((await settings("launcher"))["KillMode"], "process");
+          assert.equal((await settings("launcher"))["Restart"], "always");
+          await endUnit(launcher, "SIGKILL");
+          second = await startUnit(bureau, "launcher");
+          await eventually("it is adopted", runs, 30_000);
+          assert.equal(await agent(), before);
+        },
+      );
+    } finally {
+      await endUnit(daemon, "SIGTERM");
+      await endUnit(second ?? launcher, "SIGTERM").catch(() => {});
+      if (homeserver !== null) await endUnit(homeserver, "SIGTERM");
+    }
+  });
+});
+
+/** The embedded one, as `up` runs it, without `up`. */
+async function startHomeserver(bureau: Bureau, secret: string): Promise<Unit> {
+  const dir = `${bureau.stateDir}/runtime`;
+  const listen = `127.0.0.1:${bureau.ports.homeserver}`;
+  const grants = parseGrants(await Deno.readTextFile(`${dir}/grants.txt`), {
+    STATE: bureau.stateDir,
+    RUN: bureau.runDir,
+    RUNTIME: dir,
+    DENO: `${dir}/deno`,
+    LISTEN: listen,
+  });
+  const { homeserver } = rootIdentities("");
+  const process = new Deno.Command("/usr/bin/setpriv", {
+    args: [
+      `--reuid=${homeserver.uid}`,
+      `--regid=${homeserver.gid}`,
+      "--clear-groups",
+      "--",
+      `${dir}/deno`,
+      ...denoArguments("homeserver", dir, grants),
+    ],
+    cwd: dir,
+    clearEnv: true,
+    env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent", DENO_DIR: "/dev/null/none" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const writer = process.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(JSON.stringify({
+    version: 1,
+    listen: { hostname: "127.0.0.1", port: bureau.ports.homeserver },
+    server_name: bureau.homeserver.serverName,
+    state_dir: `${bureau.stateDir}/homeserver`,
+    registration_shared_secret: secret,
+  })));
+  await writer.close();
+  const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const { value } = await reader.read();
+  assert.match(value ?? "", /"ready":true/);
+  (async () => {
+    while (!(await reader.read()).done);
+  })();
+  return { process, log: () => "" };
+}
