@@ -6,7 +6,7 @@
  * directory that the first argument names where the checkout is somebody else's.
  */
 import { ROLES } from "../src/lib/process/mod.ts";
-import { bundleRole } from "./bundle_role.ts";
+import { bundleFile, bundleRole } from "./bundle_role.ts";
 
 const root = import.meta.dirname!.replace(/\/tasks$/, "");
 const dist = Deno.args[0] ?? `${root}/dist`;
@@ -39,7 +39,11 @@ try {
   const [first, ...rest] = ROLES;
   await bundle(first);
   // The thread of the daemon for egress is a module of its own.
-  await Promise.all([...rest, "gate_worker"].map(bundle));
+  await Deno.mkdir(`${work}/agents/echo`, { recursive: true });
+  await Promise.all([
+    ...[...rest, "gate_worker"].map(bundle),
+    bundleFile("agent/echo/echo.ts", `${work}/agents/echo/echo.js`),
+  ]);
   const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
   await Deno.writeTextFile(`${work}/runtime/deno.json`, JSON.stringify({ permissions }, null, 2));
   await Deno.copyFile(`${root}/tasks/grants.txt`, `${work}/runtime/grants.txt`);

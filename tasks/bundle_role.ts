@@ -19,18 +19,27 @@ const BROWSER_BUILDS: ReadonlySet<string> = new Set(["bureau"]);
 
 /** @throws Error with the bundler's words */
 export async function bundleRole(role: string, output: string): Promise<void> {
-  const short = PER_PRINCIPAL.has(role) ? ["--minify"] : [];
-  const platform = BROWSER_BUILDS.has(role) ? ["--platform", "browser"] : [];
+  await bundleFile(`src/cmd/${role}.ts`, output, [
+    ...PER_PRINCIPAL.has(role) ? ["--minify"] : [],
+    ...BROWSER_BUILDS.has(role) ? ["--platform", "browser"] : [],
+  ]);
+}
+
+/** @param source relative to the checkout @throws Error with the bundler's words */
+export async function bundleFile(
+  source: string,
+  output: string,
+  flags: readonly string[] = [],
+): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       "bundle",
       "--quiet",
       "--frozen",
-      ...short,
-      ...platform,
+      ...flags,
       "--output",
       output,
-      `src/cmd/${role}.ts`,
+      source,
     ],
     cwd: root,
     env: { RUST_BACKTRACE: "0", NO_COLOR: "1" },
@@ -38,7 +47,7 @@ export async function bundleRole(role: string, output: string): Promise<void> {
     stderr: "piped",
   }).output();
   if (!success) {
-    throw new Error(`Cannot bundle "${role}":\n${new TextDecoder().decode(stderr).trim()}`);
+    throw new Error(`Cannot bundle "${source}":\n${new TextDecoder().decode(stderr).trim()}`);
   }
   await Deno.writeTextFile(output, inAscii(await Deno.readTextFile(output)));
 }

@@ -11,6 +11,7 @@ import { homeserverCommands } from "./homeserver/commands.ts";
 import { machineCommands } from "./machine/commands.ts";
 import { matrixCommands } from "./matrix/commands.ts";
 import { sandboxCommands } from "./sandbox/commands.ts";
+import { serviceCommands } from "./service/commands.ts";
 import { templateCommands } from "./template/commands.ts";
 
 export const groups: readonly Group[] = [
@@ -24,6 +25,7 @@ export const groups: readonly Group[] = [
   { name: "egress", brief: "Where agents may connect to, and what they ask for" },
   { name: "credential", brief: "What agents may use and never see" },
   { name: "auth", brief: "Who may do what, and why" },
+  { name: "service", brief: "Services: programs that agents call, each under a grant" },
   { name: "template", brief: "What agents are made of: templates in rooms, and files" },
   {
     name: "matrix",
@@ -251,6 +253,7 @@ export const commands: readonly CommandSpec[] = [
   ...egressCommands,
   ...authCommands,
   ...credentialCommands,
+  ...serviceCommands,
   ...templateCommands,
   ...machineCommands,
   ...matrixCommands,

@@ -14,7 +14,6 @@ import type { Principal as LauncherPrincipal } from "../launcher/api.ts";
 import {
   createMatrixClient,
   type MatrixClient,
-  MessagingError,
   RoomStates,
   runSync,
   type SyncBatch,
@@ -23,7 +22,7 @@ import { TokenVerifier } from "./access.ts";
 import { EgressAsks } from "./asks/asks.ts";
 import { type Gates, localGates } from "./egress/gates.ts";
 import { findConfigRoom } from "./connect.ts";
-import type { DaemonBootstrap, DaemonStatus } from "./api.ts";
+import type { DaemonBootstrap } from "./api.ts";
 import { Conditions } from "./conditions/conditions.ts";
 import { evaluate, type Evaluation, notYetKnown } from "./desired.ts";
 import { ConfigRoomLost, endEverything, lossOf } from "./emergency.ts";
@@ -42,7 +41,9 @@ import { budgetNotice, Spending } from "./spending.ts";
 import { applyBatch } from "./touched.ts";
 import { Rooms } from "./rooms.ts";
 import { createDaemonHandler, DECIDE_ASKS } from "./serve.ts";
+import { Services } from "./services/mod.ts";
 import { fileSyncStore } from "./store.ts";
+import { SyncHealth } from "./sync_health.ts";
 
 export const DAEMON_VERSION = "0.1.0";
 
@@ -79,7 +80,8 @@ export class Daemon {
   /** There before the first sync, hence before anything is published. */
   #notices: Notices | null = null;
   #synced = false;
-  #sync: DaemonStatus["sync"] = { state: "starting", last_ok: null, message: null };
+  readonly #health: SyncHealth;
+  readonly #services: Services;
 
   constructor({ bootstrap, log, clock = systemClock, gates = localGates }: DaemonOptions) {
     this.#gates = gates;
@@ -87,6 +89,7 @@ export class Daemon {
     this.#log = log;
     this.#clock = clock;
     this.#startedAt = clock.now();
+    this.#health = new SyncHealth(log);
     this.#states = keptStates(log);
     const { homeserver_url: homeserverUrl, access_token: accessToken } = bootstrap;
     this.#client = createMatrixClient({ homeserverUrl, accessToken, clock });
@@ -120,8 +123,7 @@ export class Daemon {
     this.#fanout = new Fanout({
       members: (room) => this.#client.members(room),
       onTypes: (types) => this.#wanted.set("followed", types),
-      clock,
-      log,
+      ...{ clock, log },
     });
     this.#authority = new MachineAuthority({
       bootstrap,
@@ -130,8 +132,7 @@ export class Daemon {
       principal: (name) => this.#principals.get(name),
       extend: (name, rights) => this.#asks.extend(name, rights),
       send: (type, content) => this.#notices?.record(this.#configRoom, type, content),
-      clock,
-      log,
+      ...{ clock, log },
     });
     this.#asks = new EgressAsks({
       client: this.#client,
@@ -145,14 +146,12 @@ export class Daemon {
       onRules: (name) => this.#principals.get(name)?.pushRights(),
       onTypes: (types) => this.#wanted.set("answers", types),
       stateDir: bootstrap.state_dir,
-      clock,
-      log,
+      ...{ clock, log },
       signal: this.#stop.signal,
     });
     this.#spending = new Spending({
       stateDir: bootstrap.state_dir,
-      clock: this.#clock,
-      log: this.#log,
+      ...{ clock, log },
       onReached: (principal, rule, shown) => {
         this.#log.warn("budget used up", { principal, rule, cap: shown });
         const { body, content } = budgetNotice(principal, rule, shown);
@@ -162,6 +161,16 @@ export class Daemon {
     this.#refusals = new RefusalNotices({
       clock,
       say: (body, content) => this.#notices?.tell(this.#configRoom!, body, content),
+    });
+    this.#services = new Services({
+      ...{ bootstrap, clock, log },
+      trust: this.#authority.trust,
+      client: this.#client,
+      launcher: this.#launcher.client,
+      principals: () => this.#principals.values(),
+      configRoom: () => this.#synced ? this.#configRoom : null,
+      openRoom: (alias) => this.#rooms.open(alias, this.#stop.signal),
+      signal: this.#stop.signal,
     });
     this.handler = createDaemonHandler({
       verifier: new TokenVerifier(homeserverUrl, clock),
@@ -176,7 +185,7 @@ export class Daemon {
         started_at: this.#startedAt,
         machine: bootstrap.user_id,
         homeserver_url: homeserverUrl,
-        sync: this.#sync,
+        sync: this.#health.state,
         launcher: { connected: this.#launcher.connected },
       }),
       launcher: this.#launcher.client,
@@ -207,7 +216,7 @@ export class Daemon {
         client: this.#client,
         clock: this.#clock,
         signal: this.#stop.signal,
-        onFailure: (thrown) => this.#failing(thrown),
+        onFailure: (thrown) => this.#health.failing(thrown),
       });
       if (!this.#stop.signal.aborted) await this.#follow();
     } catch (thrown) {
@@ -247,20 +256,10 @@ export class Daemon {
       signal: this.#stop.signal,
       onBatch: (batch) => this.#onBatch(batch),
       onHealth: (health) => {
-        if (health.state === "failing") return this.#failing(health.error);
-        if (this.#sync.state !== "ok") this.#log.info("sync is well");
-        this.#sync = { state: "ok", last_ok: health.at, message: null };
+        if (health.state === "failing") this.#health.failing(health.error);
+        else this.#health.ok(health.at);
       },
     });
-  }
-
-  #failing(error: unknown): void {
-    const message = messageOf(error);
-    if (this.#sync.message !== message) this.#log.warn("sync fails", { why: message });
-    const hint = error instanceof MessagingError && error.hint !== undefined
-      ? `; ${error.hint}`
-      : "";
-    this.#sync = { state: "failing", last_ok: this.#sync.last_ok, message: message + hint };
   }
 
   async #onBatch(batch: SyncBatch): Promise<void> {
@@ -297,6 +296,7 @@ export class Daemon {
         (evaluation.desired.problem !== null && rooms.size > 0);
       if (concerned) principal.reevaluate();
     }
+    this.#services.look();
   }
 
   async #evaluate(user: string): Promise<Evaluation> {
@@ -342,7 +342,7 @@ export class Daemon {
           asks: this.#asks,
           spending: this.#spending,
           onRefused: (refused) => this.#refusals.take(refused),
-          onIdle: (idle) => this.#dropIfGone(idle),
+          onIdle: (idle) => this.#onIdle(idle),
         },
       );
       this.#principals.set(localpart, principal);
@@ -351,7 +351,8 @@ export class Daemon {
     return principal;
   }
 
-  #dropIfGone(principal: ManagedPrincipal): void {
+  #onIdle(principal: ManagedPrincipal): void {
+    this.#services.look();
     if (!this.#synced || !principal.isGone) return;
     principal.close();
     this.#principals.delete(principal.localpart);
@@ -391,7 +392,7 @@ export class Daemon {
    */
   async #lose(why: unknown): Promise<void> {
     const message = messageOf(why);
-    this.#sync = { state: "lost", last_ok: this.#sync.last_ok, message };
+    this.#health.lost(message);
     this.#log.error("lost: ending every principal", { why: message });
     this.#forEach((principal) => principal.close());
     await endEverything(this.#launcher.client, this.#clock, this.#log);

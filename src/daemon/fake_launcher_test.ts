@@ -71,6 +71,9 @@ export class FakeLauncher {
       wait: () => {
         throw new Error("not needed");
       },
+      offer: ({ params }) => ({
+        socket: `${this.#run}/p/${this.cells.get(params["principal"]!)!.hash}/offer/service.sock`,
+      }),
       relay: ({ params }) => ({
         socket: `${this.#run}/p/${this.cells.get(params["principal"]!)!.hash}/observe/relay.sock`,
       }),

@@ -15,6 +15,9 @@ export const KEPT: ReadonlySet<string> = new Set<string>([
   EventType.template,
   EventType.principalStatus,
   EventType.temporalGrant,
+  EventType.service,
+  EventType.serviceBinding,
+  EventType.tokenSigningKey,
   POWER_LEVELS,
 ]);
 

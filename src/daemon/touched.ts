@@ -15,6 +15,12 @@ export interface Touched {
   readonly everyone: boolean;
 }
 
+/** Their state key is whom they are about. */
+const OF_PRINCIPALS: ReadonlySet<string> = new Set([
+  EventType.assignment,
+  EventType.credentials,
+]);
+
 /** Applies a batch to `states`. */
 export function applyBatch(
   batch: SyncBatch,
@@ -39,7 +45,7 @@ export function applyBatch(
         } else if (event.type === EventType.temporalGrant) {
           // It may have been somebody else's before, and a cleared one doesn't say whose.
           everyone = true;
-        } else if (event.type !== EventType.principalStatus) keys.add(event.state_key!);
+        } else if (OF_PRINCIPALS.has(event.type)) keys.add(event.state_key!);
       }
       if (event.type === POWER_LEVELS || event.type === EventType.template) rooms.add(room);
     }

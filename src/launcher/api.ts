@@ -311,6 +311,13 @@ export const launcherApi = defineApi({
       summary: "Make sure an observation relay listens on `<run>/p/<hash>/observe/relay.sock`",
       response: z.object({ socket: z.string() }),
     },
+    offer: {
+      method: "POST",
+      path: "/v1/principals/:principal/offer",
+      summary:
+        "The socket that a service made in its sandbox, as a path that the sandbox can't lead elsewhere; 409 `no-socket` while there is none",
+      response: z.object({ socket: z.string() }),
+    },
     usage: {
       method: "GET",
       path: "/v1/principals/:principal/usage",

@@ -38,6 +38,8 @@ export function directoriesOf(
     tmux: `${base}/tmux`,
     observe: `${base}/observe`,
     cell: `${base}/cell`,
+    listen: `${base}/listen`,
+    service: `${base}/service`,
   };
 }
 
@@ -65,6 +67,11 @@ export async function makeDirectories(
     [dirs.tmux, 0o700],
     [dirs.observe, 0o750],
     [dirs.cell, 0o700],
+    // A service's own, which only it writes; what of it others may have is in `offer`.
+    [dirs.listen, 0o700],
+    [`${dirs.base}/offer`, 0o750],
+    // The daemon puts sockets and tokens here.
+    [dirs.service, 0o770],
   ];
   for (const [path, mode] of modes) {
     await Deno.mkdir(path, { recursive: true });

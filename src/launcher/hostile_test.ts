@@ -67,7 +67,7 @@ const templates = (dir: string): fc.Arbitrary<Template> =>
 
 const DIRS = {
   ...{ agent: "/r/agent", admin: "/r/admin", egress: "/r/egress", tmux: "/r/tmux" },
-  ...{ observe: "/r/observe", cell: "/r/cell" },
+  ...{ observe: "/r/observe", cell: "/r/cell", listen: "/r/l", service: "/r/s" },
 };
 
 Deno.test("no request makes bwrap read anything but the words that it holds", async () => {

@@ -19,6 +19,7 @@ import { removeDirectories } from "./directories.ts";
 import { LauncherError } from "./errors.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
 import { Cgroups } from "./limits_cell.ts";
+import { offerSocket } from "./offer.ts";
 import { loadMachineKey, type MachineKey } from "./machine_key.ts";
 import { LastWords, linesWanted } from "./output.ts";
 import { readPolicy } from "./policy.ts";
@@ -381,6 +382,9 @@ export class Launcher {
         const now = await this.#principals.get(name)?.output() ?? null;
         return await this.#lastWords.answer(await principalHash(name), now, wanted);
       },
+      offer: async ({ params }) => ({
+        socket: await offerSocket(this.#bootstrap.run_dir, this.#find(params["principal"]!)),
+      }),
       usage: ({ params }) => this.#find(params["principal"]!).usage(),
       freeze: ({ params }) => this.#queuedFreeze(params["principal"]!, true),
       thaw: ({ params }) => this.#queuedFreeze(params["principal"]!, false),

@@ -99,7 +99,7 @@ export function machineFacts(
   look: Look,
   policy: Pick<LauncherPolicy, "passthrough"> & Partial<LauncherPolicy>,
   principal: string,
-  own: Pick<MachineFacts, "runtime" | "caBundle"> = {},
+  own: Pick<MachineFacts, "runtime" | "caBundle" | "services"> = {},
 ): MachineFacts {
   return {
     allowedDevices: policy.devices ?? [],

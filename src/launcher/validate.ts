@@ -154,6 +154,7 @@ export async function validateRequest(
     machineFacts(look, policy, name, {
       ...(runtimeDir === undefined ? {} : { runtime: runtimeDir }),
       caBundle: certificates !== null,
+      services: true,
     }),
   );
   return {

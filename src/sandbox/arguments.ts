@@ -14,6 +14,8 @@ import {
 } from "./mounts.ts";
 import { hostTreeArguments, passthroughArguments } from "./passthrough.ts";
 import type { SandboxPlan } from "./plan_parts.ts";
+import { serviceBinds, serviceCellBinds } from "./services.ts";
+import { quoteWord } from "./words.ts";
 
 /** In a cell: the filter of the agent's sandbox, as bwrap's `--seccomp` reads it. */
 export const SECCOMP_FILE = "seccomp.bpf";
@@ -36,6 +38,8 @@ export interface PrincipalDirectories {
   readonly tmux: string;
   readonly observe: string;
   readonly cell: string;
+  readonly listen: string;
+  readonly service: string;
 }
 
 /** Every namespace, no capability even for a root caller, a session of its own, nothing of our environment. */
@@ -106,6 +110,7 @@ export function tmuxCellArguments(plan: SandboxPlan, dirs: PrincipalDirectories)
     "--ro-bind",
     dirs.cell,
     CELL_DIR,
+    ...serviceCellBinds(plan.services, dirs),
     ...(passthrough ? [] : [...sourceArguments(plan), "--hostname", "bureau"]),
     "--chdir",
     "/",
@@ -149,6 +154,7 @@ export function agentArguments(plan: SandboxPlan, files: readonly string[] = [])
     ...kernel(deviceArguments(plan)),
     ...etcArguments(plan, `${CELL_DIR}/etc`),
     ...contract(files),
+    ...serviceBinds(plan.services),
     ...mountArguments(plan),
     "--remount-ro",
     "/",
@@ -260,11 +266,6 @@ export function serviceCellArguments(
 /** The bytes that bwrap reads from its `--args` descriptor. */
 export function encodeArguments(args: readonly string[]): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(args.map((arg) => `${arg}\0`).join(""));
-}
-
-/** One word of a POSIX shell. */
-export function quoteWord(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Written by the pane when the sandbox has ended: its status, in the directory of the tmux socket. */

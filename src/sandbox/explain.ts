@@ -99,6 +99,12 @@ function files(plan: SandboxPlan) {
         .map(describeMount),
       "/etc: made for it (no account, name server or machine id of this machine); certificates and time zone are this machine's",
       "/run/bureau: its proxy's socket and its payload, read-only",
+      ...(plan.services === undefined ? [] : [
+        "/run/bureau/service: sockets and tokens of the services that it calls, read-only",
+      ]),
+      ...(plan.services?.listens
+        ? ["/run/bureau/listen: writable; it makes its own socket there"]
+        : []),
       "everything else is empty and read-only; no other file of this machine can be reached",
     ],
   };

@@ -12,3 +12,4 @@ export * from "./plan_parts.ts";
 export * from "./plan_sources.ts";
 export * from "./protected.ts";
 export * from "./seccomp/mod.ts";
+export * from "./words.ts";

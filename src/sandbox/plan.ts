@@ -20,6 +20,7 @@ import {
 import { type BindRoot, identityOf, type Lstat, pinSource, remembered } from "./plan_sources.ts";
 import { planProtection, protectedNames } from "./protected.ts";
 import type { Profile } from "./seccomp/mod.ts";
+import { planServices } from "./services.ts";
 import { type ClosureReader, planSysroot } from "./sysroot.ts";
 
 const MAX_TMPFS = 4 * 1024 * 1024 * 1024;
@@ -45,6 +46,8 @@ export interface MachineFacts {
   readonly passthrough?: boolean;
   /** Host directory of Bureau's own programs, for a bridge. */
   readonly runtime?: string;
+  /** Whether there is a daemon that brings services and their callers together. */
+  readonly services?: boolean;
   /** Whether the contract will hold `ca-bundle.pem`. */
   readonly caBundle?: boolean;
   /** Entries of a host directory, empty when there is none. */
@@ -106,6 +109,7 @@ export async function planSandbox(
       { hint: "take sysroot and devices out of the template" },
     );
   }
+  const services = facts.services === true ? planServices(spec, passthrough) : null;
   const plan: SandboxPlan = {
     isolation: passthrough ? "none" : "standard",
     mounts,
@@ -118,6 +122,7 @@ export async function planSandbox(
     environment: planEnvironment(spec),
     command: checkCommand(spec.command),
     ...(spec.resources.files === undefined ? {} : { files: spec.resources.files }),
+    ...(services === null ? {} : { services }),
   };
   if (!spec.bridge) return plan;
   if (facts.runtime === undefined) {

@@ -61,6 +61,14 @@ export interface SandboxPlan {
   readonly command: readonly string[];
   /** Open files in one process; absent: the usual. */
   readonly files?: number;
+  /** Absent: it is no service, and calls none. */
+  readonly services?: PlannedServices;
+}
+
+/** See `services.ts`. */
+export interface PlannedServices {
+  /** It is a service, and makes its socket. */
+  readonly listens: boolean;
 }
 
 /** Something that the tmux cell binds for the sandbox. */

@@ -27,6 +27,8 @@ const DIRS = {
   tmux: "/run/b/p/h/tmux",
   observe: "/run/b/p/h/observe",
   cell: "/run/b/p/h/cell",
+  listen: "/run/b/p/h/listen",
+  service: "/run/b/p/h/service",
 };
 type Kind = "dir" | "file" | "link" | "fifo" | "none";
 

@@ -17,6 +17,7 @@ const PAGES = [
   "docs/guide/homeserver.md",
   "docs/guide/machines.md",
   "docs/guide/sandbox.md",
+  "docs/guide/services.md",
   "docs/guide/ssh.md",
   "docs/guide/templates.md",
   "docs/guide/upgrades.md",

@@ -186,8 +186,10 @@ async function variablesFor(
   inUse: string | undefined,
 ): Promise<Record<string, string>> {
   const variables = withHomeserver(session, request.variables);
-  const wantsWorkspace = request.repo !== undefined ||
-    JSON.stringify(template).includes("${WORKSPACE}");
+  const text = JSON.stringify(template);
+  // Where `up` puts the programs of the examples.
+  if (text.includes("${AGENTS_DIR}")) variables["AGENTS_DIR"] ??= `${call.stateDir}/agents`;
+  const wantsWorkspace = request.repo !== undefined || text.includes("${WORKSPACE}");
   if (wantsWorkspace && variables["WORKSPACE"] === undefined) {
     variables["WORKSPACE"] = await prepareWorkspace({
       stateDir: call.stateDir,

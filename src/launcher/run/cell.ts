@@ -26,6 +26,8 @@ const NOWHERE = {
   tmux: "/nowhere/tmux",
   observe: "/nowhere/observe",
   cell: "/nowhere/cell",
+  listen: "/nowhere/listen",
+  service: "/nowhere/service",
 };
 
 export interface RunCell {

@@ -10,10 +10,12 @@
 import * as z from "zod/mini";
 import { StartCondition } from "./condition.ts";
 import { CredentialPart } from "./credential_part.ts";
+import { Budgets } from "./budgets.ts";
 import { AuthorizationPolicy } from "./policy.ts";
 import { Signature } from "./signature.ts";
 
 export * from "./credential_part.ts";
+export * from "./budgets.ts";
 export * from "./event_type.ts";
 export * from "./policy.ts";
 export { Signature };
@@ -119,37 +121,6 @@ export const EgressPolicy = z.object({
 });
 export type EgressPolicy = z.infer<typeof EgressPolicy>;
 
-/** What a model costs: US dollars for a million tokens. */
-export const ModelPrice = z.object({
-  input: z.number(),
-  output: z.number(),
-  cache_read: z.number(),
-  cache_write: z.number(),
-});
-export type ModelPrice = z.infer<typeof ModelPrice>;
-
-/** What one window may take; the least that is reached holds. Tokens read from a cache are input. */
-export const BudgetCap = z.object({
-  tokens: z.optional(z.number()),
-  input_tokens: z.optional(z.number()),
-  output_tokens: z.optional(z.number()),
-  cost_usd: z.optional(z.number()),
-});
-export type BudgetCap = z.infer<typeof BudgetCap>;
-
-/** What a principal's requests to models may take; its proxy reads what they took from the answers. */
-export const Budgets = z.object({
-  /** From a start of the sandbox to its end. */
-  run: z.optional(BudgetCap),
-  /** The last 60 minutes. */
-  hour: z.optional(BudgetCap),
-  /** The last 24 hours. */
-  day: z.optional(BudgetCap),
-  /** By the beginning of a model's name; wins over the list that comes with Bureau. */
-  prices: z.optional(z.record(z.string(), ModelPrice)),
-});
-export type Budgets = z.infer<typeof Budgets>;
-
 export const RestartPolicy = z.enum(["always", "on-failure", "never"]);
 export type RestartPolicy = z.infer<typeof RestartPolicy>;
 
@@ -213,8 +184,18 @@ export const Template = z.object({
    * `HTTPS_PROXY` name. Absent: no; what speaks to a Unix socket needs none.
    */
   bridge: z.optional(z.boolean()),
+  /**
+   * It is a service: it listens on `/run/bureau/listen/service.sock`, and others of its fleet call it through
+   * the roles that are bound to it.
+   */
+  service: z.optional(z.object({
+    description: z.optional(z.string()),
+    /** What it offers, for whoever looks for one. */
+    capabilities: z.optional(words),
+  })),
   roles: z.optional(z.record(z.string(), words)),
   required_credentials: z.optional(words),
+  /** Roles whose sockets and tokens it gets; an operator binds each to a service. */
   required_services: z.optional(words),
   default_payload: z.optional(z.record(z.string(), z.unknown())),
   /** What the program is told when its payload was replaced, if it catches that signal. Absent: nothing. */

@@ -38,6 +38,7 @@ export const builtinTemplates: Readonly<
   service: {
     description: "A program that answers others: it reads its rooms and writes in none",
     inherits: ["bureau/template:base"],
+    service: {},
     environment_variables: { BUREAU_PROXY_SOCKET: "/run/bureau/proxy.sock" },
     egress: { allow: ["${HOMESERVER_HOST}"] },
     authorization: { grants: [{ actions: ["matrix/read"] }] },

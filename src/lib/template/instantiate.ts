@@ -34,6 +34,7 @@ export interface ResolvedSpec {
   readonly hostname: string | null;
   readonly seccomp: NonNullable<Template["seccomp"]>;
   readonly bridge: boolean;
+  readonly service: NonNullable<Template["service"]> | null;
   readonly roles: Record<string, string[]>;
   readonly required_credentials: string[];
   readonly required_services: string[];
@@ -127,6 +128,7 @@ export function instantiate(
     hostname: resolved.hostname ?? null,
     seccomp: resolved.seccomp ?? "default",
     bridge: resolved.bridge ?? false,
+    service: resolved.service ?? null,
     roles: resolved.roles ?? {},
     required_credentials: resolved.required_credentials ?? [],
     required_services: assignment.required_services_override ?? resolved.required_services ?? [],

@@ -7,7 +7,7 @@ import type { AuthorizationPolicy, Mount, Template } from "../schema/events.ts";
  *
  * | fields | rule |
  * |---|---|
- * | description, isolation, command, environment, resources, sysroot, hostname, seccomp, bridge, reload, restart_policy | the child's when it has one, whole |
+ * | description, isolation, command, environment, resources, sysroot, hostname, seccomp, bridge, service, reload, restart_policy | the child's when it has one, whole |
  * | environment_variables, roles, default_payload, proxy_services, ssh_keys, placeholders, budgets | joined by key, the child's wins |
  * | prepend_variables | per key: the child's entries, then the parent's, each once |
  * | filesystem | the parent's whose `dest` the child doesn't name, then the child's |
@@ -32,6 +32,7 @@ export function mergeTemplates(parent: Template, child: Template): Template {
     hostname: child.hostname ?? parent.hostname,
     seccomp: child.seccomp ?? parent.seccomp,
     bridge: child.bridge ?? parent.bridge,
+    service: child.service ?? parent.service,
     roles: byKey(parent.roles, child.roles),
     required_credentials: appended(parent.required_credentials, child.required_credentials),
     required_services: appended(parent.required_services, child.required_services),

@@ -281,6 +281,7 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
     sysroot: "host",
     devices: [],
     bridge: false,
+    service: null,
     budgets: null,
     placeholders: {},
     ssh_keys: {},

@@ -5,6 +5,7 @@ import { messageOf } from "../errors.ts";
 import { isGlob } from "../glob/mod.ts";
 import { isSegment, parseTemplateRef } from "../ref/mod.ts";
 import type { EgressRule, Mount, ProxyService, Template } from "../schema/events.ts";
+import { isRole } from "../token/rules.ts";
 import { ASK_TIMEOUT } from "./egress.ts";
 import { mountPoint } from "./merge.ts";
 import { EGRESS_PRESETS, presetOf } from "./presets.ts";
@@ -114,6 +115,9 @@ function sandboxProblems(template: Template, add: (field: string, message: strin
   }
   if (template.bridge === true && template.seccomp === "networkless") {
     add("bridge", "needs Internet sockets on the sandbox's own loopback: not with networkless");
+  }
+  for (const [at, role] of (template.required_services ?? []).entries()) {
+    if (!isRole(role)) add(`required_services[${at}]`, "must be one word of a-z 0-9 . _ = -");
   }
   if (template.hostname !== undefined && !HOST_LABEL.test(template.hostname)) {
     add("hostname", "must be one label of a-z 0-9 -");

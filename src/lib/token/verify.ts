@@ -47,6 +47,8 @@ export class Caller {
   /** User id of the machine that vouches for it. */
   readonly machine: string;
   readonly role: string;
+  /** User id that it called: this service's. */
+  readonly service: string;
   readonly tokenId: string;
   /** Ms since the epoch. */
   readonly expiresAt: number;
@@ -57,6 +59,7 @@ export class Caller {
     this.subject = claims.sub;
     this.machine = claims.iss;
     this.role = claims.role;
+    this.service = claims.aud;
     this.tokenId = claims.jti;
     this.expiresAt = claims.exp * 1000;
     this.#claims = claims;

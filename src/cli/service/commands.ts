@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The commands of the group `service`, declared. */
+import { agentCreate, ON_MACHINE } from "../agent/command.ts";
+import { type CommandSpec, defineCommand } from "../framework/command.ts";
+
+const NAME = { name: "NAME", brief: "`echo`, `service/echo`, or the full name" } as const;
+const ROLE = { name: "ROLE", brief: "what callers know it as: one word, `echo`" } as const;
+const ROOM = {
+  kind: "text",
+  brief: "for those who work in this room, instead of everybody on this machine",
+  placeholder: "ROOM",
+} as const;
+
+export const serviceCommands: readonly CommandSpec[] = [
+  defineCommand({
+    path: ["service", "create"],
+    brief: "Assign a service to this machine, and bind roles to it",
+    docs:
+      "As `agent create`, of a template that has `service`: the program listens on /run/bureau/listen/service.sock. " +
+      "Agents whose template requires a role find its socket and a token in /run/bureau/service.",
+    args: [NAME],
+    flags: {
+      ...agentCreate.flags,
+      template: {
+        kind: "text",
+        brief: "template reference",
+        placeholder: "ROOM:NAME",
+        default: "bureau/template:service",
+      },
+      role: {
+        kind: "texts",
+        brief: "a role that it fills on this machine; may be repeated",
+        placeholder: "ROLE",
+      },
+    },
+    load: async () => (await import("./create.ts")).create,
+  }),
+  defineCommand({
+    path: ["service", "list"],
+    brief: "Show the fleet's services, where they run, and the roles that they fill here",
+    examples: ["sh tasks/bureau service list"],
+    load: async () => (await import("./list.ts")).list,
+  }),
+  defineCommand({
+    path: ["service", "show"],
+    brief: "Show one service: where it runs, what it offers, who calls it what",
+    args: [NAME],
+    load: async () => (await import("./show.ts")).show,
+  }),
+  defineCommand({
+    path: ["service", "bind"],
+    brief: "Have a service fill a role; callers reach it at once, without a restart",
+    docs:
+      "What filled the role before gets no further connection, and tokens for it count no more.",
+    args: [ROLE, NAME],
+    flags: { room: ROOM },
+    load: async () => (await import("./bind.ts")).bind,
+  }),
+  defineCommand({
+    path: ["service", "unbind"],
+    brief: "Let a role be filled by nobody",
+    args: [ROLE],
+    flags: { room: ROOM },
+    load: async () => (await import("./bind.ts")).unbind,
+  }),
+  defineCommand({
+    path: ["service", "destroy"],
+    brief: "Remove a service, and unbind the roles that it fills on this machine",
+    args: [NAME],
+    flags: { yes: { kind: "switch", brief: "without asking" }, machine: ON_MACHINE },
+    load: async () => (await import("./destroy.ts")).destroy,
+  }),
+];

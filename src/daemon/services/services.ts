@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Brings services and their callers together on this machine. One pass looks at everything and mends what
+ * differs; whatever may have changed something asks for a pass. Nothing of it is started before a principal
+ * needs it.
+ */
+import { flattenForProxy, nextExpiry } from "../../lib/authorization/mod.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { messageOf } from "../../lib/errors.ts";
+import type { Client } from "../../lib/http/mod.ts";
+import type { Logger } from "../../lib/log.ts";
+import { parseUserId } from "../../lib/ref/mod.ts";
+import type { launcherApi } from "../../launcher/api.ts";
+import type { Service } from "../../lib/schema/mod.ts";
+import { isRole, type ServiceTrust, tokenKeyId } from "../../lib/token/mod.ts";
+import type { MatrixClient } from "../../messaging/mod.ts";
+import type { DaemonBootstrap } from "../api.ts";
+import type { ManagedPrincipal } from "../principal.ts";
+import type { TrustContext } from "../trust.ts";
+import { Announcements } from "./announcements.ts";
+import { bindingOf, type DirectoryContext, machineOf, publishedTrust } from "./directory.ts";
+import { type KeysNow, SigningKeys } from "./keys.ts";
+import { Revocations } from "./revocations.ts";
+import { Seat } from "./seat.ts";
+
+/** However quiet it is. */
+const LOOK_MS = 60_000;
+/** After something could not be done. */
+const RETRY_MS = 250;
+const RETRIES = 40;
+
+export interface ServicesOptions {
+  readonly bootstrap: DaemonBootstrap;
+  readonly trust: TrustContext;
+  readonly client: Pick<MatrixClient, "putState">;
+  readonly launcher: Client<typeof launcherApi>;
+  readonly principals: () => Iterable<ManagedPrincipal>;
+  /** Null before the first sync. */
+  readonly configRoom: () => string | null;
+  /** Room id of an alias, joined if it wasn't. @throws when it can't be */
+  readonly openRoom: (alias: string) => Promise<string>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** What a live sandbox was made for; kept while its events can't be read. */
+interface Wants {
+  readonly roles: readonly string[];
+  readonly service: Omit<Service, "principal" | "machine"> | null;
+}
+
+export class Services {
+  readonly #options: ServicesOptions;
+  readonly #context: DirectoryContext;
+  readonly #keys: SigningKeys;
+  readonly #revocations = new Revocations();
+  readonly #announcements: Announcements;
+  /** By `hash:started_at` of the sandbox. */
+  readonly #seats = new Map<string, Seat>();
+  readonly #wants = new Map<string, Wants>();
+  readonly #told = new Set<string>();
+  #timer: AbortController | null = null;
+  #isBusy = false;
+  #isDirty = false;
+  #failures = 0;
+  #isNeeded: boolean | null = null;
+
+  constructor(options: ServicesOptions) {
+    this.#options = options;
+    const { bootstrap, trust, client, openRoom, clock, log, signal } = options;
+    const { fleet, server_name: serverName } = bootstrap;
+    this.#context = { ...trust, fleet, serverName };
+    this.#keys = new SigningKeys(bootstrap.state_dir);
+    this.#announcements = new Announcements({
+      ...{ client, openRoom, clock, log, signal },
+      states: trust.states,
+      bootstrap,
+      onRooms: () => this.look(),
+    });
+    signal.addEventListener("abort", () => this.#close(), { once: true });
+  }
+
+  /** Something that a pass looks at may have changed. */
+  look(): void {
+    this.#isDirty = true;
+    if (this.#isBusy || this.#options.signal.aborted) return;
+    this.#isBusy = true;
+    this.#work()
+      .catch((thrown) =>
+        this.#options.log.error("services: pass failed", { why: messageOf(thrown) })
+      )
+      .finally(() => {
+        this.#isBusy = false;
+        if (this.#isDirty) this.look();
+      });
+  }
+
+  async #work(): Promise<void> {
+    while (this.#isDirty && !this.#options.signal.aborted) {
+      this.#isDirty = false;
+      if (this.#options.configRoom() === null) return;
+      const wakeAt = await this.#pass();
+      this.#wake(wakeAt);
+    }
+  }
+
+  #wake(at: number): void {
+    const { clock } = this.#options;
+    this.#timer?.abort();
+    const timer = this.#timer = new AbortController();
+    const wait = Math.min(LOOK_MS, Math.max(1, at - clock.now()));
+    clock.sleep(wait, timer.signal).then(() => this.look(), () => {});
+  }
+
+  /** @returns when to look again */
+  async #pass(): Promise<number> {
+    const { clock, log, principals } = this.#options;
+    const all = [...principals()].map((principal) => ({
+      principal,
+      wants: this.#wantsOf(principal),
+    }));
+    this.#isNeeded ||= all.some(({ wants }) => wants !== null) || await this.#keys.exist();
+    if (!this.#isNeeded) return Infinity;
+    if (!await this.#announcements.rooms()) return clock.now() + RETRY_MS;
+    this.#revocations.restore(this.#announcements.ownRevocations());
+    let keys: KeysNow;
+    try {
+      keys = await this.#keys.at(clock.now());
+    } catch (thrown) {
+      log.error("no service tokens", { why: messageOf(thrown) });
+      return Infinity;
+    }
+    const present = new Set<string>();
+    let failed: unknown = null;
+    let wakeAt = keys.changesAt;
+    for (const { principal, wants } of all) {
+      const key = liveKey(principal);
+      if (key === null || wants === null) continue;
+      present.add(key);
+      try {
+        const seat = this.#seatOf(key, principal);
+        await this.#update(seat, principal, wants, keys);
+        const ends = nextExpiry(principal.evaluation.policy, clock.now());
+        wakeAt = Math.min(wakeAt, seat.refreshAt, ends ?? Infinity);
+      } catch (thrown) {
+        failed = thrown;
+      }
+    }
+    for (const [key, seat] of this.#seats) {
+      if (present.has(key)) continue;
+      if (seat.holdsTokens(clock.now())) this.#revoke(seat.user);
+      seat.close();
+      this.#seats.delete(key);
+    }
+    for (const { principal, wants } of all) {
+      const key = liveKey(principal);
+      const seat = key === null ? undefined : this.#seats.get(key);
+      if (!wants?.service || seat === undefined) continue;
+      await seat.trust(this.#trustFor(principal.userId, keys)).catch((thrown) => failed = thrown);
+    }
+    this.#announce(all, keys);
+    return this.#next(failed, Math.min(wakeAt, this.#revocations.changesAt));
+  }
+
+  #next(failed: unknown, wakeAt: number): number {
+    if (failed === null) {
+      this.#failures = 0;
+      return wakeAt;
+    }
+    // A sandbox is heard of a moment before its directory is there; one that ends, a moment after.
+    if (++this.#failures === RETRIES) {
+      this.#options.log.error("a principal's services can't be set up", { why: messageOf(failed) });
+    }
+    const pause = this.#failures < RETRIES ? RETRY_MS : LOOK_MS;
+    return Math.min(wakeAt, this.#options.clock.now() + pause);
+  }
+
+  #seatOf(key: string, principal: ManagedPrincipal): Seat {
+    const known = this.#seats.get(key);
+    if (known !== undefined) return known;
+    const { bootstrap, clock, log } = this.#options;
+    const seat = new Seat({
+      dir: `${bootstrap.run_dir}/p/${principal.status!.hash}/service`,
+      principal: principal.localpart,
+      user: principal.userId,
+      machine: bootstrap.user_id,
+      offer: (service) => this.#offer(service),
+      clock,
+      log,
+    });
+    this.#seats.set(key, seat);
+    return seat;
+  }
+
+  async #update(
+    seat: Seat,
+    { userId, evaluation }: ManagedPrincipal,
+    { roles }: Wants,
+    { signs }: KeysNow,
+  ): Promise<void> {
+    const { clock, configRoom, log } = this.#options;
+    const rooms = [evaluation.assignment?.room, configRoom()];
+    const bound = new Map<string, string | null>();
+    for (const role of roles) {
+      const service = bindingOf(this.#context, role, rooms)?.service ?? null;
+      bound.set(role, service);
+      const question = `${userId} ${role}`;
+      if (service !== null) this.#told.delete(question);
+      else if (!this.#told.has(question)) {
+        this.#told.add(question);
+        log.warn("a role is bound to no service", { principal: userId, role });
+      }
+    }
+    const policy = flattenForProxy(evaluation.policy, clock.now());
+    await seat.update(bound, { key: signs, policy }, () => this.#revoke(userId));
+  }
+
+  #revoke(user: string): void {
+    this.#revocations.add(user, this.#options.clock.now());
+  }
+
+  /** Host path of the socket of a service that runs here. @throws why there is none */
+  async #offer(service: string): Promise<string> {
+    const { launcher, bootstrap } = this.#options;
+    const machine = machineOf(this.#context, this.#announcements.serviceRoom, service);
+    if (machine !== null && machine !== bootstrap.user_id) {
+      throw new Error(`"${service}" runs on ${machine}, and there is no way between machines yet`);
+    }
+    const { localpart } = parseUserId(service);
+    const { socket } = await launcher.call("offer", { params: { principal: localpart } });
+    return socket;
+  }
+
+  /** Our own keys and revocations as they are; of other machines what they published. */
+  #trustFor(service: string, keys: KeysNow): string {
+    const { bootstrap: { user_id: machine }, clock } = this.#options;
+    const published = publishedTrust(this.#context, this.#announcements.systemRoom);
+    const { [machine]: _, ...revoked } = published.revoked;
+    const own = this.#revocations.at(clock.now());
+    const trust: ServiceTrust = {
+      version: 1,
+      service,
+      keys: [
+        ...[{ public_key: keys.signs.publicKey }, ...keys.others].map((one) => ({
+          ...one,
+          id: tokenKeyId(one.public_key),
+          machine,
+        })),
+        ...published.keys.filter((key) => key.machine !== machine),
+      ],
+      revoked: { ...revoked, ...(own.length === 0 ? {} : { [machine]: [...own] }) },
+    };
+    return JSON.stringify(trust);
+  }
+
+  #announce(
+    all: readonly { principal: ManagedPrincipal; wants: Wants | null }[],
+    keys: KeysNow,
+  ): void {
+    const services = new Map<string, Service>();
+    const machine = this.#options.bootstrap.user_id;
+    for (const { principal: { userId, evaluation }, wants } of all) {
+      const { want } = evaluation.desired;
+      // Whether it is up at the moment is not told: a service that starts anew is the same service.
+      if (!wants?.service || want === "stopped" || want === "absent") continue;
+      services.set(userId, { ...wants.service, version: 1, principal: userId, machine });
+    }
+    this.#announcements.want(services, {
+      version: 1,
+      machine,
+      public_key: keys.signs.publicKey,
+      ...(keys.others.length === 0 ? {} : { others: keys.others.map((one) => ({ ...one })) }),
+      ...this.#revoked(),
+    });
+  }
+
+  #revoked(): { revoked?: { subject: string; until: number }[] } {
+    const entries = this.#revocations.at(this.#options.clock.now());
+    return entries.length === 0 ? {} : { revoked: entries.map((one) => ({ ...one })) };
+  }
+
+  /** Null: it has nothing to do with services. */
+  #wantsOf({ userId, evaluation, isLive }: ManagedPrincipal): Wants | null {
+    const { template, assignment, desired } = evaluation;
+    if (template === null || desired.problem !== null || desired.want === "hold") {
+      const keeps = isLive || desired.want === "hold" || desired.problem !== null;
+      if (!keeps) this.#wants.delete(userId);
+      return this.#wants.get(userId) ?? null;
+    }
+    const asked = assignment?.required_services_override ?? template.required_services ?? [];
+    const roles = [...new Set(asked)].filter(isRole);
+    if (roles.length === 0 && template.service === undefined) {
+      this.#wants.delete(userId);
+      return null;
+    }
+    const { description, capabilities } = template.service ?? {};
+    const wants: Wants = {
+      roles,
+      service: template.service === undefined ? null : {
+        ...(description === undefined ? {} : { description }),
+        ...(capabilities === undefined ? {} : { capabilities }),
+        endpoints: { http: "service.sock" },
+      },
+    };
+    this.#wants.set(userId, wants);
+    return wants;
+  }
+
+  /** Sockets end with the daemon; sandboxes and their tokens stay. */
+  #close(): void {
+    this.#timer?.abort();
+    for (const seat of this.#seats.values()) seat.close();
+    this.#seats.clear();
+  }
+}
+
+/** Of its running sandbox. */
+function liveKey({ isLive, status }: ManagedPrincipal): string | null {
+  return isLive && status !== null ? `${status.hash}:${status.started_at}` : null;
+}
