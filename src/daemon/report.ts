@@ -51,7 +51,7 @@ export function buildReport(
 
 /** What the sentence about a status is for programs. */
 export function partOf(status: PrincipalStatus): Readonly<Record<string, unknown>> {
-  const { phase, exit_code: code, message, hint, restarts, since } = status;
+  const { phase, exit_code: code, message, hint, reason, restarts, since } = status;
   const principal = status.principal.slice(1, status.principal.lastIndexOf(":"));
   switch (phase) {
     case "running":
@@ -61,6 +61,7 @@ export function partOf(status: PrincipalStatus): Readonly<Record<string, unknown
         principal,
         error: message ?? "",
         hint,
+        reason,
       });
     case "exited":
     case "backing-off":

@@ -47,6 +47,8 @@ export const NOTICES = {
     principal,
     error: z.string(),
     hint: z.optional(z.string()),
+    /** As the status has it: `crash-loop` is tried no more until its assignment changes. */
+    reason: z.optional(z.string()),
   }),
   principal_restarted: z.object({ version, principal, template: z.string() }),
   principal_adopted: z.object({ version, principal }),

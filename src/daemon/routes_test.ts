@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Which action guards each route of the daemon's socket: a route that is not in the table fails the test. */
+import assert from "node:assert/strict";
+import { UNIX_HOST } from "../lib/http/mod.ts";
+import { EventType, type Template } from "../lib/schema/mod.ts";
+import { registerWithSharedSecret } from "../messaging/mod.ts";
+import { SECRET } from "../homeserver/_process.ts";
+import { daemonApi } from "./api.ts";
+import { Bench, FLEET, SERVER_NAME, until } from "./bench_test.ts";
+
+const template: Template = { description: "t", command: ["/bin/true"] };
+const A = `@${FLEET}/agent/a:${SERVER_NAME}`;
+
+type Name = keyof typeof daemonApi.routes;
+interface Guard {
+  /** Null: of oneself anybody may ask. */
+  readonly action: string | null;
+  /** What it is asked on. */
+  readonly on: "agent" | "machine" | "self";
+  /** Instead of an error, what may not be seen is left out. */
+  readonly filtered?: true;
+}
+
+/** `health` tells nothing but that somebody is there. */
+const GUARDS: Readonly<Record<Exclude<Name, "health">, Guard>> = {
+  status: { action: "observe", on: "agent", filtered: true },
+  list: { action: "observe", on: "agent", filtered: true },
+  show: { action: "observe", on: "agent" },
+  usage: { action: "observe", on: "agent" },
+  output: { action: "observe", on: "agent" },
+  agentMetrics: { action: "observe", on: "agent" },
+  egressOf: { action: "observe", on: "agent" },
+  traffic: { action: "observe", on: "agent", filtered: true },
+  observe: { action: "observe", on: "agent" },
+  freeze: { action: "interrupt", on: "agent" },
+  thaw: { action: "interrupt", on: "agent" },
+  kill: { action: "interrupt/terminate", on: "agent" },
+  metrics: { action: "metrics", on: "machine" },
+  asks: { action: "grant/approve/forward", on: "machine" },
+  decide: { action: "grant/approve/forward", on: "machine" },
+  followAsks: { action: "grant/approve/forward", on: "machine" },
+  followEvents: { action: "matrix/read", on: "self" },
+  roomState: { action: "matrix/read", on: "self" },
+  authorizationOf: { action: null, on: "self" },
+  checkAuthorization: { action: null, on: "self" },
+};
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Refused for want of rights, and not for want of a WebSocket, an ask or a proxy. */
+function refused({ status, text }: Answer, { filtered }: Guard): boolean {
+  if (filtered) return status === 401 || !text.includes("agent/a");
+  if (status !== 401 && status !== 403 && status !== 404) return false;
+  return /"code":"(unauthenticated|forbidden|not-found)"/.test(text);
+}
+
+Deno.test("every route of the daemon is guarded by one action, and by no other", async (t) => {
+  await using b = await Bench.start();
+  await b.publish("t", template);
+  await b.startDaemon();
+  await b.assign("agent/a", template);
+  const { configRoom, operatorId, operatorToken, machine } = b.setup;
+  const stranger = await registerWithSharedSecret(
+    { homeserverUrl: b.setup.homeserver.url },
+    { user: "stranger", password: "password of a stranger" },
+    SECRET,
+  );
+  const client = b.client();
+  const http = Deno.createHttpClient({
+    proxy: { transport: "unix", path: `${b.bootstrap.run_dir}/daemon/daemon.sock` },
+  });
+  const QUERIES: Partial<Record<Name, string>> = {
+    followEvents: `?types=m.room.message&rooms=${encodeURIComponent(configRoom)}`,
+    roomState: `?room=${encodeURIComponent(configRoom)}`,
+    authorizationOf: `?user=${encodeURIComponent(operatorId)}`,
+    checkAuthorization: `?actor=${encodeURIComponent(operatorId)}&action=observe`,
+  };
+  async function ask(name: Name, token: string | null): Promise<Answer> {
+    const { method, path } = daemonApi.routes[name];
+    const body = name === "decide"
+      ? JSON.stringify({ ask: "nosuch", verdict: "deny", scope: "once" })
+      : null;
+    const stop = new AbortController();
+    const response = await fetch(
+      `http://${UNIX_HOST}${path.replace(":principal", "agent%2Fa")}${QUERIES[name] ?? ""}`,
+      {
+        client: http,
+        method,
+        body,
+        signal: stop.signal,
+        headers: {
+          ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+          ...(body === null ? {} : { "content-type": "application/json" }),
+        },
+      },
+    );
+    const streams = response.headers.get("content-type")?.startsWith("text/event-stream");
+    const text = streams ? "" : await response.text();
+    if (streams) {
+      await response.body?.cancel();
+      stop.abort();
+    }
+    return { status: response.status, text };
+  }
+  const names = Object.keys(daemonApi.routes).filter((name) => name !== "health") as Exclude<
+    Name,
+    "health"
+  >[];
+  const may = async (action: string, on: Guard["on"]) => {
+    const target = on === "agent" ? { target: A } : on === "machine" ? { target: machine } : {};
+    const query = { actor: operatorId, action, ...target };
+    return (await client.call("checkAuthorization", { query })).allowed;
+  };
+  const deny = (actions: readonly string[]) =>
+    b.operator.putState(configRoom, EventType.authorization, operatorId.slice(1), {
+      denials: actions.length === 0 ? [] : [{ actions }],
+    });
+  try {
+    await until(async () => (await client.call("list")).principals.length === 1, "the agent");
+
+    await t.step("the table names every route", () => {
+      assert.deepEqual(names.toSorted(), Object.keys(GUARDS).toSorted());
+    });
+
+    await t.step("nothing is said to nobody, and to who is not who they say", async () => {
+      for (const name of names) {
+        for (const token of [null, "made-up"]) {
+          assert.equal((await ask(name, token)).status, 401, `${name} ${token}`);
+        }
+      }
+      assert.equal((await ask("health", null)).status, 200);
+    });
+
+    await t.step("a stranger with an account is refused everywhere", async () => {
+      for (const name of names) {
+        const answer = await ask(name, stranger.access_token);
+        assert.ok(refused(answer, GUARDS[name]), `${name}: ${answer.status} ${answer.text}`);
+      }
+    });
+
+    await t.step("an operator is refused nowhere", async () => {
+      for (const name of names) {
+        const answer = await ask(name, operatorToken);
+        assert.ok(!refused(answer, GUARDS[name]), `${name}: ${answer.status} ${answer.text}`);
+      }
+    });
+
+    const actions = [...new Set(names.map((name) => GUARDS[name].action))]
+      .filter((action) => action !== null);
+    for (const action of actions) {
+      await t.step(`without ${action} what it guards is refused, and nothing else`, async () => {
+        const { on } = Object.values(GUARDS).find((guard) => guard.action === action)!;
+        await deny([action]);
+        await until(async () => !await may(action, on), `${action} is denied`);
+        for (const name of names) {
+          const answer = await ask(name, operatorToken);
+          assert.equal(
+            refused(answer, GUARDS[name]),
+            GUARDS[name].action === action,
+            `${name}: ${answer.status} ${answer.text}`,
+          );
+        }
+        await deny([]);
+        await until(() => may(action, on), `${action} is allowed again`);
+      });
+    }
+  } finally {
+    client.close();
+    http.close();
+  }
+});
