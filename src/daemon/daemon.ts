@@ -29,6 +29,7 @@ import { ConfigRoomLost, endEverything, lossOf } from "./emergency.ts";
 import { DaemonError } from "./errors.ts";
 import { Fanout } from "./fanout.ts";
 import { keptStates, WantedTypes } from "./filter.ts";
+import { beat } from "./heartbeat/heartbeat.ts";
 import { acceptInvitations } from "./invitations.ts";
 import { LauncherLink } from "./launcher_link.ts";
 import { Notices } from "./notices.ts";
@@ -239,21 +240,20 @@ export class Daemon {
   }
 
   async #follow(): Promise<void> {
-    this.#notices = await Notices.open({
-      client: this.#client,
-      stateDir: this.#bootstrap.state_dir,
-      clock: this.#clock,
-      log: this.#log,
-      signal: this.#stop.signal,
-    });
+    const bootstrap = this.#bootstrap;
+    const { state_dir: stateDir, user_id: userId } = bootstrap;
+    const { signal } = this.#stop;
+    const tools = { client: this.#client, clock: this.#clock, log: this.#log, signal };
+    this.#notices = await Notices.open({ ...tools, stateDir });
     await this.#asks.load();
+    const launcher = this.#launcher.client;
+    const principals = () => this.#principals.values();
+    beat({ ...tools, bootstrap, launcher, principals, version: DAEMON_VERSION });
     await runSync({
-      client: this.#client,
-      userId: this.#bootstrap.user_id,
+      ...tools,
+      userId,
       filter: this.#wanted.filter,
-      store: fileSyncStore(this.#bootstrap.state_dir, this.#log),
-      clock: this.#clock,
-      signal: this.#stop.signal,
+      store: fileSyncStore(stateDir, this.#log),
       onBatch: (batch) => this.#onBatch(batch),
       onHealth: (health) => {
         if (health.state === "failing") this.#health.failing(health.error);
