@@ -15,7 +15,7 @@ const PER_PRINCIPAL: ReadonlySet<string> = new Set(["proxy", "relay", "bridge"])
  * With the browser's build of their packages: npm:yaml's other one asks for variables of the environment
  * (LOG_TOKENS) whenever it reads something.
  */
-const BROWSER_BUILDS: ReadonlySet<string> = new Set(["bureau"]);
+const BROWSER_BUILDS: ReadonlySet<string> = new Set(["bureau", "up"]);
 
 /** @throws Error with the bundler's words */
 export async function bundleRole(role: string, output: string): Promise<void> {

@@ -10,6 +10,8 @@ import { renderReference } from "../src/cli/framework/reference.ts";
 import { daemonApi } from "../src/daemon/api.ts";
 import { launcherApi } from "../src/launcher/api.ts";
 import type { Api } from "../src/lib/http/api.ts";
+import * as z from "zod/mini";
+import { MachineConfig, settingNames, SETTINGS, variableOf } from "../src/lib/config/mod.ts";
 import { openapi } from "../src/lib/http/openapi.ts";
 import { EGRESS_PRESETS } from "../src/lib/template/mod.ts";
 import { parseGrants, ROLES } from "../src/lib/process/mod.ts";
@@ -116,6 +118,33 @@ function renderPresets(): string {
   return lines.join("\n") + "\n";
 }
 
+/** `bureau.yaml`. */
+function renderConfig(): string {
+  const lines = [
+    "# Configuration of a machine",
+    "",
+    "Generated from `src/lib/config/machine.ts`. Settings stand in `<state>/operator/bureau.yaml`, one `name: value` a line;",
+    "a variable of the environment comes before the file, and a flag of `up` before both. See [the guide](../guide/configuration.md).",
+    "",
+    "| setting | variable | flag | default | what it is |",
+    "|---|---|---|---|---|",
+  ];
+  for (const name of settingNames) {
+    const { flag, brief, default: usual } = SETTINGS[name];
+    lines.push(`| \`${name}\` | \`${variableOf(name)}\` | \`${flag}\` | ${usual} | ${brief} |`);
+  }
+  const schema = z.toJSONSchema(MachineConfig, { unrepresentable: "any" });
+  lines.push(
+    "",
+    "As a JSON Schema, for editors:",
+    "",
+    "```json",
+    JSON.stringify(schema, null, 2),
+    "```",
+  );
+  return lines.join("\n") + "\n";
+}
+
 async function* markdown(dir: string): AsyncGenerator<string> {
   for await (const entry of Deno.readDir(dir)) {
     if (entry.name.startsWith(".") || ["dist", "node_modules"].includes(entry.name)) continue;
@@ -147,6 +176,7 @@ await emit("../../src/proxy/openapi_text.ts", renderOpenapiText(proxyAgentApi));
 await emit("matrix-passthrough.md", renderMatrixEndpoints());
 await emit("permissions.md", await renderPermissions());
 await emit("egress-presets.md", renderPresets());
+await emit("config.md", renderConfig());
 await emit("cli.md", renderReference());
 await emit(
   "cli.schema.json",

@@ -6,6 +6,9 @@ set -eu
 
 BUREAU_ROOT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 
+# Variables that say what `bureau.yaml` may say too (src/lib/config/machine.ts).
+SETTINGS='BUREAU_HOMESERVER BUREAU_REGISTRATION_TOKEN_FILE BUREAU_LISTEN BUREAU_AUTHORITY BUREAU_AGENT BUREAU_REPO'
+
 die() {
   printf 'error: %s\n' "$1" >&2
   [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2

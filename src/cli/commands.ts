@@ -4,6 +4,7 @@
 import { agentCreate, ON_MACHINE } from "./agent/command.ts";
 import { authCommands } from "./auth/commands.ts";
 import { credentialCommands } from "./credential/commands.ts";
+import { configCommands } from "./config/commands.ts";
 import { egressCommands } from "./egress/commands.ts";
 import { type CommandSpec, defineCommand } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
@@ -18,6 +19,7 @@ export const groups: readonly Group[] = [
   { name: "proxy", brief: "An agent's way to the world" },
   { name: "agent", brief: "Agents on this machine" },
   { name: "machine", brief: "The machines of the fleet" },
+  { name: "config", brief: "What this machine's `up` starts from" },
   {
     name: "sandbox",
     brief: "What an agent's sandbox is made of, what it holds, and a command in one",
@@ -255,6 +257,7 @@ export const commands: readonly CommandSpec[] = [
   ...credentialCommands,
   ...serviceCommands,
   ...templateCommands,
+  ...configCommands,
   ...machineCommands,
   ...matrixCommands,
   ...homeserverCommands,

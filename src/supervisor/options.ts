@@ -2,6 +2,7 @@
 
 /** What `up` was asked for. Directories are always given by `tasks/lib.sh`, the one place that knows defaults. */
 import type { CgroupPlace } from "../launcher/api.ts";
+import { configPath, readSettings, type SettingName, type Settings } from "../lib/config/mod.ts";
 import { SupervisorError } from "./errors.ts";
 
 export interface HostPort {
@@ -52,6 +53,8 @@ Starts Bureau on this machine: homeserver, launcher, daemon, and an example agen
   --run-dir DIR             where sockets live (a short path)
   --audit-dir DIR           log every permission that a process uses, for comparing with its set
   --help                    this text
+
+Most of this may stand in <state-dir>/operator/bureau.yaml, or in variables such as BUREAU_LISTEN: see \`bureau config\`.
 `;
 
 const WITH_VALUE = new Set([
@@ -59,6 +62,7 @@ const WITH_VALUE = new Set([
   "--run-dir",
   "--dist-dir",
   "--repo",
+  "--checkout",
   "--homeserver",
   "--registration-token-file",
   "--join",
@@ -66,13 +70,23 @@ const WITH_VALUE = new Set([
   "--authority",
   "--audit-dir",
   "--cgroups",
+  // By tasks/up, of the person's environment: our own is empty.
+  "--env",
   // Given by the supervisor that hands over to this one.
   "--release",
 ]);
 const SWITCHES = new Set(["--detach", "--background", "--down", "--no-agent", "--help", "-h"]);
 
-/** @throws {SupervisorError} `usage` naming the offending argument */
-export function parseOptions(args: readonly string[]): UpOptions {
+/**
+ * Flags, then the environment (`--env`), then the machine's file, then what is usual.
+ * @param readFile the text of a file, or null where there is none
+ * @throws {SupervisorError} `usage` naming the offending argument; `ConfigError`
+ */
+export function parseOptions(
+  args: readonly string[],
+  readFile: (path: string) => string | null = () => null,
+): UpOptions {
+  const environment: Record<string, string> = {};
   const values = new Map<string, string>();
   const switches = new Set<string>();
   for (let index = 0; index < args.length; index++) {
@@ -82,7 +96,8 @@ export function parseOptions(args: readonly string[]): UpOptions {
     } else if (WITH_VALUE.has(name)) {
       const value = inline ?? args[++index];
       if (value === undefined || value === "") throw usage(`${name} needs a value`);
-      values.set(name, value);
+      if (name === "--env") Object.assign(environment, variable(value));
+      else values.set(name, value);
     } else {
       throw usage(`"${args[index]}" is not an option`);
     }
@@ -92,19 +107,29 @@ export function parseOptions(args: readonly string[]): UpOptions {
     if (value === undefined) throw usage(`${name} is missing`);
     return value;
   };
+  const stateDir = absolute("--state-dir", required("--state-dir"));
+  const settings = switches.has("--down") || switches.has("--help")
+    ? {}
+    : machineSettings(stateDir, environment, readFile);
+  const said = (name: SettingName): string | undefined => {
+    const flag = values.get(`--${name.replaceAll("_", "-")}`);
+    const value = settings[name]?.value;
+    return flag ?? (typeof value === "string" ? value : undefined);
+  };
+  const tokenFile = said("registration_token_file");
   return {
-    stateDir: absolute("--state-dir", required("--state-dir")),
+    stateDir,
     runDir: absolute("--run-dir", required("--run-dir")),
     distDir: absolute("--dist-dir", required("--dist-dir")),
-    repo: absolute("--repo", required("--repo")),
-    homeserver: homeserverUrl(values.get("--homeserver")),
-    registrationTokenFile: values.has("--registration-token-file")
-      ? absolute("--registration-token-file", values.get("--registration-token-file")!)
-      : null,
+    repo: absolute("--repo", said("repo") ?? required("--checkout")),
+    homeserver: homeserverUrl(said("homeserver")),
+    registrationTokenFile: tokenFile === undefined
+      ? null
+      : absolute("--registration-token-file", tokenFile),
     joinFile: values.has("--join") ? absolute("--join", values.get("--join")!) : null,
-    listen: hostPort("--listen", values.get("--listen") ?? "127.0.0.1:6167"),
-    authority: hostPort("--authority", values.get("--authority") ?? "127.0.0.1:6168"),
-    agent: !switches.has("--no-agent"),
+    listen: hostPort("--listen", said("listen") ?? "127.0.0.1:6167"),
+    authority: hostPort("--authority", said("authority") ?? "127.0.0.1:6168"),
+    agent: !switches.has("--no-agent") && settings.agent?.value !== false,
     mode: switches.has("--down")
       ? "down"
       : switches.has("--background")
@@ -119,6 +144,27 @@ export function parseOptions(args: readonly string[]): UpOptions {
     release: values.get("--release") ?? null,
     help: switches.has("--help"),
   };
+}
+
+function machineSettings(
+  stateDir: string,
+  environment: Readonly<Record<string, string>>,
+  readFile: (path: string) => string | null,
+): Settings {
+  const path = configPath(stateDir);
+  const text = readFile(path);
+  return readSettings({
+    file: text === null ? null : { path, text },
+    environment,
+    stateDir,
+  });
+}
+
+/** `NAME=VALUE`. */
+function variable(text: string): Record<string, string> {
+  const at = text.indexOf("=");
+  if (at < 1) throw usage("--env takes NAME=VALUE");
+  return { [text.slice(0, at)]: text.slice(at + 1) };
 }
 
 function splitAssignment(argument: string): [string, string | null] {

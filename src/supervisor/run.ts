@@ -5,6 +5,7 @@ import { systemClock } from "../lib/clock.ts";
 import { BureauError, messageOf } from "../lib/errors.ts";
 import { createClient } from "../lib/http/mod.ts";
 import { createLogger, type Logger } from "../lib/log.ts";
+import { readConfigFile } from "../lib/config/mod.ts";
 import { pathsOf } from "../lib/process/mod.ts";
 import { socketBudget } from "../lib/ref/mod.ts";
 import { supervisorApi, type SupervisorStatus } from "./api.ts";
@@ -26,7 +27,7 @@ const DETACHED_POLL_MS = 50;
 /** @returns the exit status */
 export async function runUp(args: readonly string[]): Promise<number> {
   try {
-    const options = parseOptions(args);
+    const options = parseOptions(args, readConfigFile);
     if (options.help) {
       console.log(USAGE.trimEnd());
       return 0;

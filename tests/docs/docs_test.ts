@@ -16,6 +16,7 @@ const PAGES = [
   "docs/guide/credentials.md",
   "docs/guide/homeserver.md",
   "docs/guide/machines.md",
+  "docs/guide/configuration.md",
   "docs/guide/sandbox.md",
   "docs/guide/services.md",
   "docs/guide/ssh.md",

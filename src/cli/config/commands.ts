@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The commands of the group `config`, declared. */
+import { type CommandSpec, defineCommand } from "../framework/command.ts";
+
+const ENV = {
+  kind: "texts",
+  brief: "a variable of the environment (`sh tasks/bureau` says them)",
+  placeholder: "NAME=VALUE",
+} as const;
+
+export const configCommands: readonly CommandSpec[] = [
+  defineCommand({
+    path: ["config", "init"],
+    brief: "Write a file of all settings, each with its default as a comment",
+    docs: "`<state>/operator/bureau.yaml`. One that is there stays as it is.",
+    flags: { env: ENV },
+    examples: ["sh tasks/bureau config init"],
+    load: async () => (await import("./config.ts")).init,
+  }),
+  defineCommand({
+    path: ["config", "check"],
+    brief: "Try the file and the environment; every mistake with its line and column",
+    docs: "Ends with status 1 when there is one.",
+    flags: { env: ENV },
+    examples: ["sh tasks/bureau config check"],
+    load: async () => (await import("./config.ts")).check,
+  }),
+  defineCommand({
+    path: ["config", "show"],
+    brief: "Show what the next `up` starts from, and where each setting stands",
+    docs: "A flag of `up` comes before what is shown here.",
+    flags: { env: ENV },
+    examples: ["sh tasks/bureau config show", "sh tasks/bureau config show --json"],
+    load: async () => (await import("./config.ts")).show,
+  }),
+];

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  ConfigError,
+  configPath,
+  configTemplate,
+  MachineConfig,
+  readConfigFile,
+  readSettings,
+  settingNames,
+  SETTINGS,
+  variableOf,
+} from "./mod.ts";
+
+const FILE = "/s/operator/bureau.yaml";
+const stateDir = "/s";
+const read = (text: string, environment: Record<string, string> = {}) =>
+  readSettings({ file: { path: FILE, text }, environment, stateDir });
+
+/** `<where>: <setting>: <message>` of each problem. */
+function problems(act: () => unknown): string[] {
+  try {
+    act();
+  } catch (thrown) {
+    assert.ok(thrown instanceof ConfigError, String(thrown));
+    return thrown.problems.map(({ where, setting, message }) => `${where} ${setting}: ${message}`);
+  }
+  return assert.fail("nothing was refused");
+}
+
+Deno.test("settings come from the file, the environment over it, each with where it stands", () => {
+  assert.deepEqual(readSettings({ stateDir }), {});
+  assert.deepEqual(read(""), {});
+  assert.deepEqual(read("# nothing\n"), {});
+  assert.deepEqual(
+    read("# mine\nlisten: 127.0.0.1:7000\nagent: false\n", {
+      BUREAU_LISTEN: "[::1]:8000",
+      BUREAU_HOMESERVER: "",
+      BUREAU_STATE_DIR: "/elsewhere",
+    }),
+    {
+      listen: { value: "[::1]:8000", from: "BUREAU_LISTEN" },
+      agent: { value: false, from: `${FILE}:3:1` },
+    },
+  );
+  assert.equal(read("", { BUREAU_AGENT: "1" }).agent?.value, true);
+});
+
+Deno.test("every mistake is told at once, with its line and column", () => {
+  assert.deepEqual(
+    problems(() =>
+      read("listen: nowhere\nlisetn: 127.0.0.1:1\nagent: maybe\n  \nhomeserver: ftp://x\n", {
+        BUREAU_AUTHORITY: "localhost:70000",
+        BUREAU_AGENT: "yes",
+      })
+    ),
+    [
+      `${FILE}:1:9 listen: takes HOST:PORT`,
+      `${FILE}:2:1 lisetn: there is no such setting; do you mean listen?`,
+      `${FILE}:3:8 agent: takes true or false`,
+      `${FILE}:5:13 homeserver: takes an http(s) URL without a user name`,
+      "BUREAU_AUTHORITY authority: takes HOST:PORT",
+      "BUREAU_AGENT agent: takes true or false",
+    ],
+  );
+});
+
+for (
+  const [why, text, wanted] of [
+    ["no YAML", "listen: [1,\n", /^\S+:2:1 : /],
+    ["a list", "- listen\n", /:1:1 : it is no list of settings/],
+    ["a word", "listen\n", /:1:1 : it is no list of settings/],
+    ["a setting twice", "repo: /a\nrepo: /b\n", /:2:1 : Map keys must be unique/],
+    ["an unknown name", "colour: red\n", /:1:1 colour: .*there are homeserver, /],
+    ["a number for a text", "listen: 6167\n", /:1:9 listen: takes HOST:PORT/],
+    ["a list for a text", "repo:\n  - /a\n", /:2:3 repo: takes an absolute path/],
+    ["nothing for a text", "repo:\n", /:1:\d+ repo: takes an absolute path/],
+    ["a password in a URL", "homeserver: https://u:p@h\n", /:1:13 homeserver: takes/],
+    ["a relative path", "repo: here\n", /:1:7 repo: takes an absolute path/],
+    ["a comma in a path", "repo: /a,/b\n", /:1:7 repo: takes an absolute path/],
+    [
+      "a token file elsewhere",
+      "registration_token_file: /etc/token\n",
+      /:1:1 registration_token_file: must be below "\/s"/,
+    ],
+    [
+      "a token file that climbs out",
+      "registration_token_file: /s/../etc/token\n",
+      /must be below/,
+    ],
+    ["aliases", "repo: &a /a\nlisten: *a\n", /:1:1 : aliases/],
+  ] as const
+) {
+  Deno.test(`a configuration with ${why} is refused`, () => {
+    const [first, ...more] = problems(() => read(text));
+    assert.match(first!, wanted);
+    assert.equal(more.length, 0);
+  });
+}
+
+Deno.test("a message never repeats a value: it may be a secret in the wrong place", () => {
+  const error = (() => {
+    try {
+      return read("homeserver: https://ada:hunter2@example.org\nlisten: hunter2\n");
+    } catch (thrown) {
+      return thrown as ConfigError;
+    }
+  })() as ConfigError;
+  assert.ok(!`${error.message}${error.hint}`.includes("hunter2"));
+});
+
+Deno.test("every setting is declared, and the template is a file of comments that all work", () => {
+  assert.deepEqual(Object.keys(SETTINGS), Object.keys(MachineConfig.shape));
+  assert.equal(variableOf("registration_token_file"), "BUREAU_REGISTRATION_TOKEN_FILE");
+  const tasks = new URL("../../../tasks/lib.sh", import.meta.url);
+  const [, passed] = /^SETTINGS='([^']+)'/m.exec(Deno.readTextFileSync(tasks))!;
+  assert.deepEqual(passed!.split(" "), settingNames.map(variableOf));
+  assert.deepEqual(read(configTemplate()), {});
+  const all = configTemplate().replaceAll(/^# ([a-z_]+: \S+)$/gm, "$1");
+  const settings = readSettings({ file: { path: FILE, text: all }, stateDir: "/var/lib/bureau" });
+  assert.deepEqual(Object.keys(settings), Object.keys(SETTINGS));
+});
+
+Deno.test("a file that others may write is not obeyed", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const path = `${dir}/bureau.yaml`;
+    assert.equal(configPath("/s"), FILE);
+    assert.equal(readConfigFile(path), null);
+    await Deno.writeTextFile(path, "agent: false\n", { mode: 0o600 });
+    assert.equal(readConfigFile(path), "agent: false\n");
+    await Deno.chmod(path, 0o620);
+    assert.match(problems(() => readConfigFile(path))[0]!, /somebody else may write it/);
+    await Deno.remove(path);
+    await Deno.mkdir(path, { mode: 0o700 });
+    assert.match(problems(() => readConfigFile(path))[0]!, /it is no file/);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * A machine's configuration: one YAML file, `<state>/operator/bureau.yaml`, the environment over it, flags over
+ * both. Nothing in it is secret; secrets are in files that it names.
+ */
+export * from "./document.ts";
+export * from "./errors.ts";
+export * from "./file.ts";
+export * from "./machine.ts";
