@@ -15,7 +15,7 @@ import {
   type Principal as Status,
 } from "./api.ts";
 import { refuseExpired, refuseReplayed } from "./credentials.ts";
-import { removeDirectories } from "./directories.ts";
+import { clearCell } from "./clear.ts";
 import { LauncherError } from "./errors.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
 import { Cgroups } from "./limits_cell.ts";
@@ -25,7 +25,6 @@ import { LastWords, linesWanted } from "./output.ts";
 import { readPolicy } from "./policy.ts";
 import { Principal, type PrincipalContext } from "./principal.ts";
 import { RotatedCredentials } from "./rotated.ts";
-import { tmuxClient } from "./cells.ts";
 import { proxyBootstrap, type Validated, validateRequest, verifyAssignment } from "./validate.ts";
 
 const DEFAULT_GRACE_MS = 5_000;
@@ -97,25 +96,11 @@ export class Launcher {
     }
   }
 
-  /**
-   * Ends a cell that has no principal, and removes its directory. One that can't be ended must not keep the
-   * launcher from serving the others: it is told, and the next start tries again.
-   */
-  async #clear(hash: string): Promise<boolean> {
-    const { run_dir } = this.#bootstrap;
-    try {
-      await this.#cgroups?.kill(hash).catch(() => {});
-      await tmuxClient(`${run_dir}/p/${hash}/tmux`).kill();
-      await this.#cgroups?.remove(hash).catch(() => {});
-      await removeDirectories(run_dir, hash);
-      return true;
-    } catch (thrown) {
-      this.#log.error("a cell can't be ended; its directory stays", {
-        hash,
-        why: messageOf(thrown),
-      });
-      return false;
-    }
+  #clear(hash: string): Promise<boolean> {
+    return clearCell(
+      { runDir: this.#bootstrap.run_dir, cgroups: this.#cgroups, log: this.#log },
+      hash,
+    );
   }
 
   async #resume(entry: JournalEntry): Promise<void> {
