@@ -19,6 +19,8 @@ export interface Group {
   /** The agent's sandbox alone, started by whoever runs it: for what a root caller would keep. */
   readonly flat: boolean;
   readonly ids: readonly string[];
+  /** Host directory with `deno` and `bridge.js`: a bridge runs beside the probes. */
+  readonly runtime?: string;
 }
 
 export interface GroupOutput {

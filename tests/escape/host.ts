@@ -35,7 +35,7 @@ async function lstat(path: string) {
   return await Deno.lstat(path).catch(() => null);
 }
 
-async function planFor(workspace: string): Promise<SandboxPlan> {
+async function planFor(workspace: string, runtime?: string): Promise<SandboxPlan> {
   const spec = instantiate({
     command: ["/bin/sh", "-c", "sh /workspace/bureau/probes.sh >/workspace/bureau/out 2>&1"],
     environment_variables: { PATH: "/usr/bin:/bin", HOME: "/workspace" },
@@ -43,8 +43,10 @@ async function planFor(workspace: string): Promise<SandboxPlan> {
       { source: workspace, dest: "/workspace", mode: "rw" },
       { dest: "/tmp", type: "tmpfs" },
     ],
+    bridge: runtime !== undefined,
   }, {});
-  return await planSandbox(spec, [{ path: workspace, mode: "rw" }], lstat);
+  const facts = runtime === undefined ? {} : { runtime };
+  return await planSandbox(spec, [{ path: workspace, mode: "rw" }], lstat, facts);
 }
 
 /** The agent's sandbox alone, its sources as they are on the host: what a root caller would start. */
@@ -70,7 +72,7 @@ async function inCell(scene: Scene, group: Group, chosen: readonly Probe[]): Pro
   const hash = await principalHash(name);
   const runDir = scene.dir;
   const workspace = await scene.workspace(group.name);
-  const plan = await planFor(workspace);
+  const plan = await planFor(workspace, group.runtime);
   await makeDirectories(runDir, hash, name);
   const dirs = directoriesOf(runDir, hash);
   await writeCellFiles(runDir, hash, { plan, spec: { payload: {} }, pidsLimit: PIDS });
