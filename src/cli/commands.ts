@@ -25,7 +25,11 @@ export const groups: readonly Group[] = [
     brief: "What an agent's sandbox is made of, what it holds, and a command in one",
   },
   { name: "egress", brief: "Where agents may connect to, and what they ask for" },
-  { name: "credential", brief: "What agents may use and never see" },
+  {
+    name: "credential",
+    brief: "What agents may use and never see",
+    parts: { escrow: "The operator's own key, to which credentials are sealed too" },
+  },
   { name: "auth", brief: "Who may do what, and why" },
   { name: "service", brief: "Services: programs that agents call, each under a grant" },
   { name: "template", brief: "What agents are made of: templates in rooms, and files" },

@@ -17,6 +17,7 @@ import {
 import { refuseExpired, refuseReplayed } from "./credentials.ts";
 import { clearCell } from "./clear.ts";
 import { LauncherError } from "./errors.ts";
+import { goOn } from "./go_on.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
 import { Cgroups } from "./limits_cell.ts";
 import { offerSocket } from "./offer.ts";
@@ -25,7 +26,7 @@ import { LastWords, linesWanted } from "./output.ts";
 import { readPolicy } from "./policy.ts";
 import { Principal, type PrincipalContext } from "./principal.ts";
 import { RotatedCredentials } from "./rotated.ts";
-import { proxyBootstrap, type Validated, validateRequest, verifyAssignment } from "./validate.ts";
+import { proxyBootstrap, validateRequest, verifyAssignment } from "./validate.ts";
 
 const DEFAULT_GRACE_MS = 5_000;
 const VERSION = "0.1.0";
@@ -215,7 +216,9 @@ export class Launcher {
         (credentials_digest === validated.credentialsDigest ||
           present.sealedIn === validated.sealedIn);
       if (phase === "running" && same) {
-        return await this.#goOn(present, validated, request, newest);
+        const document = this.#proxyDocument(validated, request);
+        await goOn(present, validated, document, { request, newest, journal: this.#journal });
+        return present.status;
       }
       // It ended, and whoever asks for it has not seen that yet: a completed one-shot must not run again.
       if (keepsEnd && present.status.exit !== null) return present.status;
@@ -252,33 +255,6 @@ export class Launcher {
       await this.#forget(principal, 0);
       throw thrown;
     }
-    return principal.status;
-  }
-
-  /** Its sandbox goes on: with another payload, and its proxy with other credentials. */
-  async #goOn(
-    principal: Principal,
-    validated: Validated,
-    request: CreateRequest,
-    newest: number,
-  ): Promise<Status> {
-    const { hash, status } = principal;
-    const { issued_at } = request.assignment;
-    const isNewer = issued_at > status.issued_at;
-    const isRenewal = status.credentials_digest !== validated.credentialsDigest;
-    if (!isNewer && !isRenewal) return status;
-    // Refused before anything is kept.
-    const document = this.#proxyDocument(validated, request);
-    // The next launcher goes on from it, and nothing older counts any more; in this order, for what is
-    // older than the newest is not adopted.
-    await this.#journal.writeRequest(hash, status.started_at, request);
-    await this.#journal.see(hash, Math.max(newest, issued_at));
-    await this.#journal.seeCredentials(hash, validated.issuedCredentials);
-    if (isRenewal) {
-      await principal.renew(validated, document);
-      this.#log.info("renewed credentials", { principal: principal.localpart });
-    }
-    if (isNewer) await principal.update(validated, issued_at, document);
     return principal.status;
   }
 

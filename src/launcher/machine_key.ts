@@ -48,6 +48,6 @@ export async function loadMachineKey(dir: string): Promise<MachineKey> {
 function lost(dir: string, code: string, what: string): LauncherError {
   return new LauncherError(code, `Cannot use the machine's key: "${dir}/machine-key.txt" ${what}`, {
     hint:
-      `restore it from a backup; without one remove "${dir}/machine-key.txt" and "${dir}/machine-key.pub", and a new key is made, to which the credentials of every agent must be sealed anew (\`bureau agent destroy\`, then \`bureau agent create\`)`,
+      `restore it from a backup; without one remove "${dir}/machine-key.txt" and "${dir}/machine-key.pub", and a new key is made, to which the credentials of every agent must be sealed anew (\`bureau credential reseal\`, or \`bureau agent destroy\`, then \`bureau agent create\`)`,
   });
 }

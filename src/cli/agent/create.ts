@@ -24,10 +24,8 @@ import {
   type MatrixClient,
   type Session,
 } from "../../messaging/mod.ts";
-import { agentPassword, ensureAccount } from "../accounts.ts";
-import { Registration } from "../boot/api.ts";
+import { agentAccount } from "./account.ts";
 import { CredentialStore } from "../credential/store.ts";
-import { readJson } from "../files.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { refuseCordoned } from "../machine/cordon.ts";
@@ -240,31 +238,6 @@ export function stateTypesOf(template: Template): string[] {
     .map((action) => action.slice(prefix.length));
 }
 
-async function agentAccount(
-  call: Invocation,
-  session: OperatorSession,
-  key: SigningKey,
-  localpart: string,
-): Promise<Session> {
-  const stored = await readJson(`${call.stateDir}/operator/registration.json`);
-  const registration = z.safeParse(Registration, stored);
-  if (!registration.success) {
-    throw new CliError(
-      "no-registration",
-      "Cannot make accounts: the registration secret is not stored",
-      {
-        hint: "run `deno task up`",
-      },
-    );
-  }
-  return await ensureAccount({
-    homeserverUrl: session.homeserver_url,
-    registration: registration.data,
-    user: localpart,
-    password: await agentPassword(key.privateJwk, localpart),
-  });
-}
-
 async function seal(
   call: Invocation,
   client: MatrixClient,
@@ -287,6 +260,7 @@ async function seal(
   }
   await store.write(localpart, {
     encrypted_for: [...recipients.names],
+    recipients: [...recipients.keys],
     keys: Object.keys(parts).sort(),
     ciphertext: await store.seal(localpart, {}, recipients, {
       homeserver_url: session.homeserver_url,

@@ -47,4 +47,64 @@ export const credentialCommands: readonly CommandSpec[] = [
     examples: ["sh tasks/bureau credential rotate agent/second github token.txt"],
     load: async () => (await import("./rotate.ts")).rotate,
   }),
+  defineCommand({
+    path: ["credential", "import"],
+    brief: "Give an agent credentials that a tool of yours, or a variable, holds",
+    docs:
+      "SOURCE is `gh`, `npmrc` or `netrc`: the tool's own store is read, and where each credential may go comes from it. Without --yes nothing is changed: " +
+      "it shows what would be taken. The hosts of well-known variables (GH_TOKEN, ANTHROPIC_API_KEY, …) are known, of others --host names them.",
+    args: [NAME, { name: "SOURCE", brief: "gh, npmrc or netrc", optional: true }],
+    flags: {
+      "from-env": {
+        kind: "texts",
+        brief: "a variable of your environment instead; may be repeated",
+        placeholder: "VAR",
+      },
+      host: {
+        kind: "texts",
+        brief: "where they may go, instead of what the source says; may be repeated",
+        placeholder: "HOST[:PORT]",
+      },
+      expires,
+      yes: { kind: "switch", brief: "take them" },
+    },
+    examples: [
+      "sh tasks/bureau credential import agent/second gh",
+      "sh tasks/bureau credential import agent/second --from-env DEPLOY_KEY --host deploy.example.org --yes",
+    ],
+    load: async () => (await import("./import.ts")).importThem,
+  }),
+  defineCommand({
+    path: ["credential", "reseal"],
+    brief: "Seal credentials to this machine's key again, after it changed",
+    docs:
+      "What is sealed to the escrow key too is opened with it; sessions of agents are made anew. What nothing can open is told, to be provisioned again; " +
+      "the exit status is 1 then.",
+    args: [{ ...NAME, optional: true }],
+    examples: ["sh tasks/bureau credential reseal"],
+    load: async () => (await import("./reseal.ts")).reseal,
+  }),
+  defineCommand({
+    path: ["credential", "escrow", "init"],
+    brief: "Make a key of the operator's own, to which credentials are sealed beside the machine's",
+    docs:
+      "With it credentials outlive the machine's key: `credential reseal`. It is a file of mode 0600, with --passphrase under one that is asked for; with " +
+      "--recipient its private half stays wherever you keep it.",
+    flags: {
+      passphrase: { kind: "switch", brief: "protect it by a passphrase (stdin, or asked for)" },
+      recipient: {
+        kind: "text",
+        brief: "a key that you have: its public half",
+        placeholder: "AGE1…",
+      },
+    },
+    examples: ["sh tasks/bureau credential escrow init"],
+    load: async () => (await import("./escrow.ts")).init,
+  }),
+  defineCommand({
+    path: ["credential", "escrow", "show"],
+    brief: "Show the escrow key's public half, and where its private one is",
+    examples: ["sh tasks/bureau credential escrow show"],
+    load: async () => (await import("./escrow.ts")).show,
+  }),
 ];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { Invocation } from "../framework/command.ts";
+import { locked, unlocked } from "./escrow.ts";
 import { expiryOf } from "./input.ts";
 import { kindOf } from "./kind.ts";
 import { credentialTable, listed } from "./list.ts";
@@ -43,6 +44,13 @@ Deno.test("newValue() makes of a rotation's input what its kind wants", () => {
   ) {
     assert.throws(() => newValue(kind, text), { code: "usage" });
   }
+});
+
+Deno.test("an escrow key under a passphrase is opened by that one alone", async () => {
+  const text = await locked("AGE-SECRET-KEY-1X\n", "correct horse");
+  assert.match(text, /^-----BEGIN AGE ENCRYPTED FILE-----\n/);
+  assert.equal(await unlocked(text, "correct horse"), "AGE-SECRET-KEY-1X\n");
+  await assert.rejects(unlocked(text, "wrong horse"), { code: "wrong-passphrase" });
 });
 
 Deno.test("expiryOf() takes spans and times to come", () => {

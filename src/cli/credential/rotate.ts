@@ -21,6 +21,13 @@ export const rotate: CommandHandler = async (call) => {
   const expiresAt = expiryOf(call);
   const text = await readSecretInput(call.args[2], `New value of ${name}`);
   const recipients = await store.recipients(call);
+  if (part.recipients !== undefined && !part.recipients.includes(recipients.keys[0]!)) {
+    throw new CliError(
+      "other-machine-key",
+      `Cannot rotate "${name}": it is sealed to another key than this machine's`,
+      { hint: "`bureau credential reseal` first, or give it whole: `bureau credential provision`" },
+    );
+  }
   const { signature: _, issued_by: _b, issued_at: _a, expires_at: _e, ...rest } = part;
   const rotated = await store.sign({
     ...rest,

@@ -17,6 +17,7 @@ import type { CommandContext } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { sealingKey } from "../machine/target.ts";
 import type { OperatorSession } from "../session.ts";
+import { escrowRecipient } from "./escrow.ts";
 import { kindOf } from "./kind.ts";
 
 /** What fits an event of 64 KiB beside its envelope. */
@@ -24,7 +25,7 @@ const MAX_CONTENT = 60 * 1024;
 
 /** Who will be able to open what is sealed. */
 export interface Recipients {
-  /** `age1…` */
+  /** `age1…`; the machine's first. */
   readonly keys: readonly string[];
   /** For `encrypted_for`. */
   readonly names: readonly string[];
@@ -44,9 +45,13 @@ export class CredentialStore {
   /** @throws {CliError} `no-machine-key` */
   async recipients(context: CommandContext): Promise<Recipients> {
     const { server_name, machine } = this.#session;
+    const escrow = await escrowRecipient(context);
     return {
-      keys: [await sealingKey(context, this.#client, this.#session)],
-      names: [userId(machine, server_name)],
+      keys: [
+        await sealingKey(context, this.#client, this.#session),
+        ...(escrow === null ? [] : [escrow]),
+      ],
+      names: [userId(machine, server_name), ...(escrow === null ? [] : ["escrow:operator"])],
     };
   }
 
@@ -103,6 +108,7 @@ export class CredentialStore {
       kind: kindOf(credential),
       allowed_hosts: [...credential.allowed_hosts],
       encrypted_for: [...recipients.names],
+      recipients: [...recipients.keys],
       ciphertext: await this.seal(localpart, { [name]: credential }, recipients),
       ...(more.expiresAt === undefined ? {} : { expires_at: more.expiresAt }),
     }, more.previous);
@@ -169,9 +175,10 @@ export class CredentialStore {
     present: Credentials,
     parts: Readonly<Record<string, CredentialPart>>,
   ): Promise<Credentials> {
-    const { keys, encrypted_for, ciphertext } = present;
+    const { keys, encrypted_for, recipients, ciphertext } = present;
     return await this.write(localpart, {
       encrypted_for,
+      ...(recipients === undefined ? {} : { recipients }),
       keys: [...new Set([...keys, ...Object.keys(parts)])].sort(),
       ciphertext,
       parts: { ...present.parts, ...parts },

@@ -28,6 +28,8 @@ export const CredentialPart = z.object({
   allowed_hosts: z.array(z.string()),
   /** As in `Credentials`. */
   encrypted_for: z.array(z.string()),
+  /** The age public keys it is sealed to, in clear: whether it needs to be sealed anew. */
+  recipients: z.optional(z.array(z.string())),
   /** Base64 of the age ciphertext of a `CredentialBundle` that holds this credential alone. */
   ciphertext: z.string(),
   /** The same, holding what replaces the secrets in it: a rotation, by somebody who can't read the rest. */

@@ -265,6 +265,8 @@ export const Credentials = z.object({
   principal: z.string(),
   /** Machine user ids (and `escrow:<name>`) that can open it; informational. */
   encrypted_for: words,
+  /** See `CredentialPart`. */
+  recipients: z.optional(words),
   /** Names of the credentials inside, never values. */
   keys: words,
   /** Base64 of the age ciphertext of a `CredentialBundle` as JSON: its account, and what has no part. */

@@ -118,7 +118,7 @@ export async function unsealBundle(sealed: string, identity: string): Promise<Cr
         `Cannot unseal "bundle": it was not sealed to this machine's key`,
         {
           hint:
-            "seal them again to this machine: `bureau agent destroy NAME`, then `bureau agent create NAME` (`deno task up` for the example agent)",
+            "seal them to this machine again: `bureau credential reseal`, or `bureau agent destroy NAME`, then `bureau agent create NAME` (`deno task up` for the example agent)",
         },
       );
     }
