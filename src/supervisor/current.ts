@@ -18,3 +18,13 @@ export async function currentStatus(options: UpOptions): Promise<SupervisorStatu
     client.close();
   }
 }
+
+/** Asks whoever serves it to end everything. */
+export async function requestDown(options: UpOptions): Promise<void> {
+  const client = createClient(supervisorApi, { socket: pathsOf(options).upSocket });
+  try {
+    await client.call("down");
+  } finally {
+    client.close();
+  }
+}

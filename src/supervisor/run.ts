@@ -3,19 +3,19 @@
 /** The `up` command: foreground, detached, background, down. */
 import { systemClock } from "../lib/clock.ts";
 import { BureauError, messageOf } from "../lib/errors.ts";
-import { createClient } from "../lib/http/mod.ts";
 import { createLogger, type Logger } from "../lib/log.ts";
 import { readConfigFile } from "../lib/config/mod.ts";
 import { pathsOf } from "../lib/process/mod.ts";
 import { socketBudget } from "../lib/ref/mod.ts";
-import { supervisorApi, type SupervisorStatus } from "./api.ts";
+import type { SupervisorStatus } from "./api.ts";
 import { Commands } from "./commands.ts";
 import { DevBox } from "./devbox.ts";
 import { SupervisorError } from "./errors.ts";
 import { parseOptions, type UpOptions, USAGE } from "./options.ts";
-import { currentStatus } from "./current.ts";
+import { currentStatus, requestDown } from "./current.ts";
 import { describeFindings } from "./preflight.ts";
 import { takeSeat } from "./seat.ts";
+import { afterSuccession } from "./update/succeeded.ts";
 import { handOver } from "./update/handover.ts";
 import { Upgrader } from "./update/upgrader.ts";
 
@@ -126,25 +126,8 @@ async function supervise(options: UpOptions, args: readonly string[]): Promise<n
       say("stopped; `deno task up` resumes");
     }
   }
-  if (succeeded) await afterSuccession(options, background, () => stopping);
+  if (succeeded) await afterSuccession({ options, box, background, stopping: () => stopping });
   return status;
-}
-
-/** A terminal stays with whoever took it: it goes on as long as the successor, and passes on that it is to end. */
-async function afterSuccession(
-  options: UpOptions,
-  background: boolean,
-  stopping: () => boolean,
-): Promise<void> {
-  let asked = false;
-  while (!background || (stopping() && !asked)) {
-    if (stopping() && !asked) {
-      await requestDown(options).catch(() => {});
-      asked = true;
-    }
-    if (await currentStatus(options).catch(() => null) === null) return;
-    await systemClock.sleep(DETACHED_POLL_MS);
-  }
 }
 
 async function bringUp(
@@ -245,15 +228,6 @@ async function detach(options: UpOptions, args: readonly string[]): Promise<numb
   throw new SupervisorError("start-late", "Cannot start: it took too long", {
     hint: `read the logs in ${pathsOf(options).logs}`,
   });
-}
-
-async function requestDown(options: UpOptions): Promise<void> {
-  const client = createClient(supervisorApi, { socket: pathsOf(options).upSocket });
-  try {
-    await client.call("down");
-  } finally {
-    client.close();
-  }
 }
 
 async function down(options: UpOptions): Promise<number> {

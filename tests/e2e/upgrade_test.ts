@@ -199,3 +199,35 @@ Deno.test("an upgrade replaces every process under a working agent, and what fai
     );
   });
 });
+
+Deno.test("an upgrade of an up in the foreground leaves it its terminal, and Ctrl-C ends the successor", async () => {
+  await withBureau(async (bureau) => {
+    const child = bureau.spawnUp();
+    let shown = "";
+    const reading = (async () => {
+      for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) shown += text;
+    })();
+    const complained = new Response(child.stderr).text();
+    await eventually(
+      "the report is shown",
+      () => Promise.resolve(/Repository at commit/.test(shown)),
+      60_000,
+    );
+    const digest = await place(bureau, { "up.js": mark });
+    const done = await bureau.cli("machine", "upgrade", "--release", digest, "--settle", "0");
+    assert.equal(done.code, 0, done.stdout + done.stderr);
+    await eventually("it is said", () => Promise.resolve(/upgraded to/.test(shown)));
+    assert.match((await bureau.cli("status")).stdout, new RegExp(`release +${digest}`));
+    await bureau.cli("matrix", "send", "agent/scribe", "report README.md");
+    await eventually(
+      "the room is shown as before",
+      () => Promise.resolve(/README\.md: \d+ bytes/.test(shown)),
+    );
+    child.kill("SIGINT");
+    const { code } = await child.status;
+    await reading;
+    assert.equal(code, 0, await complained);
+    assert.match(shown, /stopped; `deno task up` resumes/);
+    await eventually("nothing runs", async () => (await processesOf(bureau)).length === 0);
+  });
+});

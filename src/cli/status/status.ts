@@ -74,6 +74,7 @@ function printProcesses(call: Invocation, supervisor: SupervisorStatus): void {
     }, supervisor pid ${supervisor.pid}`,
   );
   if (supervisor.message !== null) call.print(`             ${neutralise(supervisor.message)}`);
+  for (const line of releaseLines(supervisor)) call.print(`release      ${neutralise(line)}`);
   call.print(`homeserver   ${supervisor.homeserver_url ?? "not known yet"}`);
   call.print(`state        ${supervisor.state_dir}`);
   call.print("");
@@ -89,6 +90,22 @@ function printProcesses(call: Invocation, supervisor: SupervisorStatus): void {
     call.print(line);
   }
   call.print("");
+}
+
+/** Nothing while the build runs that `up` brought, and no other was tried. */
+function releaseLines({ release }: SupervisorStatus): string[] {
+  if (release === undefined) return [];
+  const { current, updating, outcome, note } = release;
+  return [
+    ...(current === null ? [] : [current]),
+    ...(updating === null
+      ? []
+      : [`upgrading to ${updating.to}: the ${updating.step} is being replaced`]),
+    ...(outcome === null || outcome.ok
+      ? []
+      : [`the upgrade to ${outcome.to} failed ${ago(outcome.at)} ago: ${outcome.message}`]),
+    ...(note === null ? [] : [note]),
+  ];
 }
 
 function printDaemon(call: Invocation, daemon: DaemonStatus): void {
