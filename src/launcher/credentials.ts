@@ -150,6 +150,7 @@ export function usedCredentials(spec: ResolvedSpec): Set<string> {
     ...spec.required_credentials,
     ...services,
     ...Object.values(spec.placeholders),
+    ...Object.values(spec.secret_files),
     ...Object.values(spec.ssh_keys).map(({ credential }) => credential),
   ]);
 }

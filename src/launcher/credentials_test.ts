@@ -168,6 +168,7 @@ Deno.test("an expired credential is refused where it is used, and only there", (
     required_credentials: [],
     proxy_services: { api: { upstream: "https://a", inject_headers: { Authorization: "used" } } },
     placeholders: {},
+    secret_files: { f: "filed" },
     ssh_keys: {},
   } as unknown as Parameters<typeof refuseExpired>[0]["spec"];
   const of = (ends: Record<string, number>) => ({
@@ -182,5 +183,7 @@ Deno.test("an expired credential is refused where it is used, and only there", (
     },
   });
   refuseExpired(of({ used: 11, unused: 3 }), 10);
-  assert.throws(() => refuseExpired(of({ used: 10 }), 10), { code: "credential-expired" });
+  for (const name of ["used", "filed"]) {
+    assert.throws(() => refuseExpired(of({ [name]: 10 }), 10), { code: "credential-expired" });
+  }
 });

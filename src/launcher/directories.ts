@@ -16,6 +16,7 @@ import {
   type SandboxPlan,
   SECCOMP_FILE,
   seccompHere,
+  SECRETS_DIR,
   startScript,
   STOP_SCRIPT,
 } from "../sandbox/mod.ts";
@@ -91,6 +92,7 @@ export interface CellContents {
 /** Directories of `cellFiles`, parents first. */
 export const CELL_DIRECTORIES = [
   "contract",
+  `contract/${SECRETS_DIR}`,
   "etc",
   ...ETC_DIRECTORIES.map((name) => `etc/${name}`),
 ] as const;

@@ -3,7 +3,9 @@
 /** What a sandbox holds in the place of credentials, and what its proxy makes of it. */
 import { parseAuthority } from "../lib/authority.ts";
 import type { CredentialBundle } from "../lib/schema/events.ts";
+import type { ResolvedSpec } from "../lib/template/mod.ts";
 import type { BoundPlaceholder } from "../proxy/api.ts";
+import { SECRETS_DIR } from "../sandbox/mod.ts";
 import { placeholderFor } from "./egress_authority.ts";
 import { LauncherError } from "./errors.ts";
 import { valueOf } from "./oauth2.ts";
@@ -11,17 +13,19 @@ import { valueOf } from "./oauth2.ts";
 export interface Placeholders {
   /** For the sandbox. */
   readonly environment: Readonly<Record<string, string>>;
+  /** The same in files of the sandbox's contract. */
+  readonly files: readonly (readonly [name: string, text: string])[];
   /** For the proxy. Secret. */
   readonly bound: readonly BoundPlaceholder[];
 }
 
 /**
- * @param wanted environment variable → name of a credential, as the signed template has it
+ * @param spec as the signed template and assignment have it
  * @param identity the machine's age key; secret
  * @throws {LauncherError} when a credential is not sealed, names no host, or two name one host with different CAs
  */
 export async function bindPlaceholders(
-  wanted: Readonly<Record<string, string>>,
+  { placeholders, secret_files }: Pick<ResolvedSpec, "placeholders" | "secret_files">,
   bundle: CredentialBundle | null,
   identity: string,
   principal: string,
@@ -29,9 +33,14 @@ export async function bindPlaceholders(
   const refuse = (code: string, why: string, hint: string) =>
     new LauncherError(code, `Cannot start "${principal}": ${why}`, { status: 403, hint });
   const environment: Record<string, string> = {};
+  const files: [string, string][] = [];
+  const wanted = [
+    ...Object.entries(placeholders).map(([variable, name]) => ({ variable, name, file: null })),
+    ...Object.entries(secret_files).map(([file, name]) => ({ variable: file, name, file })),
+  ];
   const bound = new Map<string, BoundPlaceholder>();
   const authorities = new Map<string, string | undefined>();
-  for (const [variable, name] of Object.entries(wanted)) {
+  for (const { variable, name, file } of wanted) {
     const credential = bundle !== null && Object.hasOwn(bundle.credentials, name)
       ? bundle.credentials[name]!
       : undefined;
@@ -43,7 +52,8 @@ export async function bindPlaceholders(
       );
     }
     const placeholder = await placeholderFor(identity, principal, name);
-    environment[variable] = placeholder;
+    if (file === null) environment[variable] = placeholder;
+    else files.push([`${SECRETS_DIR}/${file}`, placeholder]);
     const { allowed_hosts: hosts, ca, places, expires_at } = credential;
     const value = valueOf(name, credential);
     const unread = hosts.find((host) => parseAuthority(host) === null);
@@ -77,5 +87,5 @@ export async function bindPlaceholders(
       ...(expires_at === undefined ? {} : { expires_at }),
     });
   }
-  return { environment, bound: [...bound.values()] };
+  return { environment, files, bound: [...bound.values()] };
 }

@@ -18,7 +18,7 @@ const bundle: CredentialBundle = {
 };
 
 const bind = (wanted: Record<string, string>, given: CredentialBundle | null = bundle) =>
-  bindPlaceholders(wanted, given, "AGE-SECRET-KEY-1TEST", NAME);
+  bindPlaceholders({ placeholders: wanted, secret_files: {} }, given, "AGE-SECRET-KEY-1TEST", NAME);
 
 Deno.test("bindPlaceholders() shows the sandbox a placeholder and the proxy what it stands for", async () => {
   const { environment, bound } = await bind({ GITHUB_TOKEN: "GITHUB", GH_TOKEN: "GITHUB" });
@@ -30,7 +30,7 @@ Deno.test("bindPlaceholders() shows the sandbox a placeholder and the proxy what
     value: "ghp_secret",
     hosts: ["api.github.com:443", "github.com:443"],
   }]);
-  assert.deepEqual(await bind({}, null), { environment: {}, bound: [] });
+  assert.deepEqual(await bind({}, null), { environment: {}, files: [], bound: [] });
 });
 
 Deno.test("bindPlaceholders() refuses what is not sealed for a host", async () => {
@@ -49,5 +49,18 @@ Deno.test("bindPlaceholders() refuses what is not sealed for a host", async () =
       (error) => (error as { code: string }).code === code,
       code,
     );
+  }
+});
+
+Deno.test("bindPlaceholders() puts the same placeholder into a file, and refuses as for a variable", async () => {
+  const spec = { placeholders: { GH_TOKEN: "GITHUB" }, secret_files: { "github.token": "GITHUB" } };
+  const key = "AGE-SECRET-KEY-1TEST";
+  const { environment, files, bound } = await bindPlaceholders(spec, bundle, key, NAME);
+  assert.deepEqual(Object.keys(environment), ["GH_TOKEN"]);
+  assert.deepEqual(files, [["secrets/github.token", environment["GH_TOKEN"]]]);
+  assert.equal(bound.length, 1);
+  for (const name of ["MISSING", "NOWHERE"]) {
+    const missing = { placeholders: {}, secret_files: { x: name } };
+    await assert.rejects(bindPlaceholders(missing, bundle, key, NAME), name);
   }
 });

@@ -137,7 +137,7 @@ export async function validateRequest(
   }
   const ssh = bindSshKeys(spec, bundle, name);
   const look = new Look(policy);
-  const placeholders = await bindPlaceholders(spec.placeholders, bundle, identity, name);
+  const placeholders = await bindPlaceholders(spec, bundle, identity, name);
   const authority = await egressAuthority(identity, name);
   const certificates = spec.bridge ? await caBundle(look, authority.certificate) : null;
   const plan = await planSandbox(
@@ -175,6 +175,7 @@ export async function validateRequest(
     contract: [
       ...triggerFile(request, who),
       ...ssh?.contract ?? [],
+      ...placeholders.files,
       ...(certificates === null ? [] : [["ca-bundle.pem", certificates] as const]),
     ],
   };
@@ -219,6 +220,7 @@ export function digestSpec(assignment: Assignment, template: Template): Promise<
     ...assignment.required_services_override === undefined
       ? {}
       : { required_services: assignment.required_services_override },
+    ...assignment.secrets_override === undefined ? {} : { secrets: assignment.secrets_override },
   }));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Plans as bwrap argument vectors. They travel by descriptor (`--args`), never in argv. */
+import { CELL_DIR, contractArguments } from "./contract.ts";
 import { BOUND_FILE, GUARD_FILE } from "./guard.ts";
 import {
   deviceArguments,
@@ -20,8 +21,6 @@ import { quoteWord } from "./words.ts";
 /** In a cell: the filter of the agent's sandbox, as bwrap's `--seccomp` reads it. */
 export const SECCOMP_FILE = "seccomp.bpf";
 
-/** Fixed in-cell places (docs/design/contracts.md). */
-export const CELL_DIR = "/cell";
 export const RUNTIME_DIR = "/opt/bureau";
 /** Inside a cell everybody is this user; outside it is whoever the launcher runs as. */
 const UID = "1000";
@@ -117,33 +116,9 @@ export function tmuxCellArguments(plan: SandboxPlan, dirs: PrincipalDirectories)
   ];
 }
 
-/** In the contract directory of an agent that an event started. */
-export const TRIGGER_FILE = "trigger.json";
-
-/** What every agent finds in /run/bureau. @param files in its contract directory */
-const contract = (files: readonly string[]): readonly string[] => [
-  "--dir",
-  "/run/bureau",
-  "--ro-bind",
-  "/run/bureau/agent",
-  "/run/bureau/agent",
-  "--ro-bind",
-  `${CELL_DIR}/contract`,
-  "/run/bureau/contract",
-  "--symlink",
-  "agent/proxy.sock",
-  "/run/bureau/proxy.sock",
-  "--symlink",
-  "contract/payload.json",
-  "/run/bureau/payload.json",
-  ...(files.includes(TRIGGER_FILE)
-    ? ["--symlink", `contract/${TRIGGER_FILE}`, `/run/bureau/${TRIGGER_FILE}`]
-    : []),
-];
-
 /** The agent's own sandbox, nested in its tmux cell. @param files further ones in its contract directory */
 export function agentArguments(plan: SandboxPlan, files: readonly string[] = []): string[] {
-  if (plan.isolation === "none") return passthroughArguments(plan, contract(files));
+  if (plan.isolation === "none") return passthroughArguments(plan, contractArguments(files));
   return [
     ...isolation("no-nesting"),
     // No controlling terminal of the pane: TIOCSTI and the pane's signals stay outside; `script` makes a new one.
@@ -153,7 +128,7 @@ export function agentArguments(plan: SandboxPlan, files: readonly string[] = [])
     ...(plan.sysroot.kind === "host" ? programs() : sysrootArguments(plan)),
     ...kernel(deviceArguments(plan)),
     ...etcArguments(plan, `${CELL_DIR}/etc`),
-    ...contract(files),
+    ...contractArguments(files),
     ...serviceBinds(plan.services),
     ...mountArguments(plan),
     "--remount-ro",

@@ -2,6 +2,7 @@
 
 /** The sandbox primitive: what may be in it (`plan`), and how bwrap is told (`arguments`). */
 export * from "./arguments.ts";
+export * from "./contract.ts";
 export * from "./devices.ts";
 export * from "./errors.ts";
 export * from "./etc.ts";

@@ -4,7 +4,7 @@
 import * as z from "zod/mini";
 import { messageOf } from "../../lib/errors.ts";
 import { readBootstrap } from "../../lib/provision/mod.ts";
-import { RestartPolicy, StartCondition } from "../../lib/schema/mod.ts";
+import { RestartPolicy, Secret, StartCondition } from "../../lib/schema/mod.ts";
 import type { Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { parseCredentials, SealedInput } from "./credentials.ts";
@@ -22,6 +22,7 @@ export const CreateAgentRequest = z.object({
   command_override: z.optional(z.array(z.string())),
   environment_override: z.optional(z.string()),
   required_services_override: z.optional(z.array(z.string())),
+  secrets_override: z.optional(z.array(Secret)),
   extra_environment_variables: z.optional(z.record(z.string(), z.string())),
   /** Null: keep what is sealed already. Secret. */
   credentials: z.nullable(SealedInput),
@@ -36,6 +37,7 @@ const OVERRIDES = [
   "command_override",
   "environment_override",
   "required_services_override",
+  "secrets_override",
   "extra_environment_variables",
 ] as const;
 

@@ -49,7 +49,7 @@ export async function bindNetwork(
       ) => [name, { ...credential, ...(ca === undefined ? {} : { ca }) }]),
     ),
   };
-  const placeholders = await bindPlaceholders(spec.placeholders, bundle, key, NAME);
+  const placeholders = await bindPlaceholders(spec, bundle, key, NAME);
   const authority = await egressAuthority(key, NAME);
   const certificates = await caBundle(look, [authority.certificate, ca ?? ""].join("\n"));
   return {

@@ -134,6 +134,17 @@ export const Sysroot = z.union([
 ]);
 export type Sysroot = z.infer<typeof Sysroot>;
 
+/** A credential that the sandbox holds a placeholder of: in a variable, in a file, or in both. */
+export const Secret = z.object({
+  /** Name of the credential in the sealed bundle. */
+  key: z.string(),
+  /** Environment variable. */
+  env: z.optional(z.string()),
+  /** Name of a file in `/run/bureau/secrets`. */
+  file: z.optional(z.string()),
+});
+export type Secret = z.infer<typeof Secret>;
+
 /** `m.bureau.template`, state key = template name, in a template room. */
 export const Template = z.object({
   description: z.optional(z.string()),
@@ -208,6 +219,8 @@ export const Template = z.object({
    * the proxy swaps for the secret in requests to the credential's `allowed_hosts`.
    */
   placeholders: z.optional(names),
+  /** As `placeholders`, and in files. One for each `key`. */
+  secrets: z.optional(z.array(Secret)),
   egress: z.optional(EgressPolicy),
   /** Hot: a change needs no restart. */
   budgets: z.optional(Budgets),
@@ -243,6 +256,8 @@ export const Assignment = z.object({
   environment_override: z.optional(z.string()),
   /** In the place of the template's `required_services`; empty: none. */
   required_services_override: z.optional(words),
+  /** In the place of the template's `secrets`; empty: none. */
+  secrets_override: z.optional(z.array(Secret)),
   extra_environment_variables: z.optional(names),
   payload: z.optional(z.record(z.string(), z.unknown())),
   /** It runs only while this holds. */

@@ -14,6 +14,7 @@ import { quoteName } from "../ref/mod.ts";
 import { type ResolvedEgress, resolveEgress } from "./egress.ts";
 import { TemplateError } from "./errors.ts";
 import { compact, mergeBudgets } from "./merge.ts";
+import { secretProblems } from "./secrets.ts";
 import { expandVariables, type Variables } from "./variables.ts";
 
 /** What one principal's cell is made of: every field present, every variable expanded. */
@@ -44,6 +45,8 @@ export interface ResolvedSpec {
   readonly proxy_services: Record<string, ProxyService>;
   /** Environment variable → name of a credential. */
   readonly placeholders: Record<string, string>;
+  /** File in `/run/bureau/secrets` → name of a credential, whose placeholder is in it. */
+  readonly secret_files: Record<string, string>;
   readonly ssh_keys: Record<string, SshKey>;
   readonly egress: ResolvedEgress;
   readonly budgets: Budgets | null;
@@ -59,6 +62,7 @@ export type Instance = Pick<
   | "command_override"
   | "environment_override"
   | "required_services_override"
+  | "secrets_override"
   | "extra_environment_variables"
   | "payload"
   | "egress"
@@ -100,6 +104,11 @@ export function instantiate(
       hint: "set command in the template or command_override in the assignment",
     });
   }
+  const secrets = assignment.secrets_override ?? resolved.secrets ?? [];
+  const wrong = secretProblems(secrets)[0];
+  if (wrong !== undefined) {
+    throw new TemplateError("bad-secret", `Cannot use the secrets: [${wrong.at}] ${wrong.message}`);
+  }
   return {
     isolation: resolved.isolation || "standard",
     command: [...command],
@@ -139,7 +148,13 @@ export function instantiate(
       upstream: expand(service.upstream, `proxy_services.${name}.upstream`),
     })),
     ssh_keys: resolved.ssh_keys ?? {},
-    placeholders: resolved.placeholders ?? {},
+    placeholders: {
+      ...resolved.placeholders,
+      ...Object.fromEntries(secrets.flatMap(({ key, env }) => env ? [[env, key]] : [])),
+    },
+    secret_files: Object.fromEntries(
+      secrets.flatMap(({ key, file }) => file ? [[file, key]] : []),
+    ),
     egress: resolveEgress(resolved.egress, assignment.egress, expand),
     budgets: mergeBudgets(resolved.budgets, assignment.budgets) ?? null,
     authorization: resolved.authorization ?? {},

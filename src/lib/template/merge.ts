@@ -10,7 +10,7 @@ import type { AuthorizationPolicy, Mount, Template } from "../schema/events.ts";
  * | description, isolation, command, environment, resources, sysroot, hostname, seccomp, bridge, service, reload, restart_policy | the child's when it has one, whole |
  * | environment_variables, roles, default_payload, proxy_services, ssh_keys, placeholders, budgets | joined by key, the child's wins |
  * | prepend_variables | per key: the child's entries, then the parent's, each once |
- * | filesystem | the parent's whose `dest` the child doesn't name, then the child's |
+ * | filesystem, secrets | the parent's whose `dest` (`key`) the child doesn't name, then the child's |
  * | create_dirs, devices, protected_paths, required_credentials, required_services, egress, authorization | the parent's, then the child's, each once |
  *
  * No child can take away a parent's denial. `inherits` is not carried over.
@@ -41,11 +41,21 @@ export function mergeTemplates(parent: Template, child: Template): Template {
     proxy_services: byKey(parent.proxy_services, child.proxy_services),
     ssh_keys: byKey(parent.ssh_keys, child.ssh_keys),
     placeholders: byKey(parent.placeholders, child.placeholders),
+    secrets: mergeSecrets(parent.secrets, child.secrets),
     egress: mergeEgress(parent.egress, child.egress),
     budgets: mergeBudgets(parent.budgets, child.budgets),
     authorization: mergeAuthorization(parent.authorization, child.authorization),
     restart_policy: child.restart_policy ?? parent.restart_policy,
   });
+}
+
+function mergeSecrets(
+  parent: Template["secrets"],
+  child: Template["secrets"],
+): Template["secrets"] {
+  if (parent === undefined || child === undefined) return child ?? parent;
+  const named = new Set(child.map(({ key }) => key));
+  return [...parent.filter(({ key }) => !named.has(key)), ...child];
 }
 
 /** Joins the destinations of two policies, each once; how long to wait for an answer is the child's word. */

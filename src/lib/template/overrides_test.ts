@@ -10,6 +10,7 @@ import {
   builtinTemplates,
   type FetchTemplate,
   instantiate,
+  mergeTemplates,
   resolveTemplate,
   templateDigest,
   TemplateError,
@@ -144,4 +145,54 @@ Deno.test("no built-in template but passthrough is without a sandbox, and none h
       name,
     );
   }
+});
+
+Deno.test("secrets are merged by key, replaced whole by an assignment, and become placeholders", () => {
+  const parent: Template = {
+    command: ["a"],
+    placeholders: { OLD: "old" },
+    secrets: [{ key: "api", env: "API" }, { key: "git", file: "git" }],
+  };
+  const whole = mergeTemplates(parent, {
+    secrets: [{ key: "api", file: "api.key" }, { key: "new", env: "NEW", file: "new" }],
+  });
+  assert.deepEqual(whole.secrets, [
+    { key: "git", file: "git" },
+    { key: "api", file: "api.key" },
+    { key: "new", env: "NEW", file: "new" },
+  ]);
+  const made = instantiate(whole, {});
+  assert.deepEqual(made.placeholders, { OLD: "old", NEW: "new" });
+  assert.deepEqual(made.secret_files, { git: "git", "api.key": "api", new: "new" });
+  const other = instantiate(whole, { secrets_override: [{ key: "x", env: "X" }] });
+  assert.deepEqual([other.placeholders, other.secret_files], [{ OLD: "old", X: "x" }, {}]);
+  assert.deepEqual(instantiate(whole, { secrets_override: [] }).placeholders, { OLD: "old" });
+});
+
+Deno.test("a secret's file is a plain name, whoever wrote it", () => {
+  for (
+    const wrong of [
+      { key: "k", file: "../payload.json" },
+      { key: "k", file: "a/b" },
+      { key: "k", file: ".hidden" },
+      { key: "k", file: "" },
+      { key: "k", file: "x\0y" },
+      { key: "k", env: "A B" },
+      { key: "k" },
+      { key: "", env: "A" },
+    ]
+  ) {
+    assert.throws(
+      () => instantiate({ command: ["a"] }, { secrets_override: [wrong] }),
+      (thrown) => thrown instanceof TemplateError && thrown.code === "bad-secret",
+      JSON.stringify(wrong),
+    );
+    const template = { description: "it", command: ["a"], secrets: [wrong] };
+    assert.deepEqual(validateTemplate(template).map(({ field }) => field), ["secrets[0]"]);
+  }
+  const twice = { description: "it", command: ["a"], secrets: [{ key: "a", env: "A" }] };
+  assert.deepEqual(validateTemplate(twice), []);
+  assert.equal(validateTemplate({ ...twice, environment_variables: { A: "1" } }).length, 1);
+  const double = [...twice.secrets, { key: "b", env: "A" }];
+  assert.equal(validateTemplate({ ...twice, secrets: double }).length, 1);
 });

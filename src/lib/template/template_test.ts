@@ -170,6 +170,7 @@ const template: fc.Arbitrary<Template> = fc.record({
   hostname: fc.constantFrom("a", "b"),
   seccomp: fc.constantFrom("default" as const, "networkless" as const),
   required_services: words,
+  secrets: fc.uniqueArray(fc.record({ key: word, env: word }), { selector: ({ key }) => key }),
   default_payload: fc.dictionary(word, fc.nat()),
   egress: fc.record({ allow: words }),
   authorization: fc.record({
@@ -284,6 +285,7 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
     service: null,
     budgets: null,
     placeholders: {},
+    secret_files: {},
     ssh_keys: {},
     protected_paths: [],
     hostname: null,

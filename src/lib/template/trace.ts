@@ -128,6 +128,10 @@ function take(field: string, value: unknown, add: (piece: Piece) => void): void 
       const id = `filesystem:${mountPoint(mount.dest)}`;
       add({ id, field: `filesystem[${at}]`, value: mount, listed: false });
     }
+  } else if (field === "secrets") {
+    for (const [at, secret] of (value as NonNullable<Template["secrets"]>).entries()) {
+      add({ id: `secrets:${secret.key}`, field: `secrets[${at}]`, value: secret, listed: false });
+    }
   } else if (
     Array.isArray(value) && !WHOLE.has(field) && !/^(roles|default_payload)\./.test(field)
   ) {

@@ -9,6 +9,7 @@ import { isRole } from "../token/rules.ts";
 import { ASK_TIMEOUT } from "./egress.ts";
 import { mountPoint } from "./merge.ts";
 import { EGRESS_PRESETS, presetOf } from "./presets.ts";
+import { secretProblems } from "./secrets.ts";
 import { VARIABLE_NAME, variablesOf } from "./variables.ts";
 
 /** One thing wrong with a template. */
@@ -179,6 +180,15 @@ function serviceProblems(template: Template, add: (field: string, message: strin
   for (const [name, key] of Object.entries(template.ssh_keys ?? {})) {
     if (!isSegment(name)) add(`ssh_keys.${name}`, "a key's name is one segment of a-z 0-9 . _ = -");
     if (key.credential === "") add(`ssh_keys.${name}.credential`, "must name a credential");
+  }
+  for (const { at, message } of secretProblems(template.secrets ?? [])) {
+    add(`secrets[${at}]`, message);
+  }
+  for (const [at, { env }] of (template.secrets ?? []).entries()) {
+    if (env === undefined) continue;
+    const elsewhere = (["environment_variables", "placeholders"] as const)
+      .find((name) => template[name]?.[env] !== undefined);
+    if (elsewhere !== undefined) add(`secrets[${at}]`, `env ${env} is set in ${elsewhere} too`);
   }
   egressProblems(template, add);
   for (const name of Object.keys(template.placeholders ?? {})) {
