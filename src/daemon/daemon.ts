@@ -159,10 +159,9 @@ export class Daemon {
         this.#notices?.tell(this.#configRoom!, body, content);
       },
     });
-    this.#refusals = new RefusalNotices({
-      clock,
-      say: (body, content) => this.#notices?.tell(this.#configRoom!, body, content),
-    });
+    const say = (body: string, content: Readonly<Record<string, unknown>>) =>
+      this.#notices?.tell(this.#configRoom!, body, content);
+    this.#refusals = new RefusalNotices({ clock, say });
     this.#services = new Services({
       ...{ bootstrap, clock, log },
       trust: this.#authority.trust,
@@ -171,7 +170,7 @@ export class Daemon {
       principals: () => this.#principals.values(),
       configRoom: () => this.#synced ? this.#configRoom : null,
       openRoom: (alias) => this.#rooms.open(alias, this.#stop.signal),
-      signal: this.#stop.signal,
+      ...{ say, signal: this.#stop.signal },
     });
     this.handler = createDaemonHandler({
       verifier: new TokenVerifier(homeserverUrl, clock),

@@ -240,6 +240,14 @@ Deno.test("an agent calls a service under a grant, and nobody else does", async 
           async () => await token().then(() => false, () => true),
           60_000,
         );
+        const { machine } = JSON.parse(
+          await Deno.readTextFile(`${bureau.stateDir}/operator/session.json`),
+        );
+        await eventually("operators are told", async () => {
+          const text = await cli("matrix", "messages", `#${machine}`);
+          return text.includes("agent/caller needs the role echo") &&
+            text.includes("gone: service/second");
+        }, 60_000);
         await cli("service", "bind", "echo", "echo");
         await says(200);
       },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What the rooms say of services, as far as it counts. */
-import { parseUserId, resolvePrincipal, stateKey, userId } from "../../lib/ref/mod.ts";
+import { parseUserId, resolvePrincipal, userId } from "../../lib/ref/mod.ts";
 import { EventType, parseEvent, type Service } from "../../lib/schema/mod.ts";
 import { isRole } from "../../lib/token/rules.ts";
 import { type MatrixClient, type MatrixEvent, maySpeakFor } from "../../messaging/mod.ts";
@@ -50,7 +50,10 @@ export async function servicesOf(
     if (type !== EventType.service) continue;
     const service = readable(() => parseEvent(EventType.service, content));
     if (service === null || service.principal === "" || sender !== service.machine) continue;
-    if (state_key === stateKey(service.principal)) services.set(service.principal, service);
+    if (`@${state_key}` !== service.principal) continue;
+    // Any text may stand there; only names are shown and compared.
+    const names = readable(() => [service.principal, service.machine].map(localpartOf));
+    if (names !== null) services.set(service.principal, service);
   }
   return services;
 }
@@ -67,7 +70,8 @@ export async function bindingsIn(
   for (const event of events) {
     if (event.type !== EventType.serviceBinding || !counts(event, levels, session)) continue;
     const binding = readable(() => parseEvent(EventType.serviceBinding, event.content));
-    if (binding !== null) bindings.set(event.state_key!, binding.principal);
+    if (binding === null || readable(() => localpartOf(binding.principal)) === null) continue;
+    bindings.set(event.state_key!, binding.principal);
   }
   return bindings;
 }
@@ -97,7 +101,7 @@ function readable<T>(read: () => T | null): T | null {
   }
 }
 
-/** `service/echo` of its user id. */
+/** @throws {RefError} */
 export function localpartOf(user: string): string {
   return parseUserId(user).localpart;
 }

@@ -48,7 +48,8 @@ export function machineOf(
   room: string | null,
   service: string,
 ): string | null {
-  if (room === null) return null;
+  // A state key may be any text.
+  if (room === null || !isOfFleet(context, service)) return null;
   const key = stateKey(service);
   const entry = context.states.get(room, EventType.service, key);
   const state = context.states.read(room, EventType.service, key);
@@ -57,6 +58,17 @@ export function machineOf(
   return principal === service && entry.sender === machine && isMachine(context, machine)
     ? machine
     : null;
+}
+
+/** User id of each service that its own machine announces → what it says of it. */
+export function announced(context: DirectoryContext, room: string): Map<string, string> {
+  const services = new Map<string, string>();
+  for (const key of context.states.all(room, EventType.service).keys()) {
+    if (machineOf(context, room, `@${key}`) === null) continue;
+    const { content } = context.states.get(room, EventType.service, key)!;
+    services.set(`@${key}`, JSON.stringify(content));
+  }
+  return services;
 }
 
 /** Keys and revocations that the fleet's machines published, each of itself. */

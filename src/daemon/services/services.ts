@@ -19,8 +19,15 @@ import type { DaemonBootstrap } from "../api.ts";
 import type { ManagedPrincipal } from "../principal.ts";
 import type { TrustContext } from "../trust.ts";
 import { Announcements } from "./announcements.ts";
-import { bindingOf, type DirectoryContext, machineOf, publishedTrust } from "./directory.ts";
+import {
+  announced,
+  bindingOf,
+  type DirectoryContext,
+  machineOf,
+  publishedTrust,
+} from "./directory.ts";
 import { type KeysNow, SigningKeys } from "./keys.ts";
+import { type Say, ServiceNotices } from "./notices.ts";
 import { Revocations } from "./revocations.ts";
 import { Seat } from "./seat.ts";
 
@@ -40,6 +47,7 @@ export interface ServicesOptions {
   readonly configRoom: () => string | null;
   /** Room id of an alias, joined if it wasn't. @throws when it can't be */
   readonly openRoom: (alias: string) => Promise<string>;
+  readonly say: Say;
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -60,7 +68,7 @@ export class Services {
   /** By `hash:started_at` of the sandbox. */
   readonly #seats = new Map<string, Seat>();
   readonly #wants = new Map<string, Wants>();
-  readonly #told = new Set<string>();
+  readonly #notices: ServiceNotices;
   #timer: AbortController | null = null;
   #isBusy = false;
   #isDirty = false;
@@ -72,6 +80,7 @@ export class Services {
     const { bootstrap, trust, client, openRoom, clock, log, signal } = options;
     const { fleet, server_name: serverName } = bootstrap;
     this.#context = { ...trust, fleet, serverName };
+    this.#notices = new ServiceNotices(options.say);
     this.#keys = new SigningKeys(bootstrap.state_dir);
     this.#announcements = new Announcements({
       ...{ client, openRoom, clock, log, signal },
@@ -161,6 +170,8 @@ export class Services {
       await seat.trust(this.#trustFor(principal.userId, keys)).catch((thrown) => failed = thrown);
     }
     this.#announce(all, keys);
+    const { serviceRoom } = this.#announcements;
+    if (serviceRoom !== null) this.#notices.directory(announced(this.#context, serviceRoom));
     return this.#next(failed, Math.min(wakeAt, this.#revocations.changesAt));
   }
 
@@ -196,22 +207,17 @@ export class Services {
 
   async #update(
     seat: Seat,
-    { userId, evaluation }: ManagedPrincipal,
+    { userId, localpart, evaluation }: ManagedPrincipal,
     { roles }: Wants,
     { signs }: KeysNow,
   ): Promise<void> {
-    const { clock, configRoom, log } = this.#options;
+    const { clock, configRoom } = this.#options;
     const rooms = [evaluation.assignment?.room, configRoom()];
     const bound = new Map<string, string | null>();
     for (const role of roles) {
       const service = bindingOf(this.#context, role, rooms)?.service ?? null;
       bound.set(role, service);
-      const question = `${userId} ${role}`;
-      if (service !== null) this.#told.delete(question);
-      else if (!this.#told.has(question)) {
-        this.#told.add(question);
-        log.warn("a role is bound to no service", { principal: userId, role });
-      }
+      this.#notices.role(localpart, role, service !== null);
     }
     const policy = flattenForProxy(evaluation.policy, clock.now());
     await seat.update(bound, { key: signs, policy }, () => this.#revoke(userId));

@@ -13,8 +13,15 @@ import {
   TokenVerifier,
 } from "../../lib/token/mod.ts";
 import { RoomStates } from "../../messaging/mod.ts";
-import { bindingOf, type DirectoryContext, machineOf, publishedTrust } from "./directory.ts";
+import {
+  announced,
+  bindingOf,
+  type DirectoryContext,
+  machineOf,
+  publishedTrust,
+} from "./directory.ts";
 import { type DatedKey, keysAt, LEAD_MS, ROTATE_MS, SigningKeys } from "./keys.ts";
+import { ServiceNotices } from "./notices.ts";
 import { Revocations } from "./revocations.ts";
 import { Seat } from "./seat.ts";
 
@@ -120,8 +127,45 @@ Deno.test("keys and services count by the word of their own machine alone (W-4)"
     ],
     revoked: { [TWO]: [{ subject: ECHO, until: NOW }] },
   });
+  for (const key of ["garbage", "", "a:b", `../x:${SERVER}`]) {
+    const content = { principal: `@${key}`, machine: TWO };
+    context.states.apply("!service", {
+      ...{ type: EventType.service, state_key: key, sender: TWO, content },
+      ...{ event_id: "$x", origin_server_ts: 0 },
+    });
+  }
+  assert.deepEqual([...announced(context, "!service").keys()], [ECHO]);
   assert.equal(machineOf(context, "!service", ECHO), TWO);
   assert.equal(machineOf(context, "!service", MALLORY), null);
+});
+
+Deno.test("operators are told of a role without a service once, and of what changed in the directory", () => {
+  const said: [string, Record<string, unknown>][] = [];
+  const notices = new ServiceNotices((body, content) => said.push([body, { ...content }]));
+  const A = `${FLEET}/agent/a`;
+  for (const bound of [false, false, true, false]) notices.role(A, "echo", bound);
+  assert.deepEqual(
+    said.splice(0),
+    Array(2).fill([
+      "agent/a needs the role echo, and no service fills it. To bind one: bureau service bind echo NAME",
+      { "m.bureau.service_unbound": { version: 1, principal: A, role: "echo" } },
+    ]),
+  );
+  const [one, two] = [`@${FLEET}/service/one:${SERVER}`, `@${FLEET}/service/two:${SERVER}`];
+  notices.directory(new Map([[one, "1"]]));
+  notices.directory(new Map([[one, "1"]]));
+  assert.equal(said.length, 0, "what was there is no news");
+  notices.directory(new Map([[one, "2"], [two, "1"]]));
+  notices.directory(new Map([[two, "1"]]));
+  assert.deepEqual(said.map(([body]) => body), [
+    "services of the fleet: new: service/two; changed: service/one",
+    "services of the fleet: gone: service/one",
+  ]);
+  assert.deepEqual(said[1]![1], {
+    "m.bureau.service_directory_updated": {
+      ...{ version: 1, added: [], removed: [one.slice(1)], updated: [] },
+    },
+  });
 });
 
 Deno.test("every token's key is published before it signs, and until the token ends", () => {

@@ -89,6 +89,9 @@ export const NOTICES = {
     outcome: outcome(["destroyed", "rolled_back", "rollback_failed"]),
     error,
   }),
+  /** It calls a role that is bound to no service. */
+  service_unbound: z.object({ version, principal, role: z.string() }),
+  /** State keys of the fleet's services. */
   service_directory_updated: z.object({ version, added: words, removed: words, updated: words }),
   daemon_self_update: z.object({
     version,
