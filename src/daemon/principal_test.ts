@@ -9,6 +9,7 @@ import type { Client } from "../lib/http/mod.ts";
 import { createLogger } from "../lib/log.ts";
 import type { Localpart } from "../lib/ref/mod.ts";
 import type { Assignment, Template } from "../lib/schema/mod.ts";
+import { HandClock } from "../lib/testing/hand_clock.ts";
 import type { launcherApi, Principal as LauncherPrincipal } from "../launcher/api.ts";
 import type { Evaluation } from "./desired.ts";
 import { localGates } from "./egress/gates.ts";
@@ -125,4 +126,61 @@ Deno.test("a launcher that was away counts anew, and is believed", () => {
   principal.setStatus(null, 1);
   assert.equal(principal.status, null);
   principal.close();
+});
+
+Deno.test("a day of a principal that can't be started, and of one that crashes, keeps one timer each", async () => {
+  const problem = { code: "template-missing", message: "m" };
+  const unready: Evaluation = { ...evaluation, desired: { ...evaluation.desired, problem } };
+  const day = 24 * 60 * 60_000;
+  for (const crashes of [false, true]) {
+    const clock = new HandClock();
+    let evaluations = 0;
+    let creates = 0;
+    let revision = 1;
+    const exited = () => ({
+      ...cell("exited", ++revision),
+      started_at: clock.now(),
+      exit: { code: 0, signal: null, at: clock.now() + 1, output: [] },
+    });
+    const call = (route: string) => {
+      if (route === "create") creates++;
+      return Promise.resolve(
+        route === "create" ? exited() : { removed: true, revision: ++revision },
+      );
+    };
+    const principal = new ManagedPrincipal(NAME, USER, {
+      launcher: { call } as unknown as Client<typeof launcherApi>,
+      publisher: { publish: () => {}, published: () => null } as unknown as StatusPublisher,
+      evaluate: () => {
+        evaluations++;
+        return Promise.resolve(crashes ? evaluation : unready);
+      },
+      runDir: "/nonexistent",
+      clock,
+      log: createLogger("test", {}, () => {}),
+      gates: localGates,
+      onIdle: () => {},
+      asks,
+      spending,
+      onRefused: () => {},
+    });
+    principal.setStatus(null, 1);
+    principal.reevaluate();
+    while (clock.sleepers === 0) await new Promise((resolve) => setTimeout(resolve));
+    const end = clock.now() + day;
+    while (clock.now() < end) {
+      await clock.next();
+      // An older one that was put aside may go a moment later.
+      for (let n = 0; clock.sleepers > 1 && n < 100; n++) {
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+      assert.equal(clock.sleepers, 1);
+    }
+    // Every half minute either way.
+    const times = crashes ? creates : evaluations;
+    assert.ok(times > 2_700 && times < 3_000, `${times} times in a day`);
+    principal.close();
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.equal(clock.sleepers, 0);
+  }
 });

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import type { Clock } from "../../lib/clock.ts";
 import type { Client } from "../../lib/http/mod.ts";
 import { createLogger } from "../../lib/log.ts";
 import type { Localpart } from "../../lib/ref/mod.ts";
 import { parseEvent } from "../../lib/schema/mod.ts";
+import { HandClock } from "../../lib/testing/hand_clock.ts";
 import type { launcherApi, Principal } from "../../launcher/api.ts";
 import type { Content } from "../../messaging/mod.ts";
 import { beat, BEAT_MS } from "./heartbeat.ts";
@@ -14,47 +14,8 @@ const USER = "@bureau/fleet/dev/machine/one:bureau.local";
 const AGENT = "@bureau/fleet/dev/agent/a:bureau.local";
 const HOUR = 60 * 60_000;
 
-/** Time that stands still until a test lets it go on; who sleeps is woken in order. */
-class Hands implements Clock {
-  #now = 1_000_000;
-  #asleep: { at: number; wake: () => void }[] = [];
-  /** How many sleeps were begun. */
-  sleeps = 0;
-
-  now(): number {
-    return this.#now;
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    this.sleeps++;
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const onAbort = () => reject(signal!.reason);
-      signal?.addEventListener("abort", onAbort, { once: true });
-      const wake = () => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      };
-      this.#asleep.push({ at: this.#now + ms, wake });
-    });
-  }
-
-  get sleepers(): number {
-    return this.#asleep.length;
-  }
-
-  /** The next who sleeps wakes, `late` ms after their time: the host slept. Resolves when they sleep again. */
-  async next(late = 0): Promise<void> {
-    const first = this.#asleep.sort((a, b) => a.at - b.at).shift()!;
-    const sleeps = this.sleeps;
-    this.#now = Math.max(this.#now, first.at) + late;
-    first.wake();
-    while (this.sleeps === sleeps) await new Promise((resolve) => setTimeout(resolve));
-  }
-}
-
 interface Scene {
-  readonly clock: Hands;
+  readonly clock: HandClock;
   readonly written: { type: string; key: string; content: Content }[];
   host: Host;
   fails: boolean;
@@ -64,7 +25,7 @@ interface Scene {
 }
 
 function scene(present: Content | null = null): Scene {
-  const clock = new Hands();
+  const clock = new HandClock();
   const stop = new AbortController();
   const written: Scene["written"] = [];
   const it: Scene = {
