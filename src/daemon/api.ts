@@ -6,7 +6,7 @@
  * verifies with the homeserver (rule 7); rights come from `effectiveGrants()`.
  */
 import * as z from "zod/mini";
-import { PrincipalOutput, Usage } from "../launcher/api.ts";
+import { Health, PrincipalOutput, Usage } from "../launcher/api.ts";
 import { defineApi } from "../lib/http/api.ts";
 import { BudgetCap } from "../lib/schema/mod.ts";
 import { ProxyStats } from "../proxy/api.ts";
@@ -65,6 +65,10 @@ export const PrincipalView = z.object({
   frozen: z.optional(z.literal(true)),
   /** SHA-256 of the sealed credentials that its proxy has; absent: none. */
   credentials_digest: z.optional(z.string()),
+  /** Present where it has a health check and runs. */
+  health: z.optional(Health),
+  /** Present where its last good version runs in the place of one that failed: why. */
+  rolled_back: z.optional(z.string()),
 });
 export type PrincipalView = z.infer<typeof PrincipalView>;
 

@@ -324,7 +324,7 @@ function requireSubject(assignment: Assignment, userId: string, machine: string)
   }
 }
 
-function problemOf(thrown: unknown): Problem {
+export function problemOf(thrown: unknown): Problem {
   if (thrown instanceof BureauError) {
     return {
       code: thrown.code,

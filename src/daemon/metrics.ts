@@ -2,6 +2,7 @@
 
 /** What the daemon's gates and every proxy counted, as one text for Prometheus. */
 import { createClient } from "../lib/http/mod.ts";
+import type { Health } from "../launcher/api.ts";
 import { proxyAdminApi } from "../proxy/api.ts";
 import type { EgressUsage } from "./egress/usage.ts";
 
@@ -19,6 +20,8 @@ export interface Counted {
   readonly usage: EgressUsage;
   /** Of its proxy; null: no cell is there. */
   readonly admin: string | null;
+  /** Absent: it has no health check, or does not run. */
+  readonly health?: Health | undefined;
 }
 
 /** @returns the text of every proxy with its principal as a label, grouped by name as the format wants it */
@@ -43,6 +46,11 @@ export async function gatherMetrics(all: readonly Counted[], restarts: number): 
   gate("sent_bytes_total", "counter", (usage) => usage.up);
   gate("received_bytes_total", "counter", (usage) => usage.down);
   gate("tunnels", "gauge", (usage) => usage.active);
+  for (const { localpart, health } of all) {
+    if (health === undefined) continue;
+    const value = health.state === "healthy" ? "1" : "0";
+    families.add("bureau_agent_healthy", "gauge", `principal="${localpart}"`, value);
+  }
   families.add("bureau_egress_restarts_total", "counter", "", `${restarts}`);
   families.add("bureau_proxies_silent", "gauge", "", `${silent}`);
   return families.text();

@@ -30,7 +30,12 @@ Deno.test("gatherMetrics() joins proxies under their names, and lets none speak 
     const usage = { ...emptyUsage(), refused: 7 };
     const text = await gatherMetrics([
       { localpart: "agent/a", usage, admin },
-      { localpart: "agent/b", usage: emptyUsage(), admin: null },
+      {
+        localpart: "agent/b",
+        usage: emptyUsage(),
+        admin: null,
+        health: { state: "unhealthy", since: 1, message: "no" },
+      },
       { localpart: "agent/gone", usage: emptyUsage(), admin: `${admin}.not` },
     ], 2);
     assert.ok(text.includes(
@@ -39,6 +44,8 @@ Deno.test("gatherMetrics() joins proxies under their names, and lets none speak 
     ));
     assert.ok(text.includes('bureau_egress_refused_total{principal="agent/a"} 7\n'));
     assert.ok(text.includes("bureau_egress_restarts_total 2\n"));
+    assert.ok(text.includes(`bureau_agent_healthy{principal="agent/b"} 0\n`));
+    assert.ok(!text.includes(`bureau_agent_healthy{principal="agent/a"}`));
     assert.ok(text.includes("bureau_proxies_silent 1\n"));
     assert.ok(!text.includes("99") && !text.includes("agent/other") && !text.includes("\nup "));
   });

@@ -16,7 +16,7 @@ import type { PrincipalView } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
 import { Attachment } from "./attachment.ts";
 import { CONDITION_UNMET } from "./conditions/verdict.ts";
-import { type Evaluation, notYetKnown } from "./desired.ts";
+import { type Evaluation, notYetKnown, problemOf } from "./desired.ts";
 import type { Gates } from "./egress/gates.ts";
 import {
   type Action,
@@ -34,6 +34,7 @@ import {
 } from "./reconcile.ts";
 import { buildReport } from "./report.ts";
 import type { StatusPublisher } from "./publisher.ts";
+import { healthOf } from "./health.ts";
 import type { Refused } from "./refusals.ts";
 import type { Spending } from "./spending.ts";
 import { mergeBudgets } from "../lib/template/mod.ts";
@@ -260,11 +261,7 @@ export class ManagedPrincipal {
       if (error !== null && mustReplace(error, this.#evaluation.desired, this.#cell())) {
         this.#memory = afterConflict(this.#memory);
       } else {
-        const refusal = {
-          code: error?.code ?? "internal",
-          message: messageOf(thrown),
-          ...(error?.hint === undefined ? {} : { hint: error.hint }),
-        };
+        const refusal = problemOf(thrown);
         this.#log.warn("start refused", { code: refusal.code, why: refusal.message });
         this.#memory = afterRefused(this.#memory, refusal, this.#deps.clock.now());
       }
@@ -345,6 +342,7 @@ export class ManagedPrincipal {
       this.#since,
       published,
       this.#isOpen ? "none" : "standard",
+      healthOf(this.#status),
     );
     if (report !== null) this.#deps.publisher.publish(report);
   }
@@ -383,6 +381,7 @@ export class ManagedPrincipal {
       egress: this.attachment.egress,
       ...(this.#isOpen ? { isolation: "none" as const } : {}),
       ...(this.isLive && this.#status?.frozen === true ? { frozen: true as const } : {}),
+      ...healthOf(this.#status),
     };
   }
 

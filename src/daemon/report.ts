@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseEntity, parseUserId } from "../lib/ref/mod.ts";
 import { noticePart, type PrincipalStatus } from "../lib/schema/mod.ts";
+import type { PrincipalView } from "./api.ts";
 import type { Content } from "../messaging/mod.ts";
 import type { Report } from "./publisher.ts";
 import { CRASH_LOOP, type Desired, isBroken, type Memory, restartDelayMs } from "./reconcile.ts";
@@ -22,6 +23,7 @@ export function buildReport(
   since: number,
   published: Content | null,
   isolation: "standard" | "none" = "standard",
+  { health, rolled_back: rolledBack }: Pick<PrincipalView, "health" | "rolled_back"> = {},
 ): Report | null {
   const { phase } = summary;
   if (phase === "pending" || phase === "stopping") return null;
@@ -41,10 +43,14 @@ export function buildReport(
     ...(memory.completedIssuedAt === null
       ? {}
       : { completed_issued_at: Math.trunc(memory.completedIssuedAt) }),
+    ...(health === undefined || phase !== "running" ? {} : { health: health.state }),
+    ...(rolledBack === undefined || phase !== "running" ? {} : { rolled_back: clean(rolledBack) }),
     ...(isolation === "none" ? { isolation } : {}),
   };
   const notice = isolation === "none" && phase === "running"
     ? openNotice(userId, status, published)
+    : status.rolled_back !== undefined && published?.["rolled_back"] !== status.rolled_back
+    ? rollbackNotice(userId, status.rolled_back)
     : noticeOf(userId, summary, memory, published);
   return { userId, status, notice };
 }
@@ -52,10 +58,14 @@ export function buildReport(
 /** What the sentence about a status is for programs. */
 export function partOf(status: PrincipalStatus): Readonly<Record<string, unknown>> {
   const { phase, exit_code: code, message, hint, reason, restarts, since } = status;
+  const { rolled_back: rolledBack } = status;
   const principal = status.principal.slice(1, status.principal.lastIndexOf(":"));
   switch (phase) {
     case "running":
-      return noticePart("principal_unisolated", { principal, since });
+      if (status.isolation === "none" || rolledBack === undefined) {
+        return noticePart("principal_unisolated", { principal, since });
+      }
+      return noticePart("health_check", { principal, outcome: "rolled_back", error: rolledBack });
     case "failed":
       return noticePart("principal_start_failed", {
         principal,
@@ -88,6 +98,13 @@ function openNotice(
     nameOf(userId)
   } runs WITHOUT ISOLATION: it can read and write whatever this machine's launcher can, ` +
     "by an exception in the launcher's policy (passthrough)";
+}
+
+function rollbackNotice(userId: string, why: string): string {
+  return `${
+    nameOf(userId)
+  } runs as it was when it last worked, for its new version does not: ${why}. ` +
+    "The new one is not tried again until its assignment changes";
 }
 
 function noticeOf(

@@ -151,10 +151,11 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     }),
     metrics: async ({ request }) => {
       await onMachine(request, "metrics");
-      const all = [...served.principals()].map(({ localpart, attachment }) => ({
+      const all = [...served.principals()].map(({ localpart, attachment, status }) => ({
         localpart,
         usage: attachment.egressUsage,
         admin: attachment.adminSocket,
+        health: status?.health,
       }));
       const text = await gatherMetrics(all, served.gateRestarts());
       return new Response(text, { headers: { "content-type": "text/plain; version=0.0.4" } });

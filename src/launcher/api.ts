@@ -171,6 +171,15 @@ export type Phase = z.infer<typeof Phase>;
  */
 export const Revision = z.number();
 
+/** As its health check has it. */
+export const Health = z.object({
+  state: z.enum(["starting", "healthy", "unhealthy"]),
+  since: z.number(),
+  /** Why not. */
+  message: z.nullable(z.string()),
+});
+export type Health = z.infer<typeof Health>;
+
 export const Principal = z.object({
   /** Full localpart, e.g. `bureau/fleet/dev/agent/scribe`. */
   principal: z.string(),
@@ -191,6 +200,15 @@ export const Principal = z.object({
   message: z.nullable(z.string()),
   /** Stopped in its tracks by `freeze`; absent: not. */
   frozen: z.optional(z.boolean()),
+  /** Absent: it has no health check, or does not run. */
+  health: z.optional(Health),
+  /** Present where the last good spec runs in the place of the assignment's. */
+  rolled_back: z.optional(z.object({
+    /** Digest of the spec that is not tried again. */
+    spec_digest: z.string(),
+    why: z.string(),
+    at: z.number(),
+  })),
   /** Of this state; see `Revision`. */
   revision: Revision,
 });

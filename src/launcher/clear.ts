@@ -30,3 +30,15 @@ export async function clearCell(
     return false;
   }
 }
+
+/** Cells whose making was not recorded belong to nobody. @param known hashes of those that were */
+export async function clearStrays(
+  context: ClearContext,
+  known: ReadonlySet<string>,
+): Promise<void> {
+  for await (const entry of Deno.readDir(`${context.runDir}/p`)) {
+    if (known.has(entry.name)) continue;
+    context.log.warn("removing a cell that nobody owns", { hash: entry.name });
+    await clearCell(context, entry.name);
+  }
+}

@@ -10,6 +10,7 @@ import {
   etcFiles,
   GUARD_FILE,
   guardScript,
+  HEALTH_SCRIPT,
   type PrincipalDirectories,
   RELOAD_SCRIPT,
   RESIZE_SCRIPT,
@@ -126,9 +127,11 @@ export async function writeCellFiles(
   for (const path of [cell, ...CELL_DIRECTORIES.map((name) => `${cell}/${name}`)]) {
     await Deno.mkdir(path, { mode: 0o700 });
   }
+  const { plan, contract = [] } = contents;
+  const hasHealth = contract.some(([name]) => name === HEALTH_SCRIPT);
   const files: [string, string | Uint8Array][] = [
     ...cellFiles(contents),
-    ["start.sh", startScript(contents.plan.command, DIED, contents.pidsLimit, contents.plan.files)],
+    ["start.sh", startScript(plan.command, DIED, contents.pidsLimit, plan.files, hasHealth)],
     ["stop.sh", STOP_SCRIPT],
     ["reload.sh", RELOAD_SCRIPT],
     ["resize.sh", RESIZE_SCRIPT],

@@ -17,17 +17,23 @@ export async function goOn(
   principal: Principal,
   validated: Validated,
   document: ProxyBootstrap,
-  kept: { readonly request: CreateRequest; readonly newest: number; readonly journal: Journal },
+  kept: {
+    readonly request: CreateRequest;
+    /** What runs: the request's spec, or the last good one in its place. */
+    readonly made: CreateRequest;
+    readonly newest: number;
+    readonly journal: Journal;
+  },
 ): Promise<void> {
   const { hash, status } = principal;
-  const { request, newest, journal } = kept;
+  const { request, made, newest, journal } = kept;
   const { issued_at } = request.assignment;
   const isNewer = issued_at > status.issued_at;
   const isRenewal = status.credentials_digest !== validated.credentialsDigest;
   if (!isNewer && !isRenewal) return;
   // The next launcher goes on from it, and nothing older counts any more; in this order, for what is
   // older than the newest is not adopted.
-  await journal.writeRequest(hash, status.started_at, request);
+  await journal.writeRequest(hash, status.started_at, request, made);
   await journal.see(hash, Math.max(newest, issued_at));
   await journal.seeCredentials(hash, validated.issuedCredentials);
   if (isRenewal) await principal.renew(validated, document);

@@ -11,6 +11,8 @@ const JournalEntry = z.object({
   principal: z.string(),
   hash: z.string(),
   request: CreateRequest,
+  /** The last good spec, which was made in the place of the request's. */
+  instead: z.optional(CreateRequest),
   started_at: z.number(),
   exit: z.nullable(ExitStatus),
 });
@@ -37,28 +39,45 @@ export class Journal {
 
   /** Records the exit of an entry that is still there. */
   writeExit(hash: string, startedAt: number, exit: ExitStatus): Promise<void> {
-    return this.#change(hash, startedAt, { exit });
+    return this.#change(hash, startedAt, (entry) => ({ ...entry, exit }));
   }
 
-  /** What runs has a newer assignment. */
-  writeRequest(hash: string, startedAt: number, request: CreateRequest): Promise<void> {
-    return this.#change(hash, startedAt, { request });
+  /** What runs has a newer assignment. @param made what runs, with the credentials it has now */
+  writeRequest(
+    hash: string,
+    startedAt: number,
+    request: CreateRequest,
+    made: CreateRequest,
+  ): Promise<void> {
+    return this.#change(hash, startedAt, (entry) => ({
+      ...entry,
+      request,
+      ...(entry.instead === undefined ? {} : { instead: made }),
+    }));
   }
 
   /** One after the other: an end may come while a newer assignment is written. */
-  #change(hash: string, startedAt: number, change: Partial<JournalEntry>): Promise<void> {
+  #change(
+    hash: string,
+    startedAt: number,
+    change: (entry: JournalEntry) => JournalEntry,
+  ): Promise<void> {
     const mine = this.#changes.then(() => this.#merge(hash, startedAt, change));
     this.#changes = mine.catch(() => {});
     return mine;
   }
 
-  async #merge(hash: string, startedAt: number, change: Partial<JournalEntry>): Promise<void> {
+  async #merge(
+    hash: string,
+    startedAt: number,
+    change: (entry: JournalEntry) => JournalEntry,
+  ): Promise<void> {
     const text = await readIfThere(`${this.#dir}/journal/${hash}.json`);
     if (text === null) return;
     const entry = z.parse(JournalEntry, JSON.parse(text));
     // Of a later start: this is not about it.
     if (entry.started_at !== startedAt) return;
-    await this.write({ ...entry, ...change });
+    await this.write(change(entry));
   }
 
   remove(hash: string): Promise<void> {

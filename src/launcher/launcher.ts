@@ -12,12 +12,14 @@ import {
   launcherApi,
   type LauncherBootstrap,
   type LauncherEvent,
+  type LauncherPolicy,
   type Principal as Status,
 } from "./api.ts";
 import { refuseExpired, refuseReplayed } from "./credentials.ts";
-import { clearCell } from "./clear.ts";
+import { clearCell, type ClearContext, clearStrays } from "./clear.ts";
 import { LauncherError } from "./errors.ts";
 import { goOn } from "./go_on.ts";
+import { HealthKeeper } from "./health/keeper.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
 import { Cgroups } from "./limits_cell.ts";
 import { offerSocket } from "./offer.ts";
@@ -26,7 +28,8 @@ import { LastWords, linesWanted } from "./output.ts";
 import { readPolicy } from "./policy.ts";
 import { Principal, type PrincipalContext } from "./principal.ts";
 import { RotatedCredentials } from "./rotated.ts";
-import { proxyBootstrap, validateRequest, verifyAssignment } from "./validate.ts";
+import type { Origin } from "./status.ts";
+import { proxyBootstrap, type Validated, validateRequest, verifyAssignment } from "./validate.ts";
 
 const DEFAULT_GRACE_MS = 5_000;
 const VERSION = "0.1.0";
@@ -51,6 +54,8 @@ export class Launcher {
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #watchers = new Set<(event: LauncherEvent) => void>();
   readonly #cgroups: Cgroups | null;
+  readonly #health: HealthKeeper;
+  readonly #clearing: ClearContext;
   #key!: MachineKey;
   #rotated!: RotatedCredentials;
   /** See `Revision`. */
@@ -62,6 +67,8 @@ export class Launcher {
     this.#log = log;
     this.#cgroups = bootstrap.cgroups === undefined ? null : new Cgroups(bootstrap.cgroups, log);
     this.#journal = new Journal(`${bootstrap.state_dir}/launcher`);
+    this.#clearing = { runDir: bootstrap.run_dir, cgroups: this.#cgroups, log };
+    this.#health = new HealthKeeper(`${bootstrap.state_dir}/launcher`, this.#clock);
     this.#lastWords = new LastWords(`${bootstrap.state_dir}/launcher`);
   }
 
@@ -78,30 +85,14 @@ export class Launcher {
       this.#log,
     );
     await this.#journal.open();
+    await this.#health.records.open();
     const entries = await this.#journal.list((file) =>
       this.#log.error("a journal entry is unreadable; its principal is started anew", { file })
     );
     const known = new Set(entries.map((entry) => entry.hash));
-    await this.#removeStrays(known);
+    await clearStrays(this.#clearing, known);
     await this.#cgroups?.open(known);
     await Promise.all(entries.map((entry) => this.#resume(entry)));
-  }
-
-  /** Cells whose making was not recorded belong to nobody. */
-  async #removeStrays(known: ReadonlySet<string>): Promise<void> {
-    const { run_dir } = this.#bootstrap;
-    for await (const entry of Deno.readDir(`${run_dir}/p`)) {
-      if (known.has(entry.name)) continue;
-      this.#log.warn("removing a cell that nobody owns", { hash: entry.name });
-      await this.#clear(entry.name);
-    }
-  }
-
-  #clear(hash: string): Promise<boolean> {
-    return clearCell(
-      { runDir: this.#bootstrap.run_dir, cgroups: this.#cgroups, log: this.#log },
-      hash,
-    );
   }
 
   async #resume(entry: JournalEntry): Promise<void> {
@@ -111,22 +102,20 @@ export class Launcher {
       // Keys may have been withdrawn meanwhile. The machine was compared when it was accepted.
       const newest = await this.#journal.newest(entry.hash);
       await verifyAssignment(entry.principal, assignment, policy, assignment.machine, newest);
-      const validated = await validateRequest(
-        entry.principal,
-        entry.request,
-        policy,
-        this.#key.identity,
-        this.#bootstrap.runtime_dir,
-      );
-      const principal = this.#make(
-        validated,
-        entry.hash,
-        assignment.issued_at,
-        entry.started_at,
-      );
+      const made = entry.instead ?? entry.request;
+      const { machine } = assignment;
+      await verifyAssignment(entry.principal, made.assignment, policy, machine, 0);
+      const validated = await this.#validate(entry.principal, made, policy);
+      const principal = this.#make(validated, {
+        hash: entry.hash,
+        issuedAt: assignment.issued_at,
+        startedAt: entry.started_at,
+        ...await this.#health.rolledBack(entry),
+      });
       this.#principals.set(entry.principal, principal);
       if (entry.exit !== null) return principal.markExited(entry.exit);
-      if (await principal.adopt(this.#proxyDocument(validated, entry.request), validated)) {
+      if (await principal.adopt(this.#proxyDocument(validated, made), validated)) {
+        this.#health.follow(principal, { request: made, validated });
         this.#log.info("adopted a running principal", { principal: entry.principal });
         return;
       }
@@ -140,23 +129,23 @@ export class Launcher {
         why: messageOf(thrown),
       });
       this.#principals.delete(entry.principal);
-      if (await this.#clear(entry.hash)) await this.#journal.remove(entry.hash);
+      if (await clearCell(this.#clearing, entry.hash)) await this.#journal.remove(entry.hash);
     }
   }
 
-  #proxyDocument(
-    validated: Parameters<typeof proxyBootstrap>[0],
-    request: CreateRequest,
-  ) {
+  #validate(name: string, request: CreateRequest, policy: LauncherPolicy): Promise<Validated> {
+    const { runtime_dir } = this.#bootstrap;
+    return validateRequest(name, request, policy, this.#key.identity, runtime_dir);
+  }
+
+  #proxyDocument(validated: Validated, request: CreateRequest) {
     const { server_name, machine } = this.#bootstrap;
     return proxyBootstrap(validated, request, { serverName: server_name, machine });
   }
 
   #make(
     validated: ConstructorParameters<typeof Principal>[0],
-    hash: string,
-    issuedAt: number,
-    startedAt: number,
+    origin: Origin,
   ): Principal {
     const context: PrincipalContext = {
       runDir: this.#bootstrap.run_dir,
@@ -170,13 +159,14 @@ export class Launcher {
       nextRevision: () => ++this.#revision,
       changed: (type, { localpart, status }) =>
         this.#emit({ type, principal: localpart, status, revision: status.revision }),
-      exited: async (principal, exit) => {
+      exited: async (principal, exit, givenUp) => {
         const { hash, localpart } = principal;
         await this.#lastWords.keep(hash, localpart, exit);
+        await this.#health.exited(principal, exit, givenUp);
         await this.#journal.writeExit(hash, principal.status.started_at, exit);
       },
     };
-    return new Principal(validated, hash, issuedAt, startedAt, context);
+    return new Principal(validated, origin, context);
   }
 
   #emit(event: LauncherEvent): void {
@@ -200,14 +190,13 @@ export class Launcher {
     const hash = await principalHash(name);
     const newest = await this.#journal.newest(hash);
     await verifyAssignment(name, request.assignment, policy, this.#bootstrap.machine, newest);
-    const validated = await validateRequest(
-      name,
-      request,
-      policy,
-      this.#key.identity,
-      this.#bootstrap.runtime_dir,
-    );
-    await refuseReplayed(this.#journal, hash, validated);
+    const asked = { request, validated: await this.#validate(name, request, policy) };
+    await refuseReplayed(this.#journal, hash, asked.validated);
+    const chosen = await this.#health.choose(hash, asked, async (instead) => {
+      await verifyAssignment(name, instead.assignment, policy, this.#bootstrap.machine, 0);
+      return await this.#validate(name, instead, policy);
+    });
+    const { validated, rolledBack } = chosen;
     const present = this.#principals.get(name);
     if (present !== undefined) {
       const { phase, spec_digest, credentials_digest } = present.status;
@@ -216,8 +205,10 @@ export class Launcher {
         (credentials_digest === validated.credentialsDigest ||
           present.sealedIn === validated.sealedIn);
       if (phase === "running" && same) {
-        const document = this.#proxyDocument(validated, request);
-        await goOn(present, validated, document, { request, newest, journal: this.#journal });
+        const document = this.#proxyDocument(validated, chosen.request);
+        const kept = { request, made: chosen.request, newest, journal: this.#journal };
+        await goOn(present, validated, document, kept);
+        await this.#health.updated(present, chosen);
         return present.status;
       }
       // It ended, and whoever asks for it has not seen that yet: a completed one-shot must not run again.
@@ -238,19 +229,26 @@ export class Launcher {
     }
     await this.#journal.seeCredentials(hash, validated.issuedCredentials);
     const startedAt = this.#clock.now();
-    const document = this.#proxyDocument(validated, request);
+    const document = this.#proxyDocument(validated, chosen.request);
     await this.#journal.write({
       version: 1,
       principal: name,
       hash,
       request,
+      ...(rolledBack === undefined ? {} : { instead: chosen.request }),
       started_at: startedAt,
       exit: null,
     });
-    const principal = this.#make(validated, hash, request.assignment.issued_at, startedAt);
+    const principal = this.#make(validated, {
+      hash,
+      issuedAt: request.assignment.issued_at,
+      startedAt,
+      ...(rolledBack === undefined ? {} : { rolledBack }),
+    });
     this.#principals.set(name, principal);
     try {
       await principal.start(validated, document);
+      this.#health.follow(principal, chosen);
     } catch (thrown) {
       await this.#forget(principal, 0);
       throw thrown;
@@ -266,7 +264,10 @@ export class Launcher {
     const { machine } = this.#bootstrap;
     await verifyAssignment(name, assignment, policy, machine, newest, "not-running");
     if (assignment.issued_at > newest) await this.#journal.see(hash, assignment.issued_at);
-    if (assignment.desired === "absent") await this.#lastWords.forget(hash);
+    if (assignment.desired === "absent") {
+      await this.#lastWords.forget(hash);
+      await this.#health.records.forget(hash);
+    }
     return assignment.issued_at;
   }
 

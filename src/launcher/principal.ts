@@ -4,6 +4,7 @@
 import { type Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
+import type { HealthCheck } from "../lib/schema/health.ts";
 import type { Tmux } from "../lib/tmux/mod.ts";
 import { EXIT_FILE } from "../sandbox/mod.ts";
 import type { ProxyBootstrap } from "../proxy/api.ts";
@@ -21,11 +22,14 @@ import { type Limits, SERVICE_LIMITS } from "./limits.ts";
 import type { Cgroups } from "./limits_cell.ts";
 import type { Enter } from "./limits_enter.ts";
 import { removeIfThere } from "./files.ts";
+import { Ending } from "./ending.ts";
+import { monitorHealth } from "./health/monitor.ts";
 import { OUTPUT_LINES, presentable, secretsOf, withSecretsOf } from "./output.ts";
 import { PrincipalProxy } from "./principal_proxy.ts";
 import { Relay } from "./relay.ts";
 import { PayloadFile } from "./payload.ts";
 import type { RotatedCredentials } from "./rotated.ts";
+import { firstStatus, type Origin } from "./status.ts";
 import type { Validated } from "./validate.ts";
 import { tellAppeared } from "./watched.ts";
 
@@ -49,7 +53,7 @@ export interface PrincipalContext {
   /** Told after each change of `status`. */
   readonly changed: (type: "principal" | "proxy", principal: Principal) => void;
   /** Told once, before `changed`, when the sandbox has exited. */
-  readonly exited: (principal: Principal, exit: ExitStatus) => Promise<void>;
+  readonly exited: (principal: Principal, exit: ExitStatus, givenUp: boolean) => Promise<void>;
 }
 
 export class Principal {
@@ -60,6 +64,7 @@ export class Principal {
   readonly #context: PrincipalContext;
   readonly #tmux: Tmux;
   readonly #payload: PayloadFile;
+  readonly #ending: Ending;
   /** Sealed values, which its output must not show. Secret. */
   #secrets: readonly string[];
   readonly #stop = new AbortController();
@@ -75,34 +80,20 @@ export class Principal {
       Validated,
       "localpart" | "userId" | "specDigest" | "credentialsDigest" | "bundle" | "sealedIn"
     >,
-    hash: string,
-    issuedAt: number,
-    startedAt: number,
+    origin: Origin,
     context: PrincipalContext,
   ) {
     this.localpart = validated.localpart;
-    this.hash = hash;
+    this.hash = origin.hash;
     this.sealedIn = validated.sealedIn;
     this.#context = context;
-    const { cell, tmux } = directoriesOf(context.runDir, hash);
+    const { cell, tmux } = directoriesOf(context.runDir, origin.hash);
     this.#tmux = tmuxClient(tmux);
     this.#payload = new PayloadFile(cell, this.#tmux, validated.localpart, context.log);
     this.#exitSeen.promise.catch(() => {});
+    this.#ending = new Ending(this.#tmux, this.#exitSeen.promise, context.clock, this.#stop.signal);
     this.#secrets = secretsOf(validated.bundle);
-    this.#status = {
-      principal: validated.localpart,
-      user_id: validated.userId,
-      hash,
-      phase: "starting",
-      issued_at: issuedAt,
-      spec_digest: validated.specDigest,
-      credentials_digest: validated.credentialsDigest,
-      started_at: startedAt,
-      exit: null,
-      proxy: { ready: false, restarts: 0 },
-      message: null,
-      revision: context.nextRevision(),
-    };
+    this.#status = firstStatus(validated, origin, context.nextRevision());
   }
 
   get status(): Status {
@@ -172,8 +163,9 @@ export class Principal {
 
   /** Records an exit that happened while nobody watched. */
   markExited(exit: ExitStatus): void {
-    const { frozen: _, ...rest } = this.#status;
+    const { frozen: _, health: _h, ...rest } = this.#status;
     this.#status = rest;
+    this.#stop.abort();
     this.#set({ phase: "exited", exit, message: exit.reason ?? rest.message });
     this.#exitSeen.resolve(exit);
   }
@@ -226,10 +218,33 @@ export class Principal {
       await this.#tellAppeared();
       // On disk before anybody hears of it: whoever hears of it may start the next one at once, and its
       // journal entry must not be written over.
-      await this.#context.exited(this, exit);
-      this.markExited(exit);
+      const final = this.#ending.final(exit);
+      await this.#context.exited(this, final, this.#ending.isGivenUp);
+      this.markExited(final);
     })().catch((thrown) =>
       this.#context.log.error("cannot watch a sandbox", {
+        principal: this.localpart,
+        why: messageOf(thrown),
+      })
+    );
+  }
+
+  /** @param onProven see `Monitored` */
+  followHealth(check: HealthCheck, onProven: () => Promise<void>): void {
+    monitorHealth({
+      check,
+      tmuxDir: directoriesOf(this.#context.runDir, this.hash).tmux,
+      startedAt: this.#status.started_at,
+      clock: this.#context.clock,
+      isFrozen: () => this.#status.frozen === true,
+      onChange: (health) => this.#status.phase === "running" && this.#set({ health }),
+      onProven,
+      onUnhealthy: (why) => {
+        this.#context.log.warn("giving up a sandbox", { principal: this.localpart, why });
+        return this.#ending.giveUp(why);
+      },
+    }, this.#stop.signal).catch((thrown) =>
+      this.#context.log.error("cannot follow the health of a sandbox", {
         principal: this.localpart,
         why: messageOf(thrown),
       })
@@ -353,17 +368,7 @@ export class Principal {
     if (this.#status.frozen === true) await this.freeze(false).catch(() => {});
     if (this.#status.phase === "running") {
       this.#set({ phase: "stopping" });
-      // A terminal server that is late gets no polite word; ending it decides.
-      const pane = graceMs > 0 ? await this.#tmux.pane().catch(() => null) : null;
-      if (pane !== null && !pane.dead) {
-        await this.#tmux.shell(`sh /cell/stop.sh ${pane.pid}`).catch(() => {});
-        const enough = new AbortController();
-        await Promise.race([
-          this.#exitSeen.promise.catch(() => {}),
-          this.#context.clock.sleep(graceMs, enough.signal).catch(() => {}),
-        ]);
-        enough.abort();
-      }
+      if (graceMs > 0) await this.#ending.ask("TERM", graceMs);
     }
     const enough = new AbortController();
     this.#stop.abort();

@@ -15,7 +15,14 @@ import type {
   EgressAuthority,
   ProxyBootstrap,
 } from "../proxy/api.ts";
-import { DEFAULT_FILES, planSandbox, type SandboxPlan, TRIGGER_FILE } from "../sandbox/mod.ts";
+import {
+  DEFAULT_FILES,
+  HEALTH_SCRIPT,
+  healthScript,
+  planSandbox,
+  type SandboxPlan,
+  TRIGGER_FILE,
+} from "../sandbox/mod.ts";
 import type { CreateRequest, LauncherPolicy } from "./api.ts";
 import { openCredentials } from "./credentials.ts";
 import { LauncherError } from "./errors.ts";
@@ -174,6 +181,7 @@ export async function validateRequest(
     sealedIn: JSON.stringify([ssh?.contract ?? [], ssh?.environment ?? {}]),
     contract: [
       ...triggerFile(request, who),
+      ...(spec.health === null ? [] : [[HEALTH_SCRIPT, healthScript(spec.health)] as const]),
       ...ssh?.contract ?? [],
       ...placeholders.files,
       ...(certificates === null ? [] : [["ca-bundle.pem", certificates] as const]),

@@ -3,6 +3,7 @@
 /** Plans as bwrap argument vectors. They travel by descriptor (`--args`), never in argv. */
 import { CELL_DIR, contractArguments } from "./contract.ts";
 import { BOUND_FILE, GUARD_FILE } from "./guard.ts";
+import { countsHealth, STARTS_HEALTH } from "./health.ts";
 import {
   deviceArguments,
   environmentArguments,
@@ -257,16 +258,18 @@ function sourced(file: string, then: ";" | "&&" = ";"): string {
  * The line of a shell that makes the agent's sandbox in its cell: limits by prlimit, then bwrap.
  *
  * @param terminal with `script`, for a terminal and exit status of its own; else the caller's pipes
+ * @param health what the sandbox's first shell does before it becomes the agent
  */
 export function sandboxLine(
   command: readonly string[],
   pids: number,
   terminal: "terminal" | "pipes" = "terminal",
   files = DEFAULT_FILES,
+  health = "",
 ): string {
   // bwrap's --chdir sets PWD, which the template didn't name.
   const inner = quoteWord(
-    `unset PWD OLDPWD; ${sourced(`/run/bureau/contract/${GUARD_FILE}`)}exec ${
+    `unset PWD OLDPWD; ${sourced(`/run/bureau/contract/${GUARD_FILE}`)}${health}exec ${
       command.map(quoteWord).join(" ")
     }`,
   );
@@ -296,78 +299,17 @@ export function startScript(
   died: string,
   pids: number,
   files?: number,
+  hasHealth = false,
 ): string {
   const tmux = "/run/bureau/tmux";
   return [
     "#!/bin/sh",
-    sandboxLine(command, pids, "terminal", files),
+    ...(hasHealth ? [countsHealth(tmux)] : []),
+    sandboxLine(command, pids, "terminal", files, hasHealth ? STARTS_HEALTH : ""),
     `echo $? >${tmux}/${EXIT_FILE}.new`,
+    ...(hasHealth ? [`kill -KILL "$counter"`] : []),
     `mv ${tmux}/${EXIT_FILE}.new ${tmux}/${EXIT_FILE}`,
     `exec /usr/bin/tmux -N -S ${tmux}/tmux.sock wait-for -S ${died}`,
     "",
   ].join("\n");
 }
-
-/** Reaches the agent itself with SIGTERM: bwrap would not pass it on (W-37). Run in the tmux cell. */
-export const STOP_SCRIPT = `#!/bin/sh
-# Prints nothing; $1 is the pane's pid.
-walk() {
-  for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
-    read -r name <"/proc/$child/comm" || continue
-    if [ "$name" = script ]; then
-      kill -TERM $(cat "/proc/$child/task/$child/children") 2>/dev/null
-    else
-      walk "$child"
-    fi
-  done
-}
-walk "$1"
-`;
-
-/**
- * Sends SIGHUP to the agent itself, as soon as it catches that: whoever does not would be ended by it. $1 is
- * the pane's pid. Run in the tmux cell.
- */
-export const RELOAD_SCRIPT = `#!/bin/sh
-tell() {
-  tries=150
-  while [ $tries -gt 0 ]; do
-    # The last hexadecimal digit has the bit of signal 1.
-    case $(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) in
-      "") return ;;
-      *[13579bdf]) kill -HUP "$1"; return ;;
-    esac
-    tries=$((tries - 1))
-    sleep 0.2
-  done
-}
-walk() {
-  for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
-    read -r name <"/proc/$child/comm" || continue
-    if [ "$name" = script ]; then
-      for agent in $(cat "/proc/$child/task/$child/children" 2>/dev/null); do tell "$agent"; done
-    else
-      walk "$child"
-    fi
-  done
-}
-walk "$1"
-`;
-
-/**
- * Tells `script` that the terminal has a new size: the sandbox's session has no controlling terminal, so
- * the kernel tells nobody. tmux 3.3a runs its hook first and gives the pane its size up to a quarter of a
- * second later, so this tells it again then. $1 is the pane's pid. Run in the tmux cell.
- */
-export const RESIZE_SCRIPT = `#!/bin/sh
-walk() {
-  for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
-    read -r name <"/proc/$child/comm" || continue
-    if [ "$name" = script ]; then kill -WINCH "$child" 2>/dev/null; else walk "$child"; fi
-  done
-}
-for pause in 0 0.3 0.7; do
-  sleep "$pause"
-  walk "$1"
-done
-`;

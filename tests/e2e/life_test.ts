@@ -2,8 +2,8 @@
 
 /** What starts an agent, and what reaches it while it runs: by the commands, on real parts. */
 import assert from "node:assert/strict";
-import { type Bureau, eventually, step, withBureau } from "./harness.ts";
-import { matrix, roomId } from "./matrix.ts";
+import { type Bureau, eventually, findProcess, step, withBureau } from "./harness.ts";
+import { matrix, messages, roomId, stateEvents } from "./matrix.ts";
 
 const NAME = "agent/waiter";
 const TYPE = "org.example.task";
@@ -156,6 +156,116 @@ Deno.test("an agent starts when the state of a room says so, and reads what it w
     await step(t, bureau, "it ends when the condition no longer holds", async () => {
       await say({ status: "done", n: 7 });
       await inPhase(bureau, NAME, "waiting");
+    });
+  });
+});
+
+Deno.test("an agent that does not work makes way for what worked before, and stays so", async (t) => {
+  await withBureau(async (bureau) => {
+    const up = await bureau.up("--detach");
+    assert.equal(up.code, 0, up.stderr);
+    const name = "agent/checked";
+    const check = {
+      command: ["test", "-e", "/tmp/works"],
+      interval_seconds: 1,
+      failure_threshold: 2,
+      grace_period_seconds: 60,
+    };
+    const more = (health: unknown) => ({ health, create_dirs: ["/tmp"] });
+    const create = () =>
+      ok(bureau, "agent", "create", name, "--template", "bureau/template:checked");
+    const show = () =>
+      bureau.json<View & { health?: { state: string }; rolled_back?: string }>(
+        "agent",
+        "show",
+        name,
+      );
+    const configRoom = async () => {
+      const { machine } = JSON.parse(
+        await Deno.readTextFile(`${bureau.stateDir}/operator/session.json`),
+      ) as { machine: string };
+      return await roomId(bureau, machine);
+    };
+    const notices = async () =>
+      (await messages(bureau, await configRoom())).map(({ content }) => String(content["body"]));
+
+    await step(t, bureau, "its health is shown, and told in the room", async () => {
+      await publish(
+        bureau,
+        "checked",
+        "touch /tmp/works; echo first; exec sleep 100000",
+        more(check),
+      );
+      await create();
+      await eventually("healthy", async () => (await show()).health?.state === "healthy", 90_000);
+      assert.match(await ok(bureau, "agent", "show", name), /^health +healthy, for/m);
+      await eventually(
+        "published",
+        async () =>
+          (await stateEvents(bureau, await configRoom(), "m.bureau.principal_status"))
+            .some(({ state_key: key, content }) =>
+              key?.includes("agent/checked") && content["health"] === "healthy"
+            ),
+        60_000,
+      );
+    });
+
+    await step(t, bureau, "a new version that fails is taken back by itself", async () => {
+      // Good is what worked as often in a row as it may fail.
+      await eventually("known to be good", async () => {
+        for await (const { name: file } of Deno.readDir(`${bureau.stateDir}/launcher/health`)) {
+          if (file.endsWith(".json")) return true;
+        }
+        return false;
+      }, 60_000);
+      await publish(bureau, "checked", "echo second; exec sleep 100000", {
+        ...more({ ...check, grace_period_seconds: 0 }),
+      });
+      await create();
+      const view = await eventually("rolled back", async () => {
+        const view = await show();
+        return view.rolled_back !== undefined && view.health?.state === "healthy" ? view : null;
+      }, 120_000);
+      assert.match(view.rolled_back!, /health check failed/);
+      await shows(bureau, name, /first/);
+      assert.match(await ok(bureau, "agent", "list"), /ROLLED BACK/);
+      const told = await eventually("told", async () => {
+        const all = (await notices()).filter((text) => text.includes("agent/checked"));
+        return all.some((text) => /runs as it was when it last worked/.test(text)) ? all : null;
+      }, 60_000);
+      assert.ok(told.some((text) => /ended with code \d+: its health check failed/.test(text)));
+    });
+
+    await step(t, bureau, "neither a daemon nor other news bring it back (W-15)", async () => {
+      const { since } = await show();
+      const daemon = await findProcess(bureau, (line) => line.includes("/daemon.js"));
+      Deno.kill(daemon!, "SIGKILL");
+      await eventually(
+        "a new daemon answers",
+        async () => (await show()).phase === "running",
+        60_000,
+      );
+      await create();
+      await ok(bureau, "auth", "grant", name, "matrix/read", "--for", "1h");
+      const view = await eventually("seen", async () => {
+        const view = await show();
+        return view.phase === "running" && view.health?.state === "healthy" ? view : null;
+      }, 60_000);
+      assert.equal(view.since, since);
+      assert.match(view.rolled_back!, /health check failed/);
+    });
+
+    await step(t, bureau, "another version is tried", async () => {
+      await publish(
+        bureau,
+        "checked",
+        "touch /tmp/works; echo third; exec sleep 100000",
+        more(check),
+      );
+      await create();
+      await shows(bureau, name, /third/);
+      await eventually("healthy", async () => (await show()).health?.state === "healthy", 90_000);
+      assert.equal((await show()).rolled_back, undefined);
     });
   });
 });

@@ -40,6 +40,10 @@ export function agentTable(principals: readonly PrincipalView[]): string[] {
       view.template,
       (view.isolation === "none" ? "NOT ISOLATED " : "") +
       (view.frozen === true ? "FROZEN " : "") +
+      (view.rolled_back === undefined ? "" : "ROLLED BACK ") +
+      (view.health === undefined || view.health.state === "healthy"
+        ? ""
+        : `health: ${view.health.state} `) +
       neutralise(view.message ?? (view.exit_code === null ? "" : `exit status ${view.exit_code}`)),
     ]),
   );
@@ -121,6 +125,16 @@ export const show: CommandHandler = async (call) => {
       ...(view.frozen === true
         ? [["frozen", "yes; `bureau agent thaw` lets it go on"] as [string, string]]
         : []),
+      ...(view.health === undefined ? [] : [[
+        "health",
+        `${view.health.state}, for ${ago(view.health.since)}${
+          view.health.message === null ? "" : `: ${neutralise(view.health.message)}`
+        }`,
+      ] as [string, string]]),
+      ...(view.rolled_back === undefined ? [] : [[
+        "rolled back",
+        `to what worked last: ${neutralise(view.rolled_back)}`,
+      ] as [string, string]]),
       ["restarts", String(view.restarts)],
       ["exit status", view.exit_code === null ? "none" : String(view.exit_code)],
       ["watchers", String(view.watchers)],

@@ -11,6 +11,7 @@ import * as z from "zod/mini";
 import { StartCondition } from "./condition.ts";
 import { CredentialPart } from "./credential_part.ts";
 import { Budgets } from "./budgets.ts";
+import { HealthCheck } from "./health.ts";
 import { AuthorizationPolicy } from "./policy.ts";
 import { Signature } from "./signature.ts";
 
@@ -209,6 +210,8 @@ export const Template = z.object({
   /** Roles whose sockets and tokens it gets; an operator binds each to a service. */
   required_services: z.optional(words),
   default_payload: z.optional(z.record(z.string(), z.unknown())),
+  /** Whether it works, found out while it runs; one that does not is started anew. Absent: it runs, so it works. */
+  health: z.optional(HealthCheck),
   /** What the program is told when its payload was replaced, if it catches that signal. Absent: nothing. */
   reload: z.optional(z.enum(["sighup"])),
   proxy_services: z.optional(z.record(z.string(), ProxyService)),
@@ -368,6 +371,10 @@ export const PrincipalStatus = z.object({
   completed_issued_at: z.optional(z.number()),
   /** `crash-loop`: it crashed too often, and is left alone until somebody edits what is wanted of it. */
   reason: z.optional(z.string()),
+  /** Present where it has a health check and runs. */
+  health: z.optional(z.enum(["starting", "healthy", "unhealthy"])),
+  /** Present where its last good version runs in the place of one that failed: why. */
+  rolled_back: z.optional(z.string()),
   /** Present where it runs without a sandbox, by the exception in the machine's policy. */
   isolation: z.optional(z.literal("none")),
 });

@@ -6,6 +6,7 @@ export * from "./events.ts";
 export * from "./fleet.ts";
 export * from "./fleet_room.ts";
 export * from "./notices.ts";
+export * from "./health.ts";
 export * from "./parse.ts";
 export * from "./powerLevels.ts";
 export * from "./subject.ts";

@@ -11,6 +11,7 @@ import type {
   Template,
 } from "../schema/events.ts";
 import { quoteName } from "../ref/mod.ts";
+import type { HealthCheck } from "../schema/health.ts";
 import { type ResolvedEgress, resolveEgress } from "./egress.ts";
 import { TemplateError } from "./errors.ts";
 import { compact, mergeBudgets } from "./merge.ts";
@@ -42,6 +43,7 @@ export interface ResolvedSpec {
   /** What the agent reads as `payload.json`. */
   readonly payload: Record<string, unknown>;
   readonly reload: "sighup" | null;
+  readonly health: HealthCheck | null;
   readonly proxy_services: Record<string, ProxyService>;
   /** Environment variable → name of a credential. */
   readonly placeholders: Record<string, string>;
@@ -143,6 +145,7 @@ export function instantiate(
     required_services: assignment.required_services_override ?? resolved.required_services ?? [],
     payload: { ...resolved.default_payload, ...assignment.payload },
     reload: resolved.reload ?? null,
+    health: resolved.health ?? null,
     proxy_services: mapValues(resolved.proxy_services ?? {}, (service, name) => ({
       ...service,
       upstream: expand(service.upstream, `proxy_services.${name}.upstream`),

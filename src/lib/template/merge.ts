@@ -7,7 +7,7 @@ import type { AuthorizationPolicy, Mount, Template } from "../schema/events.ts";
  *
  * | fields | rule |
  * |---|---|
- * | description, isolation, command, environment, resources, sysroot, hostname, seccomp, bridge, service, reload, restart_policy | the child's when it has one, whole |
+ * | description, isolation, command, environment, resources, sysroot, hostname, seccomp, bridge, service, health, reload, restart_policy | the child's when it has one, whole |
  * | environment_variables, roles, default_payload, proxy_services, ssh_keys, placeholders, budgets | joined by key, the child's wins |
  * | prepend_variables | per key: the child's entries, then the parent's, each once |
  * | filesystem, secrets | the parent's whose `dest` (`key`) the child doesn't name, then the child's |
@@ -37,6 +37,7 @@ export function mergeTemplates(parent: Template, child: Template): Template {
     required_credentials: appended(parent.required_credentials, child.required_credentials),
     required_services: appended(parent.required_services, child.required_services),
     default_payload: byKey(parent.default_payload, child.default_payload),
+    health: child.health ?? parent.health,
     reload: child.reload ?? parent.reload,
     proxy_services: byKey(parent.proxy_services, child.proxy_services),
     ssh_keys: byKey(parent.ssh_keys, child.ssh_keys),

@@ -295,6 +295,7 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
     required_services: [],
     payload: { document: "README.md" },
     reload: null,
+    health: null,
     proxy_services: {
       timestamp: {
         upstream: "https://127.0.0.1:8443/tsa",
