@@ -18,6 +18,8 @@ import { type ServiceTrust, trustFile } from "./trust.ts";
 /** Of two machines' clocks. */
 export const SKEW_MS = 10_000;
 const MAX_TOKEN = 64 * 1024;
+const MAX_KEYS = 256;
+type ImportedKey = ReturnType<typeof importJWK>;
 
 const Claims = z.object({
   iss: z.string(),
@@ -96,6 +98,8 @@ export class TokenVerifier {
   readonly #trust: () => Promise<ServiceTrust>;
   readonly #roles: readonly string[] | null;
   readonly #now: () => number;
+  /** By public key; whether one counts is looked up for each token. */
+  readonly #keys = new Map<string, ImportedKey>();
 
   constructor({ trust = trustFile(), roles, now = Date.now }: VerifierOptions = {}) {
     this.#trust = trust;
@@ -148,9 +152,20 @@ export class TokenVerifier {
     if (key === undefined || (key.until !== undefined && key.until + SKEW_MS < this.#now())) {
       throw refused("unknown-key", "its machine has published no such key, or no longer");
     }
-    const x = Uint8Array.fromHex(key.public_key)
-      .toBase64({ alphabet: "base64url", omitPadding: true });
-    return await importJWK({ kty: "OKP", crv: "Ed25519", x }, TOKEN_ALGORITHM);
+    return await this.#imported(key.public_key);
+  }
+
+  /** Read once: a fleet's keys are few, and each request needs one. */
+  #imported(publicKey: string): ImportedKey {
+    let key = this.#keys.get(publicKey);
+    if (key === undefined) {
+      if (this.#keys.size >= MAX_KEYS) this.#keys.clear();
+      const x = Uint8Array.fromHex(publicKey)
+        .toBase64({ alphabet: "base64url", omitPadding: true });
+      key = importJWK({ kty: "OKP", crv: "Ed25519", x }, TOKEN_ALGORITHM);
+      this.#keys.set(publicKey, key);
+    }
+    return key;
   }
 
   /** What a signature doesn't say. */
