@@ -222,10 +222,7 @@ export const commands: readonly CommandSpec[] = [
         placeholder: "FILE",
       },
     },
-    examples: [
-      "sh tasks/bureau agent payload agent/scribe",
-      "echo {} | sh tasks/bureau agent payload agent/scribe --file -",
-    ],
+    examples: ["sh tasks/bureau agent payload agent/scribe"],
     load: async () => (await import("./agent/payload.ts")).payload,
   }),
   defineCommand({
