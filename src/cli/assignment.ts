@@ -7,21 +7,23 @@ import { type Assignment, EventType, parseEvent } from "../lib/schema/mod.ts";
 import { signContent, verifyContent } from "../lib/signature/mod.ts";
 import type { Invocation } from "./framework/command.ts";
 import { CliError } from "./framework/exit.ts";
+import { whereAssigned } from "./machine/target.ts";
 import { loadSigningKey, matrixClient, type OperatorSession } from "./session.ts";
 
 /**
- * Signs the assignment anew with the change in it. Only what carries the operator's own signature is taken
+ * Signs the assignment anew with the change in it, on whichever machine of the fleet it stands. Only what carries the operator's own signature is taken
  * as it is: else whoever can write there could have anything signed along.
  * @param edit gives the fields that change; an undefined one is taken out
  * @returns whether anything changed
  */
 export async function editAssignment(
   call: Invocation,
-  session: OperatorSession,
+  given: OperatorSession,
   localpart: string,
   edit: (assignment: Assignment) => Partial<Assignment>,
 ): Promise<boolean> {
-  const client = matrixClient(session);
+  const client = matrixClient(given);
+  const session = await whereAssigned(client, given, localpart);
   const key = await loadSigningKey(call);
   const room = await client.resolveAlias(`#${session.machine}:${session.server_name}`);
   const subject = stateKey(localpart, session.server_name);
@@ -30,8 +32,8 @@ export async function editAssignment(
   if (room === null || assignment === null || assignment.desired === "absent") {
     throw new CliError(
       "no-such-agent",
-      `Cannot change "${localpart}": it is not assigned to this machine`,
-      { status: 404, hint: "`bureau agent list` shows what is" },
+      `Cannot change "${localpart}": no machine of the fleet has it`,
+      { status: 404, hint: "`bureau agent list` and `bureau machine show` say what is" },
     );
   }
   try {

@@ -52,7 +52,11 @@ async function scenario(t: Deno.TestContext, one: Bureau, two: Bureau): Promise<
   const text = await Deno.readTextFile(made);
   const file = `${two.repo}/../boot.json`;
   await Deno.writeTextFile(file, text, { mode: 0o600 });
-  const boot = JSON.parse(text) as { one_time_password: string; homeserver_url: string };
+  const boot = JSON.parse(text) as {
+    one_time_password: string;
+    challenge: string;
+    homeserver_url: string;
+  };
 
   await step(t, one, "a boot file is private, and says nothing of the operator's", async () => {
     assert.equal((await Deno.stat(made)).mode! & 0o777, 0o600);
@@ -124,6 +128,52 @@ async function scenario(t: Deno.TestContext, one: Bureau, two: Bureau): Promise<
     assert.match(both.stderr, /it is assigned to "worker"/);
   });
 
+  await step(t, one, "what is decided about an agent reaches it wherever it is", async () => {
+    const pid = await agentShell(two);
+    const payload = `${two.repo}/../payload.json`;
+    await Deno.writeTextFile(payload, '{"n":1}');
+    const credentials = `${two.repo}/../credentials.json`;
+    await Deno.writeTextFile(
+      credentials,
+      JSON.stringify({ API_KEY: { value: "of-b", allowed_hosts: ["localhost:1"] } }),
+      { mode: 0o600 },
+    );
+    for (
+      const args of [
+        ["egress", "allow", "agent/b", "example.org:443"],
+        ["auth", "grant", "agent/b", "http/api", "--for", "1h"],
+        ["agent", "payload", "agent/b", "--file", payload],
+        ["credential", "provision", "agent/b", credentials],
+      ]
+    ) {
+      const done = await one.cli(...args);
+      assert.equal(done.code, 0, `${args.join(" ")}: ${done.stdout}${done.stderr}`);
+    }
+    const list = await one.json<{ credentials: { name: string; sealed_to: string[] }[] }>(
+      ...["credential", "list", "agent/b"],
+    );
+    assert.deepEqual(list.credentials.map(({ name, sealed_to }) => [name, sealed_to]), [
+      ["API_KEY", [`@${WORKER}:${one.homeserver.serverName}`]],
+    ]);
+    const config = await roomId(one, WORKER);
+    const path = [config, "state", "m.bureau.assignment"].map(encodeURIComponent).join("/");
+    const key = encodeURIComponent(`bureau/fleet/dev/agent/b:${one.homeserver.serverName}`);
+    const assignment = await matrix<{ payload: unknown; egress: { allow: string[] } }>(
+      one,
+      `rooms/${path}/${key}`,
+    );
+    assert.deepEqual(assignment.payload, { n: 1 });
+    assert.deepEqual(assignment.egress.allow, ["example.org:443"]);
+    // None of it needs a restart, and the other machine's launcher takes every signature.
+    await eventually("it goes on", async () => {
+      const [there] = (await machine(one, "worker")).principals;
+      return there?.phase === "running" && await agentShell(two) === pid;
+    });
+    const nobody = await one.cli("egress", "allow", "agent/nobody", "example.org:443");
+    assert.equal(nobody.code, 5, nobody.stderr);
+    assert.match(nobody.stderr, /no machine of the fleet has it/);
+  });
+
   await step(t, two, "one that is killed takes nothing of the other's along", async () => {
     const [a, b] = await Promise.all([agentShell(one), agentShell(two)]);
     for (const pid of await processesOf(two)) {
@@ -144,6 +194,45 @@ async function scenario(t: Deno.TestContext, one: Bureau, two: Bureau): Promise<
     assert.equal(await agentShell(one), a);
     assert.deepEqual((await machine(one, "worker")).key?.public_key, await publicKey(two));
   });
+
+  await step(
+    t,
+    two,
+    "no secret of the boot file or the session is in a log or an argument",
+    async () => {
+      const session = JSON.parse(
+        await Deno.readTextFile(`${two.stateDir}/operator/machine-session.json`),
+      );
+      const account = JSON.parse(
+        await Deno.readTextFile(`${two.stateDir}/operator/machine-account.json`),
+      );
+      const secrets = [
+        boot.one_time_password,
+        boot.challenge,
+        session.access_token,
+        account.password,
+      ];
+      const texts: string[] = [];
+      for (const each of [one, two]) {
+        for await (const { name } of Deno.readDir(`${each.stateDir}/logs`)) {
+          texts.push(await Deno.readTextFile(`${each.stateDir}/logs/${name}`));
+        }
+        for (const pid of await processesOf(each)) {
+          for (const file of ["cmdline", "environ"]) {
+            texts.push(await Deno.readTextFile(`/proc/${pid}/${file}`).catch(() => ""));
+          }
+        }
+      }
+      assert.ok(texts.some((text) => text.includes("launcher")), "something was looked at");
+      for (const secret of secrets) {
+        assert.ok(secret.length >= 32);
+        assert.ok(!texts.some((text) => text.includes(secret)));
+      }
+      for (const name of ["machine-session.json", "machine-account.json", "joined.json"]) {
+        assert.equal((await Deno.stat(`${two.stateDir}/operator/${name}`)).mode! & 0o777, 0o600);
+      }
+    },
+  );
 
   await step(t, one, "nothing is sealed to a key that comes without the proof", async () => {
     const room = await roomId(one, "bureau/fleet/dev/machine");

@@ -7,6 +7,7 @@ import { EventType, parseEvent } from "../../lib/schema/mod.ts";
 import { editAssignment } from "../assignment.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
+import { whereAssigned } from "../machine/target.ts";
 import { loadSession, matrixClient, principalOf } from "../session.ts";
 import { parseObject } from "./request.ts";
 
@@ -25,14 +26,15 @@ export const payload: CommandHandler = async (call) => {
     return { principal: localpart, changed, payload: given };
   }
   const client = matrixClient(session);
-  const room = await client.resolveAlias(`#${session.machine}:${session.server_name}`);
+  const { machine } = await whereAssigned(client, session, localpart);
+  const room = await client.resolveAlias(`#${machine}:${session.server_name}`);
   const subject = stateKey(localpart, session.server_name);
   const present = room === null ? null : await client.getState(room, EventType.assignment, subject);
   const assignment = present === null ? null : parseEvent(EventType.assignment, present);
   if (assignment === null) {
     throw new CliError(
       "no-such-agent",
-      `Cannot show the payload of "${localpart}": it is not assigned to this machine`,
+      `Cannot show the payload of "${localpart}": no machine of the fleet has it`,
       { status: 404, hint: "`bureau agent list` shows what is" },
     );
   }

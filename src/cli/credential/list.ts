@@ -7,6 +7,7 @@ import { neutraliseLine } from "../../lib/terminal/mod.ts";
 import { ago, shortName } from "../agent/list.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
+import { whereAssigned } from "../machine/target.ts";
 import { loadSession, loadSigningKey, matrixClient, principalOf } from "../session.ts";
 import { CredentialStore } from "./store.ts";
 
@@ -28,11 +29,12 @@ export interface ListedCredential {
 }
 
 export const list: CommandHandler = async (call) => {
-  const session = await loadSession(call);
-  const store = new CredentialStore(matrixClient(session), session, await loadSigningKey(call));
-  const events = call.args[0] === undefined
-    ? await store.all()
-    : [await store.read(principalOf(session, call.args[0]))];
+  const home = await loadSession(call);
+  const client = matrixClient(home);
+  const localpart = call.args[0] === undefined ? null : principalOf(home, call.args[0]);
+  const session = localpart === null ? home : await whereAssigned(client, home, localpart);
+  const store = new CredentialStore(client, session, await loadSigningKey(call));
+  const events = localpart === null ? await store.all() : [await store.read(localpart)];
   const credentials = events.flatMap(listed);
   for (const line of credentialTable(credentials)) call.print(line);
   return { credentials };

@@ -5,6 +5,7 @@ import type { CredentialPart } from "../../lib/schema/mod.ts";
 import { parseCredentials, type SealedInput } from "../agent/credentials.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
+import { whereAssigned } from "../machine/target.ts";
 import { loadSession, loadSigningKey, matrixClient, principalOf } from "../session.ts";
 import { expiryOf, parseJson, readSecretInput } from "./input.ts";
 import { CredentialStore } from "./store.ts";
@@ -27,8 +28,9 @@ export async function provisionThese(
   given: SealedInput,
   expiresAt: number | undefined,
 ): Promise<{ principal: string; added: string[]; replaced: string[]; taken: Taken }> {
-  const session = await loadSession(call);
-  const localpart = principalOf(session, call.args[0]!);
+  const home = await loadSession(call);
+  const localpart = principalOf(home, call.args[0]!);
+  const session = await whereAssigned(matrixClient(home), home, localpart);
   const store = new CredentialStore(matrixClient(session), session, await loadSigningKey(call));
   const present = await store.read(localpart);
   const recipients = await store.recipients(call);

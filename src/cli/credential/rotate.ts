@@ -5,14 +5,16 @@ import type { CredentialKind, CredentialPart } from "../../lib/schema/mod.ts";
 import { parseCredentials, type SealedInput } from "../agent/credentials.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
+import { whereAssigned } from "../machine/target.ts";
 import { loadSession, loadSigningKey, matrixClient, principalOf } from "../session.ts";
 import { expiryOf, readSecretInput } from "./input.ts";
 import { CredentialStore } from "./store.ts";
 import { lookBefore, tellTaken } from "./taken.ts";
 
 export const rotate: CommandHandler = async (call) => {
-  const session = await loadSession(call);
-  const localpart = principalOf(session, call.args[0]!);
+  const home = await loadSession(call);
+  const localpart = principalOf(home, call.args[0]!);
+  const session = await whereAssigned(matrixClient(home), home, localpart);
   const name = call.args[1]!;
   const store = new CredentialStore(matrixClient(session), session, await loadSigningKey(call));
   const present = await store.read(localpart);

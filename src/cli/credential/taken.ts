@@ -9,18 +9,23 @@ import type { Credentials } from "../../lib/schema/mod.ts";
 import { sealedText } from "../../lib/sealed/mod.ts";
 import { neutraliseLine } from "../../lib/terminal/mod.ts";
 import type { Invocation } from "../framework/command.ts";
-import { daemonClient, isUnreachable, type OperatorSession } from "../session.ts";
+import { daemonClient, isUnreachable, loadSession, type OperatorSession } from "../session.ts";
 
 const TAKEN_MS = 20_000;
 const LOOK_MS = 100;
 
-/** `live`: without a restart; `later`: from its next start; `pending`: not within the time that this waited. */
-export type Taken = "live" | "restarted" | "later" | "pending" | "refused";
+/**
+ * `live`: without a restart; `later`: from its next start; `pending`: not within the time that this waited;
+ * `elsewhere`: another machine's daemon takes it, which does not answer here.
+ */
+export type Taken = "live" | "restarted" | "later" | "pending" | "refused" | "elsewhere";
 
 export interface Watched {
   /** What the agent is, or null where nobody can say. */
   readonly before: PrincipalView | null;
   readonly localpart: string;
+  /** The machine that it is on, when that is another one. */
+  readonly elsewhere: string | null;
 }
 
 export async function lookBefore(
@@ -28,16 +33,22 @@ export async function lookBefore(
   session: OperatorSession,
   localpart: string,
 ): Promise<Watched> {
-  return { before: await look(call, session, localpart), localpart };
+  const { machine } = await loadSession(call);
+  if (machine !== session.machine) return { before: null, localpart, elsewhere: session.machine };
+  return { before: await look(call, session, localpart), localpart, elsewhere: null };
 }
 
 /** Waits until the agent has what was written, and says so. */
 export async function tellTaken(
   call: Invocation,
   session: OperatorSession,
-  { before, localpart }: Watched,
+  { before, localpart, elsewhere }: Watched,
   written: Credentials,
 ): Promise<Taken> {
+  if (elsewhere !== null) {
+    call.print(`${elsewhere} takes it over when it hears of it`);
+    return "elsewhere";
+  }
   const digest = await sha256Hex(sealedText(written));
   const isRunning = before?.phase === "running" || before?.phase === "starting";
   if (!isRunning) {

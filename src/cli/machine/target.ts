@@ -2,6 +2,7 @@
 
 /** On which machine something is to run, and to which key its secrets are sealed. */
 import { stateKey } from "../../lib/ref/mod.ts";
+import { EventType } from "../../lib/schema/mod.ts";
 import type { MatrixClient } from "../../messaging/mod.ts";
 import type { CommandContext, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
@@ -14,6 +15,26 @@ export function onMachine(call: Invocation, session: OperatorSession): OperatorS
   const named = call.flags["machine"];
   if (named === undefined) return session;
   return { ...session, machine: machineOf(session, String(named)) as OperatorSession["machine"] };
+}
+
+/**
+ * The session as if it were made on the machine that a principal is assigned to; as it is, when no machine has it.
+ * Only what an operator believes of the rooms counts, so nobody leads a change elsewhere.
+ */
+export async function whereAssigned(
+  client: MatrixClient,
+  session: OperatorSession,
+  localpart: string,
+): Promise<OperatorSession> {
+  const key = stateKey(localpart, session.server_name);
+  const room = await client.resolveAlias(`#${session.machine}:${session.server_name}`);
+  const own = room === null ? null : await client.getState(room, EventType.assignment, key);
+  if (own !== null && own["desired"] !== undefined && own["desired"] !== "absent") return session;
+  const machine = (await readFleet(client, session)).find(({ principals }) =>
+    principals.some(({ principal }) => principal === `@${key}`)
+  );
+  if (machine === undefined) return session;
+  return { ...session, machine: machine.localpart as OperatorSession["machine"] };
 }
 
 /**
