@@ -34,7 +34,8 @@ import type { Validated } from "./validate.ts";
 import { tellAppeared } from "./watched.ts";
 
 const START_MS = 10_000;
-/** After its server was told to end, a cell is gone in milliseconds. */
+/** After its server was told to end, a cell is gone in milliseconds; what is not is killed by its control group. */
+const POLITE_GONE_MS = 2_000;
 const GONE_MS = 15_000;
 
 export interface PrincipalContext {
@@ -73,7 +74,7 @@ export class Principal {
   #proxy: PrincipalProxy | null = null;
   #relay: Relay | null = null;
   /** Resolves when no process of the tmux cell is left; only known of a cell that we started. */
-  #gone: Promise<void> = Promise.resolve();
+  #gone: Promise<void> | null = null;
 
   constructor(
     validated: Pick<
@@ -363,6 +364,18 @@ export class Principal {
     await this.#relay?.end();
   }
 
+  /** Whether every process of the sandbox is known to be gone by then. */
+  async #endsWithin(ms: number): Promise<boolean> {
+    if (this.#gone === null) return false;
+    const enough = new AbortController();
+    const isGone = await Promise.race([
+      this.#gone.then(() => true),
+      this.#context.clock.sleep(ms, enough.signal).then(() => false, () => false),
+    ]);
+    enough.abort();
+    return isGone;
+  }
+
   /** Ends everything and removes the directory. */
   async destroy(graceMs: number): Promise<void> {
     if (this.#status.frozen === true) await this.freeze(false).catch(() => {});
@@ -370,16 +383,14 @@ export class Principal {
       this.#set({ phase: "stopping" });
       if (graceMs > 0) await this.#ending.ask("TERM", graceMs);
     }
-    const enough = new AbortController();
     this.#stop.abort();
     await this.#tmux.kill();
     await this.#proxy?.end("SIGKILL");
-    const isGone = await Promise.race([
-      this.#gone.then(() => true),
-      this.#context.clock.sleep(GONE_MS, enough.signal).then(() => false, () => false),
-    ]);
-    enough.abort();
-    if (!isGone) {
+    if (!await this.#endsWithin(POLITE_GONE_MS)) {
+      // A program that was about to start when its terminal went has not heard of it.
+      await this.#context.cgroups?.kill(this.hash).catch(() => {});
+    }
+    if (this.#gone !== null && !await this.#endsWithin(GONE_MS)) {
       // Its directories are bound into what still runs: they stay until it is known to be gone.
       throw new LauncherError(
         "still-running",
