@@ -226,6 +226,30 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./agent/payload.ts")).payload,
   }),
   defineCommand({
+    path: ["agent", "drain"],
+    brief: "Stop an agent, or all of this machine, in good order",
+    docs:
+      "Signs the assignment anew as stopped: the program is asked to end (SIGTERM), has the grace to finish, and is killed after it. It stays stopped, over " +
+      "restarts too, until `agent start`. Ends with status 1 when the machine did not say of each that it has stopped. Another machine's: `machine drain`.",
+    args: [{ ...NAME, optional: true }],
+    flags: {
+      all: { kind: "switch", brief: "every agent that is to run on this machine" },
+      grace: {
+        kind: "number",
+        brief: "seconds to finish, 0 to 600",
+        placeholder: "N",
+        default: "10",
+      },
+    },
+    load: async () => (await import("./agent/drain.ts")).drain,
+  }),
+  defineCommand({
+    path: ["agent", "start"],
+    brief: "Let an agent run again that was drained",
+    args: [NAME],
+    load: async () => (await import("./agent/drain.ts")).start,
+  }),
+  defineCommand({
     path: ["agent", "destroy"],
     brief: "Remove an agent: stop it, end its sessions, forget its credentials",
     docs: "Its room and messages stay. `agent create` makes it again.",

@@ -123,6 +123,9 @@ export async function evaluate(userId: string, context: DesiredContext): Promise
         ...absent.desired,
         want: assignment.desired,
         issuedAt: assignment.issued_at,
+        ...(assignment.stop_grace_seconds === undefined
+          ? {}
+          : { graceMs: assignment.stop_grace_seconds * 1_000 }),
         generation: `${assignment.desired}:${assignment.issued_at}`,
       },
     };

@@ -26,6 +26,8 @@ export interface Desired {
   /** Digests by which the launcher may know the credentials; null when there are none. */
   readonly credentials: readonly string[] | null;
   readonly restartPolicy: RestartPolicy;
+  /** For its polite end where it is to be stopped; absent: `GRACE_MS`. */
+  readonly graceMs?: number;
   /** Why it can't be started although it should, or why it is held. */
   readonly problem: Problem | null;
 }
@@ -133,7 +135,10 @@ export function reconcile(
   if (desired.want === "running") return run(desired, cell, memory, now);
   // Wanted gone. A cell that is being ended already is left to end.
   if (cell === null || cell.phase === "stopping") return { memory, action: null };
-  return { memory, action: { type: "destroy", graceMs: isLive(cell) ? GRACE_MS : 0 } };
+  return {
+    memory,
+    action: { type: "destroy", graceMs: isLive(cell) ? desired.graceMs ?? GRACE_MS : 0 },
+  };
 }
 
 export function isLive(cell: Cell): boolean {

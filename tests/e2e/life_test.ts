@@ -153,6 +153,37 @@ Deno.test("an agent starts when the state of a room says so, and reads what it w
       await shows(bureau, name, /told 3: \{"task":"c"\}/);
     });
 
+    await step(
+      t,
+      bureau,
+      "an agent is drained: it finishes, stays stopped, and starts again",
+      async () => {
+        const name = "agent/slow";
+        await publish(
+          bureau,
+          "slow",
+          // Longer than an end takes without more.
+          `trap 'echo finishing; sleep 7; echo finished; exit 0' TERM; echo ready
+         while :; do sleep 0.05 & wait $!; done`,
+        );
+        await ok(bureau, "agent", "create", name, "--template", "bureau/template:slow");
+        await shows(bureau, name, /ready/);
+        const none = await bureau.cli("agent", "drain");
+        assert.match(none.stderr, /give one agent's name, or --all/);
+        assert.match(
+          await ok(bureau, "agent", "drain", name, "--grace", "60"),
+          /stopped: agent\/slow/,
+        );
+        const view = await inPhase(bureau, name, "stopped");
+        assert.equal(view.message, null);
+        const { stdout } = await bureau.cli("agent", "output", name);
+        assert.match(stdout, /finished/);
+        await ok(bureau, "agent", "start", name);
+        await inPhase(bureau, name, "running");
+        assert.match(await ok(bureau, "agent", "start", name), /nothing changed/);
+      },
+    );
+
     await step(t, bureau, "it ends when the condition no longer holds", async () => {
       await say({ status: "done", n: 7 });
       await inPhase(bureau, NAME, "waiting");

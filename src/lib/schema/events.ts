@@ -263,6 +263,8 @@ export const Assignment = z.object({
   secrets_override: z.optional(z.array(Secret)),
   extra_environment_variables: z.optional(names),
   payload: z.optional(z.record(z.string(), z.unknown())),
+  /** How long it has to end politely when it is to stop; 0 to 600, absent: 5. */
+  stop_grace_seconds: z.optional(z.int().check(z.minimum(0), z.maximum(600))),
   /** It runs only while this holds. */
   start_condition: z.optional(StartCondition),
   authorization: z.optional(AuthorizationPolicy),
