@@ -78,6 +78,7 @@ async function supervise(options: UpOptions, args: readonly string[]): Promise<n
   let succeeded = false;
   const end = () => {
     stopping = true;
+    upgrader.end();
     ended.resolve();
   };
   const seat = takeSeat(options, {

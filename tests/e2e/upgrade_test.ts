@@ -231,3 +231,25 @@ Deno.test("an upgrade of an up in the foreground leaves it its terminal, and Ctr
     await eventually("nothing runs", async () => (await processesOf(bureau)).length === 0);
   });
 });
+
+Deno.test("all may be stopped in the middle of an upgrade, and what ran before comes back", async () => {
+  await withBureau(async (bureau) => {
+    const started = await bureau.up("--detach", "--no-agent");
+    assert.equal(started.code, 0, started.stdout + started.stderr);
+    const digest = await place(bureau, { "daemon.js": mark });
+    const dir = `${bureau.stateDir}/releases/${digest}`;
+    const upgrading = bureau.cli("machine", "upgrade", "--release", digest, "--settle", "900");
+    await eventually(
+      "some are of the new one",
+      async () => (await running(bureau, dir)).includes("daemon"),
+      60_000,
+    );
+    const stopped = await bureau.down();
+    assert.equal(stopped.code, 0, stopped.stderr);
+    const again = await bureau.up("--detach", "--no-agent");
+    assert.equal(again.code, 0, again.stdout + again.stderr);
+    assert.deepEqual(await running(bureau, dir), []);
+    assert.match((await upgrading).stderr, /cut short/);
+    assert.match((await bureau.cli("status")).stdout, /release +the upgrade to \w+ was cut short/);
+  });
+});

@@ -47,13 +47,16 @@ export interface UpgradeOptions {
   readonly ledger: LedgerFile;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Everything is to end: nothing is waited for, and nothing put back. */
+  readonly stop: AbortSignal;
 }
 
 /** @returns the ledger afterwards; a release that failed is no exception */
 export async function upgrade(
   { to, dir, from, fromDir, settleMs, wellMs }: Upgrade,
-  { machine, ledger, clock, log }: UpgradeOptions,
+  { machine, ledger, clock: anyClock, log, stop }: UpgradeOptions,
 ): Promise<Ledger> {
+  const clock: Clock = { now: () => anyClock.now(), sleep: (ms) => anyClock.sleep(ms, stop) };
   const step = (name: string) =>
     ledger.change(({ updating }) => ({
       updating: { to, from, step: name, at: updating?.at ?? clock.now() },
@@ -66,12 +69,15 @@ export async function upgrade(
       replaced.push(name);
       await machine.replace(name, dir);
       await becomeWell(machine, clock, wellMs);
+      stop.throwIfAborted();
     }
     await stayWell(machine, settleMs, clock);
     await step("supervisor");
     await machine.handOver(to, dir);
     return await ledger.read();
   } catch (thrown) {
+    // The ledger says how far it came: the next start is of what ran before.
+    if (stop.aborted) return await ledger.read();
     const why = messageOf(thrown);
     log.error("upgrade failed, going back", { to, why });
     for (const name of replaced.reverse()) {

@@ -26,7 +26,8 @@ function fakeClock(): Clock {
   let now = 1_000;
   return {
     now: () => now,
-    sleep: (ms) => {
+    sleep: (ms, signal) => {
+      if (signal?.aborted) return Promise.reject(signal.reason);
       now += Math.max(1, ms);
       return Promise.resolve();
     },
@@ -41,12 +42,15 @@ interface Faults {
   /** Dies again and again, once this one runs from the new release. */
   readonly dies?: string;
   readonly successor?: boolean;
+  /** Everything is to end once this one runs from the new release. */
+  readonly stop?: string;
 }
 
 /** @returns where each process ran at the end, and what the ledger says */
 async function tried(dir: string, faults: Faults): Promise<{ at: string[]; ledger: Ledger }> {
   const at = new Map(NAMES.map((name) => [name, "old"]));
   let deaths = 0;
+  const stop = new AbortController();
   const machine: Machine = {
     names: () => NAMES,
     processes: () =>
@@ -61,6 +65,7 @@ async function tried(dir: string, faults: Faults): Promise<{ at: string[]; ledge
     replace: (name, into) => {
       if (into === "new" && faults.start === name) return Promise.reject(new Error("no start"));
       at.set(name, into);
+      if (faults.stop === name) stop.abort(new Error("stopped"));
       return Promise.resolve();
     },
     ill: () =>
@@ -72,7 +77,13 @@ async function tried(dir: string, faults: Faults): Promise<{ at: string[]; ledge
   };
   const file = new LedgerFile(dir);
   const what = { to: NEW, dir: "new", from: null, fromDir: "old", settleMs: 1_000, wellMs: 5_000 };
-  const ledger = await upgrade(what, { machine, ledger: file, clock: fakeClock(), log });
+  const ledger = await upgrade(what, {
+    machine,
+    ledger: file,
+    clock: fakeClock(),
+    log,
+    stop: stop.signal,
+  });
   assert.deepEqual(await file.read(), ledger);
   return { at: NAMES.map((name) => at.get(name)!), ledger };
 }
@@ -92,6 +103,14 @@ Deno.test("whatever fails, and at whichever process, all that ran before runs ag
       assert.deepEqual(at, ["old", "old", "old"], JSON.stringify(fault));
       assert.match(ledger.bad[NEW]!.why, why);
       assert.deepEqual([ledger.updating, ledger.outcome?.ok], [null, false]);
+    });
+  }
+  // Told to end, it waits for nothing and blames nobody; the next start reads how far it came.
+  for (const [n, stop] of NAMES.entries()) {
+    await inDirectory(async (dir) => {
+      const { at, ledger } = await tried(dir, { stop, ill: "none" });
+      assert.equal(at[n], "new");
+      assert.deepEqual([ledger.bad, ledger.current, ledger.updating?.to], [{}, null, NEW]);
     });
   }
   // Control.

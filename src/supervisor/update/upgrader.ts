@@ -35,6 +35,7 @@ export class Upgrader {
   #ledger: Ledger = NEW_LEDGER;
   #running = false;
   #done: Promise<void> = Promise.resolve();
+  readonly #stop = new AbortController();
 
   constructor(options: UpgraderOptions) {
     this.#options = options;
@@ -42,7 +43,13 @@ export class Upgrader {
     this.#file = new LedgerFile(options.paths.releases);
   }
 
-  /** Resolves when no upgrade goes on: what is half replaced is not to be stopped. */
+  /** Everything is to end. Resolves when no upgrade goes on; one that did is cut short. */
+  end(): Promise<void> {
+    this.#stop.abort(new SupervisorError("stopped", "Bureau is being stopped"));
+    return this.#done;
+  }
+
+  /** Resolves when no upgrade goes on. */
   settled(): Promise<void> {
     return this.#done;
   }
@@ -149,7 +156,7 @@ export class Upgrader {
     };
     this.#done = upgrade(
       { ...what, fromDir, settleMs: settle_s * 1000, wellMs: deadline_s * 1000 },
-      { machine, ledger, clock: this.#clock, log },
+      { machine, ledger, clock: this.#clock, log, stop: this.#stop.signal },
     )
       .then((after) => void (this.#ledger = after))
       .catch((thrown) => log.error("cannot write the ledger", { why: messageOf(thrown) }))
