@@ -46,6 +46,7 @@ export async function signAssignment(
   name: string,
   template: string,
   desired: Assignment["desired"],
+  change: Partial<Assignment> = {},
 ): Promise<Prepared> {
   const { user_id } = JSON.parse(
     await Deno.readTextFile(`${bureau.stateDir}/operator/machine-session.json`),
@@ -78,6 +79,7 @@ export async function signAssignment(
     variables: { WORKSPACE: workspace },
     issued_by: operator,
     issued_at: ++issued,
+    ...change,
   }, key);
   const id = await room(bureau, user_id.slice(1).split(":")[0]!);
   const path = `rooms/${id}/state/m.bureau.assignment/${
