@@ -186,6 +186,8 @@ command_words() {
 exec_role() {
   role=$1
   shift
+  # What it and all it starts hold must not be written to disk by a crash; sandboxes have the same limit of their own.
+  ulimit -c 0
   # Deno refuses to start programs with a scoped --allow-run while a loader variable is set.
   unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT
   flags=$(grant_flags "$role")

@@ -102,6 +102,12 @@ function send(child: cp.ChildProcess, fd: number, data: Uint8Array): void {
   pipe.end(data);
 }
 
+/** A document may hold secrets: its bytes are zeroed when they are in the pipe. */
+function writeLine(child: cp.ChildProcess, document: unknown): void {
+  const bytes = new TextEncoder().encode(`${JSON.stringify(document)}\n`);
+  child.stdin!.write(bytes, () => bytes.fill(0));
+}
+
 /** A tmux client for the server whose socket lies in `tmuxDir`, in a throw-away cell. */
 export function tmuxClient(tmuxDir: string): Tmux {
   const command = (args: readonly string[]) =>
@@ -190,7 +196,7 @@ export async function startServiceCell(
   limited.go(child).catch((thrown) => onLog(messageOf(thrown)));
   eachLine(child.stderr!, onLog);
   child.stdin!.on("error", () => {});
-  child.stdin!.write(`${JSON.stringify(document)}\n`);
+  writeLine(child, document);
   // What a proxy is told later comes on the same line, which nobody else writes to.
   if (role !== "proxy") child.stdin!.end();
   const ready = Promise.withResolvers<string>();
@@ -211,7 +217,7 @@ export async function startServiceCell(
   const tell = async (next: unknown) => {
     const answer = Promise.withResolvers<Record<string, unknown> | null>();
     told.push(answer.resolve);
-    child.stdin!.write(`${JSON.stringify(next)}\n`);
+    writeLine(child, next);
     const timer = setTimeout(() => answer.resolve(null), READY_MS);
     const said = await answer.promise.finally(() => clearTimeout(timer));
     if (said?.["renewed"] === true) return;

@@ -4,6 +4,7 @@
 import { messageOf } from "../lib/errors.ts";
 import type { CredentialBundle, CredentialPart } from "../lib/schema/events.ts";
 import { parseSealedText, unsealBundle } from "../lib/sealed/mod.ts";
+import type { Sensitive } from "../lib/secret/mod.ts";
 import { verifyContent } from "../lib/signature/mod.ts";
 import type { ResolvedSpec } from "../lib/template/mod.ts";
 import { LauncherError } from "./errors.ts";
@@ -21,7 +22,7 @@ export interface OpenedCredentials {
 
 export interface OpenOptions {
   /** The machine's age key; secret. */
-  readonly identity: string;
+  readonly identity: Sensitive;
   /** User id. */
   readonly principal: string;
   /** Whose signatures on parts count. */

@@ -11,6 +11,7 @@
 import { Buffer } from "node:buffer";
 import { createECDH } from "node:crypto";
 import { issueCertificate, P256_ORDER } from "../lib/certificate/mod.ts";
+import { secretBytes, type Sensitive } from "../lib/secret/mod.ts";
 import type { EgressAuthority } from "../proxy/api.ts";
 
 /** Fixed: the certificate of a restart must stand for the one in the sandbox. UTCTime ends with 2049. */
@@ -26,7 +27,7 @@ const PKCS8_PUBLIC = Uint8Array.fromHex("a144034200");
 
 /** @param identity the machine's age key; secret */
 export async function egressAuthority(
-  identity: string,
+  identity: Sensitive,
   principal: string,
 ): Promise<EgressAuthority> {
   const scalar = await deriveScalar(identity, principal);
@@ -61,16 +62,16 @@ export async function egressAuthority(
 }
 
 /** 48 bytes, so that what the remainder favours is below 2^-128 (FIPS 186-5 A.2.1). */
-async function deriveScalar(identity: string, principal: string): Promise<Uint8Array> {
+async function deriveScalar(identity: Sensitive, principal: string): Promise<Uint8Array> {
   const bytes = await derive(identity, `bureau egress authority v1\0${principal}`, 48);
   const number = BigInt(`0x${bytes.toHex()}`) % (P256_ORDER - 1n) + 1n;
   return Uint8Array.fromHex(number.toString(16).padStart(64, "0"));
 }
 
 /** HKDF-SHA256 (RFC 5869) from the machine's key. */
-async function derive(identity: string, info: string, length: number): Promise<Uint8Array> {
+async function derive(identity: Sensitive, info: string, length: number): Promise<Uint8Array> {
   const encoder = new TextEncoder();
-  const secret = await crypto.subtle.importKey("raw", encoder.encode(identity), "HKDF", false, [
+  const secret = await crypto.subtle.importKey("raw", secretBytes(identity), "HKDF", false, [
     "deriveBits",
   ]);
   const bits = await crypto.subtle.deriveBits(
@@ -86,7 +87,7 @@ async function derive(identity: string, info: string, length: number): Promise<U
  * made of characters that no encoding of a request changes.
  */
 export async function placeholderFor(
-  identity: string,
+  identity: Sensitive,
   principal: string,
   credential: string,
 ): Promise<string> {

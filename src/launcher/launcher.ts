@@ -371,5 +371,6 @@ export class Launcher {
   /** Agents stay; their proxies and relays end with us and are made again by the next launcher. */
   async close(): Promise<void> {
     await Promise.all([...this.#principals.values()].map((principal) => principal.release()));
+    this.#key.identity.close();
   }
 }

@@ -2,14 +2,15 @@
 
 /** The machine's age key: made once, kept 0600, never given out. */
 import { generateMachineKey, recipientOf } from "../lib/sealed/mod.ts";
+import { Secret } from "../lib/secret/mod.ts";
 import { LauncherError } from "./errors.ts";
 import { readIfThere, writeAtomic } from "./files.ts";
 
 export interface MachineKey {
   /** `age1…` */
   readonly publicKey: string;
-  /** `AGE-SECRET-KEY-1…`; secret. */
-  readonly identity: string;
+  /** `AGE-SECRET-KEY-1…` */
+  readonly identity: Secret;
 }
 
 const IDENTITY = /^AGE-SECRET-KEY-1[0-9A-Z]{58}$/;
@@ -42,7 +43,7 @@ export async function loadMachineKey(dir: string): Promise<MachineKey> {
     publicKey = await recipientOf(identity);
     await writeAtomic(`${dir}/machine-key.pub`, `${publicKey}\n`, 0o644);
   }
-  return { publicKey, identity };
+  return { publicKey, identity: Secret.fromText(identity) };
 }
 
 function lost(dir: string, code: string, what: string): LauncherError {

@@ -3,6 +3,7 @@
 /** What a sandbox holds in the place of credentials, and what its proxy makes of it. */
 import { parseAuthority } from "../lib/authority.ts";
 import type { CredentialBundle } from "../lib/schema/events.ts";
+import type { Sensitive } from "../lib/secret/mod.ts";
 import type { ResolvedSpec } from "../lib/template/mod.ts";
 import type { BoundPlaceholder } from "../proxy/api.ts";
 import { SECRETS_DIR } from "../sandbox/mod.ts";
@@ -27,7 +28,7 @@ export interface Placeholders {
 export async function bindPlaceholders(
   { placeholders, secret_files }: Pick<ResolvedSpec, "placeholders" | "secret_files">,
   bundle: CredentialBundle | null,
-  identity: string,
+  identity: Sensitive,
   principal: string,
 ): Promise<Placeholders> {
   const refuse = (code: string, why: string, hint: string) =>

@@ -13,8 +13,9 @@ export async function proveKey(bootstrap: LauncherBootstrap): Promise<KeyProof> 
     throw new LauncherError("no-challenge", "Cannot prove the machine's key: nobody asked how");
   }
   const { identity, publicKey } = await loadMachineKey(`${state_dir}/launcher`);
+  using key = identity;
   return {
     public_key: publicKey,
-    proof: await provePossession(identity, publicKey, challenge, machine),
+    proof: await provePossession(key, publicKey, challenge, machine),
   };
 }

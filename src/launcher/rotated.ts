@@ -9,6 +9,7 @@
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { recipientOf, sealBundle, unsealBundle } from "../lib/sealed/mod.ts";
+import type { Sensitive } from "../lib/secret/mod.ts";
 import type { ProxyBootstrap } from "../proxy/api.ts";
 import { readIfThere, writeAtomic } from "./files.ts";
 
@@ -35,7 +36,7 @@ export interface RotatedOwner {
 
 export class RotatedCredentials {
   readonly #dir: string;
-  readonly #identity: string;
+  readonly #identity: Sensitive;
   readonly #log: Logger;
   /** The tail of each principal's writing. */
   readonly #writes = new Map<string, Promise<void>>();
@@ -44,7 +45,7 @@ export class RotatedCredentials {
    * @param dir `<state>/launcher/rotated`
    * @param identity the machine's age key; secret
    */
-  constructor(dir: string, identity: string, log: Logger) {
+  constructor(dir: string, identity: Sensitive, log: Logger) {
     this.#dir = dir;
     this.#identity = identity;
     this.#log = log;

@@ -7,6 +7,7 @@
 import { canonicalJson, sha256Hex } from "../lib/canonical/mod.ts";
 import { parseLocalpart, parseUserId } from "../lib/ref/mod.ts";
 import type { Assignment, CredentialBundle, ProxyService, Template } from "../lib/schema/events.ts";
+import type { Sensitive } from "../lib/secret/mod.ts";
 import { verifyContent } from "../lib/signature/mod.ts";
 import { instantiate, type ResolvedSpec, templateDigest } from "../lib/template/mod.ts";
 import type {
@@ -113,7 +114,7 @@ export async function validateRequest(
   name: string,
   request: CreateRequest,
   policy: LauncherPolicy,
-  identity: string,
+  identity: Sensitive,
   runtimeDir?: string,
 ): Promise<Validated> {
   const { assignment, template } = request;

@@ -2,6 +2,7 @@
 
 /** The operator's own age key, to which credentials are sealed beside the machine's: so that they outlive it. */
 import * as z from "zod/mini";
+import { Secret } from "../../lib/secret/mod.ts";
 import { generateMachineKey, recipientOf } from "../../lib/sealed/mod.ts";
 import { readJson, readText, writeIfDifferent } from "../files.ts";
 import type { CommandContext, CommandHandler } from "../framework/command.ts";
@@ -106,13 +107,15 @@ export const show: CommandHandler = async (call) => {
 };
 
 /** The private half; from stdin the key itself where it isn't here, or its passphrase. Null: there is no escrow. */
-export async function escrowIdentity(context: CommandContext): Promise<string | null> {
+export async function escrowIdentity(context: CommandContext): Promise<Secret | null> {
   if (await escrowRecipient(context) === null) return null;
   let text = await readText(keyPath(context)) ??
     await readSecretInput(undefined, "The escrow key (AGE-SECRET-KEY-1…)");
   if (text.startsWith(BEGIN)) text = await unlocked(text, await askPassphrase());
-  const identity = text.split("\n").map((line) => line.trim())
-    .find((line) => line.startsWith("AGE-SECRET-KEY-1")) ?? "";
+  const identity = Secret.fromText(
+    text.split("\n").map((line) => line.trim())
+      .find((line) => line.startsWith("AGE-SECRET-KEY-1")) ?? "",
+  );
   if (await recipientOf(identity) === await escrowRecipient(context)) return identity;
   throw new CliError(
     "wrong-escrow",

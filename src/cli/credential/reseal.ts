@@ -3,6 +3,7 @@
 /** `credential reseal`: what was sealed to a machine key that is gone, sealed to the present one. */
 import { parseUserId } from "../../lib/ref/mod.ts";
 import type { CredentialBundle, CredentialPart, Credentials } from "../../lib/schema/mod.ts";
+import type { Secret } from "../../lib/secret/mod.ts";
 import { SealedError, unsealBundle } from "../../lib/sealed/mod.ts";
 import { agentAccount } from "../agent/account.ts";
 import { shortName } from "../agent/list.ts";
@@ -25,8 +26,8 @@ interface Job {
   readonly key: SigningKey;
   readonly store: CredentialStore;
   readonly recipients: Recipients;
-  /** Secret; null: there is no escrow. */
-  readonly identity: string | null;
+  /** Null: there is no escrow. */
+  readonly identity: Secret | null;
 }
 
 export const reseal: CommandHandler = async (call) => {
@@ -37,7 +38,8 @@ export const reseal: CommandHandler = async (call) => {
     ? await store.all()
     : [await store.read(principalOf(session, call.args[0]))];
   const recipients = await store.recipients(call);
-  const job = { call, session, key, store, recipients, identity: await escrowIdentity(call) };
+  using identity = await escrowIdentity(call);
+  const job = { call, session, key, store, recipients, identity };
   const resealed: string[] = [];
   const lost: { principal: string; credentials: string[] }[] = [];
   for (const event of events) {

@@ -8,6 +8,7 @@
  * This is no oracle for what is sealed: age derives its keys from the same agreement under other labels, and
  * only a MAC comes out.
  */
+import { revealed, type Sensitive } from "../secret/mod.ts";
 import { SealedError } from "./sealed.ts";
 
 const LABEL = "bureau machine key possession v1";
@@ -40,12 +41,18 @@ export async function makeChallenge(): Promise<Challenge> {
  * @returns hexadecimal
  */
 export async function provePossession(
-  identity: string,
+  identity: Sensitive,
   recipient: string,
   challenge: string,
   machine: string,
 ): Promise<string> {
-  return await mac(keyBytes(identity.trim()), fromHex(challenge), recipient, challenge, machine);
+  return await mac(
+    keyBytes(revealed(identity).trim()),
+    fromHex(challenge),
+    recipient,
+    challenge,
+    machine,
+  );
 }
 
 /** What the operator checks: the same agreement from the other side. */

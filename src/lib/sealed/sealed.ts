@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { BureauError, type ErrorDetail } from "../errors.ts";
+import { revealed, type Sensitive } from "../secret/mod.ts";
 import { CredentialBundle } from "../schema/events.ts";
 
 /** Never quotes plaintext or a private key: no `cause` is kept from below either. */
@@ -34,10 +35,10 @@ export async function generateMachineKey(): Promise<MachineKeyPair> {
  * @param identity `AGE-SECRET-KEY-1…`; surrounding blanks, and lines beginning `#`, are ignored
  * @throws {SealedError} `bad-machine-key`
  */
-export async function recipientOf(identity: string): Promise<string> {
+export async function recipientOf(identity: Sensitive): Promise<string> {
   const { identityToRecipient } = await age();
   try {
-    return await identityToRecipient(bareIdentity(identity));
+    return await identityToRecipient(bareIdentity(revealed(identity)));
   } catch (error) {
     if (error instanceof SealedError) throw error;
     throw badKey();
@@ -90,7 +91,10 @@ export async function sealBundle(
  * @param identity `AGE-SECRET-KEY-1…`
  * @throws {SealedError} `bad-ciphertext`, `wrong-key`, `bad-bundle`, `bad-machine-key`, `too-large`
  */
-export async function unsealBundle(sealed: string, identity: string): Promise<CredentialBundle> {
+export async function unsealBundle(
+  sealed: string,
+  identity: Sensitive,
+): Promise<CredentialBundle> {
   if (sealed.length > MAX_CIPHERTEXT) {
     throw new SealedError("too-large", `Cannot unseal "bundle": it is larger than an event`);
   }
@@ -103,14 +107,14 @@ export async function unsealBundle(sealed: string, identity: string): Promise<Cr
   const { Decrypter } = await age();
   const decrypter = new Decrypter();
   try {
-    decrypter.addIdentity(bareIdentity(identity));
+    decrypter.addIdentity(bareIdentity(revealed(identity)));
   } catch (error) {
     if (error instanceof SealedError) throw error;
     throw badKey();
   }
-  let plaintext: string;
+  let plaintext: Uint8Array;
   try {
-    plaintext = await decrypter.decrypt(file, "text");
+    plaintext = await decrypter.decrypt(file);
   } catch (error) {
     if (error instanceof Error && /no identity matched/.test(error.message)) {
       throw new SealedError(
@@ -126,9 +130,11 @@ export async function unsealBundle(sealed: string, identity: string): Promise<Cr
   }
   let json: unknown;
   try {
-    json = JSON.parse(plaintext);
+    json = JSON.parse(new TextDecoder().decode(plaintext));
   } catch {
     throw new SealedError("bad-bundle", `Cannot read "bundle": its plaintext is not JSON`);
+  } finally {
+    plaintext.fill(0);
   }
   return parseBundle(json);
 }

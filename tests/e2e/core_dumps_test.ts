@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What Bureau's processes hold can't be written to disk by a crash, whatever limit `up` was started with. */
+import assert from "node:assert/strict";
+import {
+  type Bureau,
+  commandLine,
+  eventually,
+  processesOf,
+  run,
+  skip,
+  withBureau,
+} from "./harness.ts";
+
+/** Soft and hard limit of a process's core file. */
+async function coreLimit(pid: number | "self"): Promise<string> {
+  const limits = await Deno.readTextFile(`/proc/${pid}/limits`);
+  return /^Max core file size +(\S+ +\S+)/m.exec(limits)![1]!.replace(/ +/, " ");
+}
+
+const ROLES = ["up", "launcher", "daemon", "proxy"];
+
+/** By what they are. */
+async function limitsOf(bureau: Bureau): Promise<Map<string, string>> {
+  const seen = new Map<string, string>();
+  for (const pid of await processesOf(bureau)) {
+    const role = /\/(up|homeserver|launcher|daemon|proxy)\.js\b/.exec(await commandLine(pid))?.[1];
+    if (role !== undefined) seen.set(role, await coreLimit(pid));
+  }
+  return seen;
+}
+
+Deno.test("no process of Bureau may write a core file", async (t) => {
+  const before = await coreLimit("self");
+  const set = (limits: string) => run("prlimit", ["--pid", String(Deno.pid), `--core=${limits}`]);
+  const [, hard] = before.split(" ");
+  // Root may raise it; another user may use what is left.
+  await set(Deno.uid() === 0 ? "unlimited:unlimited" : `${hard}:${hard}`);
+  try {
+    if ((await coreLimit("self")).startsWith("0 ")) {
+      return await skip(t, "this user may not have core files at all, so nothing would be seen");
+    }
+    await withBureau(async (bureau) => {
+      // Started with a limit that lets a core be written.
+      const up = await bureau.up("--detach");
+      assert.equal(up.code, 0, up.stderr);
+      // With another homeserver there is none of ours.
+      const roles = bureau.homeserver.tokenFile === null ? [...ROLES, "homeserver"] : ROLES;
+      const limits = await eventually("all of them run", async () => {
+        const seen = await limitsOf(bureau);
+        const missing = roles.filter((role) => !seen.has(role));
+        if (missing.length > 0) throw new Error(`no ${missing} among ${[...seen.keys()]}`);
+        return seen;
+      }, 60_000);
+      for (const [role, limit] of limits) assert.equal(limit, "0 0", role);
+    });
+  } finally {
+    await set(before.replace(" ", ":"));
+  }
+});
