@@ -16,3 +16,17 @@ export function noCgroups(localpart: string, what: string): LauncherError {
     { status: 409, hint: "`bureau doctor` says what this machine lacks for it" },
   );
 }
+
+export function notRunning(localpart: string, what: string, phase: string): LauncherError {
+  return new LauncherError("not-running", `Cannot ${what} "${localpart}": it is ${phase}`, {
+    status: 409,
+    hint: "`bureau agent show` says why",
+  });
+}
+
+export function isFrozen(localpart: string, what: string): LauncherError {
+  return new LauncherError("frozen", `Cannot ${what} "${localpart}": it is frozen`, {
+    status: 409,
+    hint: "`bureau agent thaw` lets it go on",
+  });
+}

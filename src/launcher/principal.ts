@@ -16,7 +16,7 @@ import {
   removeDirectories,
   writeCellFiles,
 } from "./directories.ts";
-import { LauncherError, noCgroups } from "./errors.ts";
+import { isFrozen, LauncherError, noCgroups, notRunning } from "./errors.ts";
 import { awaitExit, patientPane } from "./exit.ts";
 import { type Limits, SERVICE_LIMITS } from "./limits.ts";
 import type { Cgroups } from "./limits_cell.ts";
@@ -309,11 +309,7 @@ export class Principal {
     const { cgroups } = this.#context;
     if (cgroups === null) throw noCgroups(this.localpart, `${what} the processes`);
     if (this.#status.phase === "running") return cgroups;
-    throw new LauncherError(
-      "not-running",
-      `Cannot ${what} "${this.localpart}": it is ${this.#status.phase}`,
-      { status: 409, hint: "`bureau agent show` says why" },
-    );
+    throw notRunning(this.localpart, what, this.#status.phase);
   }
 
   /** Every process of the sandbox stops in its tracks, or goes on. */
@@ -331,19 +327,9 @@ export class Principal {
 
   /** @returns the host path of a relay that listens now */
   async relay(): Promise<string> {
-    if (this.#status.phase !== "running") {
-      throw new LauncherError(
-        "not-running",
-        `Cannot observe "${this.localpart}": it is ${this.#status.phase}`,
-        { status: 409, hint: "`bureau agent show` says why" },
-      );
-    }
-    if (this.#status.frozen === true) {
-      throw new LauncherError("frozen", `Cannot observe "${this.localpart}": it is frozen`, {
-        status: 409,
-        hint: "`bureau agent thaw` lets it go on",
-      });
-    }
+    const { phase, frozen } = this.#status;
+    if (phase !== "running") throw notRunning(this.localpart, "observe", phase);
+    if (frozen === true) throw isFrozen(this.localpart, "observe");
     const { runDir, runtimeDir, machine, auditDir, log } = this.#context;
     this.#relay ??= new Relay({
       principal: this.localpart,
