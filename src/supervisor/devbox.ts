@@ -216,9 +216,13 @@ export class DevBox {
   async stop(): Promise<void> {
     this.#state = "stopping";
     await this.processes.stop("daemon");
+    const served = this.processes.runsFrom("launcher", this.processes.dirOf("launcher"));
     if (this.processes.has("launcher")) await this.#destroyPrincipals();
     for (const name of ["launcher", "authority", "homeserver"] as const) {
       await this.processes.stop(name);
+      // What the daemon had asked for a moment before it ended may have been started since.
+      const late = name === "launcher" && served && await this.hasLeftovers();
+      if (late) await this.stopLeftovers();
     }
   }
 
