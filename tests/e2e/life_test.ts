@@ -298,5 +298,14 @@ Deno.test("an agent that does not work makes way for what worked before, and sta
       await eventually("healthy", async () => (await show()).health?.state === "healthy", 90_000);
       assert.equal((await show()).rolled_back, undefined);
     });
+
+    await step(t, bureau, "every agent of the machine is drained at once", async () => {
+      const said = await ok(bureau, "agent", "drain", "--all", "--grace", "5");
+      for (const one of ["agent/scribe", name]) {
+        assert.ok(said.includes(one), said);
+        await inPhase(bureau, one, "stopped");
+      }
+      assert.match(await ok(bureau, "agent", "drain", "--all"), /stopped: none/);
+    });
   });
 });
