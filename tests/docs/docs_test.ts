@@ -28,6 +28,8 @@ const PAGES = [
 /** What a command is for a test. */
 type Treatment =
   | { readonly kind: "run" }
+  /** About an agent that a line before it made: it may take a moment to start. */
+  | { readonly kind: "once-running" }
   /** Starts in the foreground until ctrl-C: here detached, on free ports. */
   | { readonly kind: "start" }
   /** Needs a person: waits for `sees` on a terminal, then does `types`, and must end well. */
@@ -93,6 +95,7 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     reason: "it is about a person's own host; tests/interop/ssh_test.ts does it on loopback",
   }],
   [/^sh tasks\/bureau agent (usage|freeze|thaw|kill) /, { kind: "limits" }],
+  [/^sh tasks\/bureau observe .* --dump$/, { kind: "once-running" }],
   [/^((echo \S+ \| )?sh tasks\/bureau .*|sh tasks\/up --down|deno task (status|down))$/, {
     kind: "run",
   }],
@@ -156,6 +159,11 @@ async function follow(bureau: Bureau, text: string, treatment: Treatment): Promi
     case "run":
     case "limits":
       return await shell(bureau, text);
+    case "once-running":
+      return await eventually(text, async () => {
+        await shell(bureau, text);
+        return true;
+      }).then(() => {});
     case "start":
       return await start(bureau, text);
     case "person":

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `service bind` and `unbind`: which service fills a role. */
+import { systemClock } from "../../lib/clock.ts";
+import { stateKey } from "../../lib/ref/mod.ts";
 import { EventType, type ServiceBinding } from "../../lib/schema/mod.ts";
 import { shortName } from "../agent/list.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
@@ -8,6 +10,9 @@ import { CliError } from "../framework/exit.ts";
 import { loadSession, matrixClient, type OperatorSession, roomOf } from "../session.ts";
 import type { MatrixClient } from "../../messaging/mod.ts";
 import { aliasRoom, bindingsIn, localpartOf, roleOf, serviceId, servicesOf } from "./read.ts";
+
+const ANNOUNCED_MS = 30_000;
+const LOOK_MS = 200;
 
 async function bindingRoom(
   call: Invocation,
@@ -25,8 +30,7 @@ export const bind: CommandHandler = async (call) => {
   const client = matrixClient(session);
   const role = roleOf(call.args[0]!);
   const service = serviceId(session, call.args[1]!);
-  const services = await servicesOf(client, session);
-  if (!services.has(service)) {
+  if (!await isAnnounced(call, client, session, service)) {
     throw new CliError("no-such-service", `Cannot bind "${role}": "${service}" is no service`, {
       status: 404,
       hint: "`bureau service list` shows those that run; `bureau service create` makes one",
@@ -38,6 +42,26 @@ export const bind: CommandHandler = async (call) => {
   call.print(changed ? `${role} is ${name} now` : `${role} is ${name} already`);
   return { role, service, room, changed };
 };
+
+/** Waits for one that was created just now: its machine announces it once it has started. */
+async function isAnnounced(
+  call: Invocation,
+  client: MatrixClient,
+  session: OperatorSession,
+  service: string,
+): Promise<boolean> {
+  const there = async () => (await servicesOf(client, session)).has(service);
+  if (await there()) return true;
+  const room = await aliasRoom(client, session, session.machine);
+  const assignment = await client.getState(room, EventType.assignment, stateKey(service));
+  if (assignment?.["desired"] !== "running") return false;
+  const deadline = systemClock.now() + ANNOUNCED_MS;
+  while (systemClock.now() < deadline) {
+    await systemClock.sleep(LOOK_MS, call.signal);
+    if (await there()) return true;
+  }
+  return false;
+}
 
 export const unbind: CommandHandler = async (call) => {
   const session = await loadSession(call);
