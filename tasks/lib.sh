@@ -325,6 +325,15 @@ favour_bureau() {
       if [ -n "$cpu" ] && mkdir -p "$cpu/up" 2>/dev/null; then
         (echo 102400 >"$cpu/up/cpu.shares" && echo "$self" >"$cpu/up/cgroup.procs") 2>/dev/null || true
       fi
+      # What holds keys and passwords is never written to a disk as swap.
+      memory=$(cgroup_dirs | sed -n '\|^/sys/fs/cgroup/memory/|p')
+      if [ -n "$memory" ] && mkdir -p "$memory/up" 2>/dev/null; then
+        (echo 0 >"$memory/up/memory.swappiness" && echo "$self" >"$memory/up/cgroup.procs") 2>/dev/null || true
+      fi
+      ;;
+    2:*)
+      place=$(cgroup_dirs)
+      (echo +memory >"$place/cgroup.subtree_control" && echo 0 >"$place/up/memory.swap.max") 2>/dev/null || true
       ;;
     '') return 0 ;;
   esac

@@ -83,6 +83,8 @@ export const LauncherBootstrap = z.object({
   state_dir: z.string(),
   /** Holds `deno`, `deno.json` and `<role>.js`; bound read-only into cells at `/opt/bureau`. */
   runtime_dir: z.string(),
+  /** Where systemd put the unsealed machine's key; absent: `<state>/launcher/machine-key.txt`. */
+  machine_key_file: z.optional(z.string()),
   /** `LauncherPolicy` as JSON, owned by the operator; re-read on every request. */
   policy_path: z.string(),
   /** `@…/machine/<name>:server`. */

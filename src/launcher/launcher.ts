@@ -78,7 +78,8 @@ export class Launcher {
 
   /** Key, journal, and everything that outlived an earlier launcher. */
   async open(): Promise<void> {
-    this.#key = await loadMachineKey(`${this.#bootstrap.state_dir}/launcher`);
+    const { state_dir, machine_key_file } = this.#bootstrap;
+    this.#key = await loadMachineKey(`${state_dir}/launcher`, machine_key_file);
     this.#rotated = new RotatedCredentials(
       `${this.#bootstrap.state_dir}/launcher/rotated`,
       this.#key.identity,

@@ -45,7 +45,11 @@ interface Unit {
 }
 
 /** What systemd would do of a unit that matters here, with other directories. */
-async function startUnit(bureau: Bureau, name: "launcher" | "daemon"): Promise<Unit> {
+async function startUnit(
+  bureau: Bureau,
+  name: "launcher" | "daemon",
+  more: Record<string, string> = {},
+): Promise<Unit> {
   const unit = await settings(name);
   const machine = JSON.parse(
     await Deno.readTextFile(`${bureau.stateDir}/operator/machine-session.json`),
@@ -87,6 +91,7 @@ async function startUnit(bureau: Bureau, name: "launcher" | "daemon"): Promise<U
       BUREAU_RUN_DIR: bureau.runDir,
       BUREAU_MACHINE: machine.user_id,
       BUREAU_SERVER_NAME: machine.server_name,
+      ...more,
     },
     stdin: "null",
     stdout: "piped",
@@ -179,6 +184,68 @@ Deno.test("a unit gives its process the permissions that `up` gives it", async (
       assert.equal((await role("launcher", state)).code, 1);
     }
     assert.equal((await role("proxy")).code, 1);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("bureau-seal-key leaves no clear key, and nothing undone wherever it was killed", async (t) => {
+  if (await lacks(t, "/usr/bin/systemd-creds", "systemd")) return;
+  if (Deno.uid() !== 0) return await skip(t, "systemd-creds of this release seals as root only");
+  const dir = await Deno.makeTempDir({ prefix: "b-un" });
+  try {
+    const clear = `${dir}/launcher/machine-key.txt`;
+    const sealed = `${dir}/etc/credstore.encrypted/bureau.machine-key`;
+    const conf = `${dir}/etc/systemd/system/bureau-launcher.service.d/machine-key.conf`;
+    const key = `AGE-SECRET-KEY-1${"Q".repeat(58)}\n`;
+    const env = {
+      PATH: "/usr/bin:/bin",
+      BUREAU_STATE_DIR: dir,
+      BUREAU_ETC_DIR: `${dir}/etc`,
+      // The host's own stays as it is.
+      SYSTEMD_CREDENTIAL_SECRET: `${dir}/host-secret`,
+    };
+    const call = async (program: string, ...args: string[]) => {
+      const done = await new Deno.Command(program, { args, clearEnv: true, env, stdin: "null" })
+        .output();
+      const text = new TextDecoder();
+      return {
+        code: done.code,
+        out: text.decode(done.stdout),
+        err: text.decode(done.stderr),
+      };
+    };
+    const seal = (...args: string[]) => call(`${UNITS}/bureau-seal-key`, ...args);
+    const opened = async () =>
+      (await call("/usr/bin/systemd-creds", "decrypt", "--name=machine-key", sealed, "-")).out;
+    await Deno.mkdir(`${dir}/launcher`);
+    assert.match((await seal("host")).err, /Cannot find the machine's key[^]*hint: start the/);
+    await Deno.writeTextFile(clear, key, { mode: 0o600 });
+    assert.match((await seal("gpg")).err, /Cannot seal with "gpg"/);
+    // Of a run that was killed.
+    await Deno.mkdir(`${dir}/etc/credstore.encrypted`, { recursive: true });
+    await Deno.writeTextFile(`${sealed}.new`, "half");
+    const done = await seal("host");
+    assert.equal(done.code, 0, done.err);
+    await assert.rejects(Deno.stat(clear), Deno.errors.NotFound);
+    assert.equal(await opened(), key);
+    const { mode } = await Deno.stat(sealed);
+    assert.equal(mode! & 0o077, 0);
+    assert.ok(!(await Deno.readTextFile(sealed)).includes("AGE-SECRET-KEY"));
+    // Killed before it wrote this.
+    await Deno.remove(conf);
+    assert.equal((await seal("host")).code, 0);
+    assert.equal(
+      await Deno.readTextFile(conf),
+      `[Service]\nLoadCredentialEncrypted=machine-key:${sealed}\n`,
+    );
+    // Under another name it doesn't open: systemd gives it to nothing else.
+    const other = await call("/usr/bin/systemd-creds", "decrypt", "--name=other", sealed, "-");
+    assert.notEqual(other.code, 0);
+    if ((await call("/usr/bin/systemd-creds", "has-tpm2")).code === 0) return;
+    await Deno.writeTextFile(clear, key, { mode: 0o600 });
+    assert.match((await seal("tpm2")).err, /hint: systemd-creds has-tpm2/);
+    assert.equal(await Deno.readTextFile(clear), key, "the clear key stays where sealing fails");
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
@@ -291,6 +358,24 @@ Deno.test("launcher and daemon of the units are two users, closed to each other,
           assert.equal(await agent(), before);
         },
       );
+      await step(t, bureau, "a launcher that systemd gives the key to needs no file", async () => {
+        await endUnit(second!, "SIGTERM");
+        // Where this launcher may read; under systemd it is /run/credentials/bureau-launcher.service.
+        const credentials = `${bureau.stateDir}/launcher/credentials`;
+        await Deno.mkdir(credentials);
+        const clear = `${bureau.stateDir}/launcher/machine-key.txt`;
+        await Deno.rename(clear, `${credentials}/machine-key`);
+        await Deno.chown(credentials, IDS["bureau-launcher"]!, IDS["bureau"]!);
+        try {
+          second = await startUnit(bureau, "launcher", { CREDENTIALS_DIRECTORY: credentials });
+          await eventually("it is adopted", runs, 30_000);
+          assert.equal(await agent(), before);
+          await assert.rejects(Deno.stat(clear), Deno.errors.NotFound);
+        } finally {
+          // `up`, which clears up after this test, has no systemd that would give it.
+          await Deno.rename(`${credentials}/machine-key`, clear);
+        }
+      });
     } finally {
       await endUnit(daemon, "SIGTERM");
       await endUnit(second ?? launcher, "SIGTERM").catch(() => {});
