@@ -366,7 +366,7 @@ remove_cgroups() {
 # A group can be removed a moment after its last process has ended.
 remove_cgroup_dirs() {
   tries=0
-  while ! remove_cgroup_dirs_once && [ "$tries" -lt 30 ]; do
+  while ! remove_cgroup_dirs_once && [ "$tries" -lt 100 ]; do
     tries=$((tries + 1))
     sleep 0.1
   done

@@ -275,16 +275,26 @@ async function runBureau(
       return JSON.parse(done.stdout) as T;
     },
   };
-  try {
-    await use(bureau);
-  } catch (thrown) {
-    await showLogs(bureau);
-    throw thrown;
-  } finally {
-    await bureau.down();
+  const failures: unknown[] = [];
+  const attempt = async (act: () => Promise<void>) => {
+    try {
+      await act();
+    } catch (thrown) {
+      failures.push(thrown);
+    }
+  };
+  await attempt(() => use(bureau));
+  if (failures.length > 0) await showLogs(bureau);
+  const { stdout, stderr } = await bureau.down();
+  await attempt(async () => {
     await assertNothingLeft(bureau);
     await Deno.remove(base, { recursive: true });
-  }
+  });
+  if (failures.length === 0) return;
+  say(`--- down\n${stdout}${stderr}`);
+  // What is left over after a failure is seldom the reason for it.
+  if (failures.length > 1) throw new AggregateError(failures, failures.map(String).join("\n\n"));
+  throw failures[0];
 }
 
 /** A step whose failure shows the processes' own words, which a step's failure alone would not. */
