@@ -48,11 +48,12 @@ Deno.test("a service's socket is offered under a name of ours, and offered anew 
       `ls -A /run/bureau >/workspace/ls; exec /opt/bureau/deno eval '${LISTENER}'`,
       { service: {}, bridge: true, environment_variables: { HOME: "/tmp" } },
     );
-    const socket = await eventually(
-      "the service is offered",
-      async () => await offer(bed, "service").catch(() => null),
-    );
-    assert.equal(await greeting(socket), "one");
+    // A socket has its name (bind) before it takes connections (listen).
+    const socket = await eventually("the service is offered, and answers", async () => {
+      const offered = await offer(bed, "service").catch(() => null);
+      if (offered === null || await greeting(offered).catch(() => "") !== "one") return null;
+      return offered;
+    });
     assert.equal(await offer(bed, "service"), socket);
     assert.equal(await greeting(socket), "one");
     const workspace = (await bed.read("service", "ls")).split("\n");

@@ -80,6 +80,7 @@ Deno.test("an upgrade replaces every process under a working agent, and what fai
           (await messages(bureau, room)).some(({ sender, content }) =>
             sender.startsWith(`@${SCRIBE}`) && String(content["body"]).includes(asked)
           ),
+        60_000,
       );
       assert.equal(await agentPid(bureau), agent, "the agent lived on");
     };

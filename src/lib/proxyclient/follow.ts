@@ -44,7 +44,7 @@ export interface FollowOptions {
 
 /** The proxy sends something every 15 s: a stream that is silent for longer than this is dead. */
 const SILENCE_MS = 60_000;
-const RETRY_MOST_MS = 15_000;
+const RETRY_MOST_MS = 5_000;
 
 /**
  * Follows until `signal` aborts, then ends.

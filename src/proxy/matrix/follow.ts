@@ -18,7 +18,10 @@ const MAX_NAMES = 100;
 /** At least this often something is sent, or a reader could not tell a quiet stream from a dead one. */
 const HEARTBEAT_MS = 15_000;
 const RETRY_FIRST_MS = 500;
-const RETRY_MOST_MS = 15_000;
+/** What fails is mostly the daemon next door while it is replaced: asking is cheap, and an agent waits for its answer. */
+const RETRY_MOST_MS = 5_000;
+/** The longest that a homeserver can ask for. */
+const ASKED_MOST_MS = 60_000;
 
 const open = new WeakMap<MatrixAccount, number>();
 
@@ -212,7 +215,7 @@ class Follower {
   async #pause(cause: unknown): Promise<void> {
     const asked = cause instanceof MatrixRefusal ? cause.retryAfterMs ?? 0 : 0;
     const most = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** this.#failures++);
-    const ms = Math.min(Math.max(asked, most / 2 + Math.random() * most / 2), 4 * RETRY_MOST_MS);
+    const ms = Math.min(Math.max(asked, most / 2 + Math.random() * most / 2), ASKED_MOST_MS);
     await new Promise<void>((resolve) => {
       const { signal } = this.#ends;
       const done = () => {
