@@ -177,6 +177,26 @@ export class Bench implements AsyncDisposable {
     }
   }
 
+  /** As the machine's own account. */
+  machine(): MatrixClient {
+    const { homeserver, machineToken: accessToken } = this.#setup;
+    return createMatrixClient({ homeserverUrl: homeserver.url, accessToken });
+  }
+
+  /** Somebody without rights, in a room. */
+  async guest(user: string, room: string): Promise<MatrixClient> {
+    const at = { homeserverUrl: this.#setup.homeserver.url };
+    const { access_token: accessToken, user_id: id } = await registerWithSharedSecret(
+      at,
+      { user, password: `password of ${user}` },
+      SECRET,
+    );
+    const client = createMatrixClient({ ...at, accessToken });
+    await this.operator.invite(room, id);
+    await client.join(room);
+    return client;
+  }
+
   async publish(name: string, template: Template): Promise<void> {
     await this.operator.putState(this.#setup.templateRoom, EventType.template, name, template);
   }

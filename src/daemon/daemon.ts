@@ -303,7 +303,7 @@ export class Daemon {
     return await evaluate(user, {
       ...this.#authority.trust,
       configRoom: this.#configRoom,
-      serverName: this.#bootstrap.server_name,
+      ...{ serverName: this.#bootstrap.server_name, fleet: this.#bootstrap.fleet },
       homeserverUrl: this.#bootstrap.homeserver_url,
       openRoom: (alias) => this.#rooms.open(alias, this.#stop.signal),
       conditions: this.#conditions,

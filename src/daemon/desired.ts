@@ -35,6 +35,7 @@ import { conditionOf } from "./conditions/verdict.ts";
 import { DaemonError } from "./errors.ts";
 import type { Desired, Problem } from "./reconcile.ts";
 import { roomPolicy, temporalGrants } from "./room_policy.ts";
+import { heldByRoles, requiredRoles } from "./services/required.ts";
 import { verdictOn } from "./trust.ts";
 
 export interface DesiredContext {
@@ -43,6 +44,8 @@ export interface DesiredContext {
   /** `@…/machine/…:server` */
   readonly machine: string;
   readonly serverName: string;
+  /** `bureau/fleet/dev` */
+  readonly fleet: string;
   readonly admins: readonly string[];
   readonly homeserverUrl: string;
   /** Room id of an alias, joined if it wasn't. @throws when it can't be */
@@ -59,7 +62,7 @@ export interface Evaluation {
   readonly credentials: string | null;
   readonly policy: EffectivePolicy;
   readonly egress: ResolvedEgress;
-  /** Rooms whose templates it was made from: a change there asks for another evaluation. */
+  /** Rooms whose templates and bindings it was made from: a change there asks for another evaluation. */
   readonly rooms: ReadonlySet<string>;
   /** What met its start condition; null: it has none, or it is not met. */
   readonly trigger: Trigger | null;
@@ -189,6 +192,10 @@ async function running(
   const assignmentDigest = await sha256Hex(canonicalJson(assignment));
   const digests = ciphertext === null ? null : await digestsOf(ciphertext);
   const { trigger, unmet } = await conditionOf(userId, assignment.start_condition, context, rooms);
+  const roles = requiredRoles(template, assignment);
+  const places = [assignment.room, context.configRoom];
+  if (roles.length > 0) { for (const room of places) if (room !== undefined) rooms.add(room); }
+  const held = heldByRoles(context, roles, places);
   return {
     desired: {
       want: unmet === null ? "running" : "waiting",
@@ -197,6 +204,7 @@ async function running(
       credentials: digests,
       restartPolicy: assignment.restart_policy ?? template.restart_policy ?? "always",
       problem: unmet,
+      ...(held === undefined ? {} : { held }),
     },
     trigger,
     assignment,

@@ -30,6 +30,8 @@ export interface Desired {
   readonly graceMs?: number;
   /** Why it can't be started although it should, or why it is held. */
   readonly problem: Problem | null;
+  /** Why it is not started now, though what runs stays: a service role that nobody fills, say. Absent: nothing. */
+  readonly held?: Problem;
 }
 
 /** What the launcher says. */
@@ -196,7 +198,7 @@ function wait(desired: Desired, cell: Cell | null, memory: Memory, now: number):
 }
 
 function start(desired: Desired, memory: Memory, now: number): Plan {
-  if (desired.problem !== null) return { memory, action: null };
+  if (desired.problem !== null || desired.held !== undefined) return { memory, action: null };
   if (isCompleted(desired, memory) || isBroken(desired, memory)) return { memory, action: null };
   if (memory.retryAt !== null && memory.retryAt > now) {
     return { memory, action: { type: "wake", at: memory.retryAt } };
@@ -255,7 +257,9 @@ function ended(desired: Desired, cell: Cell, before: Memory, now: number): Plan 
   const isOfThis = cell.issuedAt === desired.issuedAt || before.confirmed === desired.generation;
   const memory = isOfThis ? countEnd(desired, cell, before, now) : before;
   const isOver = isOfThis && (isCompleted(desired, memory) || isBroken(desired, memory));
-  if (isOver || desired.problem !== null) return { memory, action: null };
+  if (isOver || desired.problem !== null || desired.held !== undefined) {
+    return { memory, action: null };
+  }
   // The end of something older: what is wanted now starts as soon as it is out of the way.
   if (!isOfThis || !sameCredentials(desired, cell)) {
     return { memory: { ...memory, retryAt: null }, action: clear };

@@ -34,7 +34,7 @@ interface Truth {
   spec: number;
   policy: Desired["restartPolicy"];
   /** The events can't be used at the moment: its sender lost the power, its template's room is away. */
-  trouble: "none" | "hold" | "unready";
+  trouble: "none" | "hold" | "unready" | "unbound";
 }
 
 interface Request {
@@ -168,7 +168,8 @@ export class World {
       return { ...base, want, generation: `unready:${issuedAt}`, problem };
     }
     const generation = `${issuedAt}:${spec}:${credentials}`;
-    return { ...base, want, generation, credentials: [`c${credentials}`] };
+    const held = trouble === "unbound" ? { held: problem } : {};
+    return { ...base, want, generation, credentials: [`c${credentials}`], ...held };
   }
 
   // ---- the launcher
@@ -448,6 +449,8 @@ export class World {
     must(desired.want !== "hold", "an action on events that can't be used");
     if (action.type === "create") {
       must(desired.want === "running" && desired.problem === null, "a start that nobody wants");
+      const lives = this.status?.phase === "running" || this.status?.phase === "starting";
+      must(lives || this.truth.trouble !== "unbound" || this.stale, "a start without its service");
     } else {
       must(this.status !== null, "an end of nothing");
       must(action.graceMs === 0 || action.graceMs === GRACE_MS, "another grace");

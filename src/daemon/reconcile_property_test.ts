@@ -47,6 +47,9 @@ const controls: Record<string, Partial<Habits>> = {
         now,
       ),
   },
+  "an unbound role holds nothing back": {
+    core: ({ held: _, ...desired }, actual, memory, now) => reconcile(desired, actual, memory, now),
+  },
   "a start puts another in the place of an end that nobody saw": { startsOverEnds: true },
   "each launcher numbers its news from nought": { countsAnew: true },
   "a running cell keeps the date of the assignment it was made for": { keepsOldDate: true },

@@ -41,6 +41,7 @@ const remove: Step = (world) => world.edit({ want: "absent" });
 const start: Step = (world) => world.edit({ want: "running" });
 const hold: Step = (world) => world.edit({ trouble: "hold" });
 const unready: Step = (world) => world.edit({ trouble: "unready" });
+const unbind: Step = (world) => world.edit({ trouble: "unbound" });
 const heal: Step = (world) => world.edit({ trouble: "none" });
 
 /** What goes on by itself. */
@@ -86,7 +87,7 @@ function disturbing(world: World): Step[] {
     truth.want === "running" ? stop : start,
     truth.want === "absent" ? start : remove,
   );
-  steps.push(truth.trouble === "none" ? hold : heal, truth.trouble === "none" ? unready : heal);
+  steps.push(...(truth.trouble === "none" ? [hold, unready, unbind] : [heal, heal, heal]));
   return steps;
 }
 

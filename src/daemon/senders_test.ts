@@ -45,6 +45,7 @@ async function known(change?: Partial<MatrixEvent> & { room: string }): Promise<
     configRoom: CONFIG,
     machine: MACHINE,
     serverName: "s",
+    fleet: "f/fleet/a",
     admins: [OPERATOR],
     homeserverUrl: "http://127.0.0.1:1",
     conditions: {

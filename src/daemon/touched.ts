@@ -10,7 +10,7 @@ export interface Touched {
   readonly keys: Set<string>;
   /** State keys of those whose policy changed, who may be no principals. */
   readonly policies: ReadonlySet<string>;
-  /** Rooms that came, left, or changed what templates or power levels say. */
+  /** Rooms that came, left, or changed what templates, bindings or power levels say. */
   readonly rooms: ReadonlySet<string>;
   readonly everyone: boolean;
 }
@@ -19,6 +19,13 @@ export interface Touched {
 const OF_PRINCIPALS: ReadonlySet<string> = new Set([
   EventType.assignment,
   EventType.credentials,
+]);
+
+/** They concern those who were evaluated with their room. */
+const OF_ROOMS: ReadonlySet<string> = new Set([
+  POWER_LEVELS,
+  EventType.template,
+  EventType.serviceBinding,
 ]);
 
 /** Applies a batch to `states`. */
@@ -47,7 +54,7 @@ export function applyBatch(
           everyone = true;
         } else if (OF_PRINCIPALS.has(event.type)) keys.add(event.state_key!);
       }
-      if (event.type === POWER_LEVELS || event.type === EventType.template) rooms.add(room);
+      if (OF_ROOMS.has(event.type)) rooms.add(room);
     }
   }
   for (const room of batch.left) states.drop(room);

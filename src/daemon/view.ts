@@ -69,6 +69,10 @@ export function summarise(desired: Desired, actual: Actual, memory: Memory, now:
   if (desired.problem !== null && PASSING.has(desired.problem.code)) {
     return { phase: "pending", since: null, exitCode, ...text };
   }
+  if (desired.held !== undefined && !completed && !isBroken(desired, memory)) {
+    const { message, hint = null } = desired.held;
+    return { phase: "waiting", since: null, exitCode, message, hint };
+  }
   if (why !== null && desired.want !== "waiting") {
     return { phase: "failed", since: null, exitCode, ...text };
   }

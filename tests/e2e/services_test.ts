@@ -69,8 +69,14 @@ Deno.test("an agent calls a service under a grant, and nobody else does", async 
     for (const [name, file] of [["echo", "service"], ["caller", "caller"]]) {
       await cli("template", "push", `${ROOT}/agent/echo/${file}.yaml`, `bureau/template:${name}`);
     }
+    await step(t, bureau, "an agent waits for a role that nobody fills", async () => {
+      const told = await cli("agent", "create", "caller", "--template", "bureau/template:caller");
+      assert.match(told, /waits for the role echo.*bureau service bind echo NAME/);
+      await eventually("it waits", async () => await phase("caller") === "waiting", 60_000);
+      assert.match(await cli("agent", "show", "caller"), /waiting for the role echo/);
+    });
     await createService("echo", "--role", "echo");
-    await cli("agent", "create", "caller", "--template", "bureau/template:caller");
+    await eventually("it starts", async () => await phase("caller") === "running", 60_000);
     const dir = await serviceDir(bureau, "agent/caller");
     const token = () => Deno.readTextFile(`${dir}/token/echo.token`);
     /** As a caller does: the token as it is now, again when it was replaced meanwhile. */

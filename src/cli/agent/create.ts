@@ -39,6 +39,7 @@ import {
   type OperatorSession,
   principalOf,
 } from "../session.ts";
+import { unboundRoles } from "./roles.ts";
 import { type CreateAgentRequest, overridesOf, readRequest } from "./request.ts";
 import { prepareWorkspace } from "./workspace.ts";
 
@@ -120,11 +121,19 @@ export const create: CommandHandler = async (call) => {
       ? `${localpart} is assigned to ${session.machine}`
       : `${localpart} is assigned already; nothing changed`,
   );
+  const roles = request.required_services_override ?? template.required_services ?? [];
+  const unbound = await unboundRoles(client, session, roles, [room.id, configRoom]);
+  for (const role of unbound) {
+    call.print(
+      `it waits for the role ${role}, which no service fills: bureau service bind ${role} NAME`,
+    );
+  }
   return {
     principal: localpart,
     user_id: userId(localpart, session.server_name),
     room: room.id,
     changed,
+    ...(unbound.length === 0 ? {} : { unbound_roles: unbound }),
   };
 };
 

@@ -13,7 +13,7 @@ import type { Logger } from "../../lib/log.ts";
 import { parseUserId } from "../../lib/ref/mod.ts";
 import type { launcherApi } from "../../launcher/api.ts";
 import type { Service } from "../../lib/schema/mod.ts";
-import { isRole, type ServiceTrust, tokenKeyId } from "../../lib/token/mod.ts";
+import { type ServiceTrust, tokenKeyId } from "../../lib/token/mod.ts";
 import type { MatrixClient } from "../../messaging/mod.ts";
 import type { DaemonBootstrap } from "../api.ts";
 import type { ManagedPrincipal } from "../principal.ts";
@@ -28,6 +28,7 @@ import {
 } from "./directory.ts";
 import { type KeysNow, SigningKeys } from "./keys.ts";
 import { type Say, ServiceNotices } from "./notices.ts";
+import { requiredRoles } from "./required.ts";
 import { Revocations } from "./revocations.ts";
 import { Seat } from "./seat.ts";
 
@@ -146,11 +147,13 @@ export class Services {
     let wakeAt = keys.changesAt;
     for (const { principal, wants } of all) {
       const key = liveKey(principal);
-      if (key === null || wants === null) continue;
+      if (wants === null) continue;
+      const bound = this.#bound(principal, wants);
+      if (key === null) continue;
       present.add(key);
       try {
         const seat = this.#seatOf(key, principal);
-        await this.#update(seat, principal, wants, keys);
+        await this.#update(seat, principal, bound, keys);
         const ends = nextExpiry(principal.evaluation.policy, clock.now());
         wakeAt = Math.min(wakeAt, seat.refreshAt, ends ?? Infinity);
       } catch (thrown) {
@@ -207,20 +210,27 @@ export class Services {
 
   async #update(
     seat: Seat,
-    { userId, localpart, evaluation }: ManagedPrincipal,
-    { roles }: Wants,
+    principal: ManagedPrincipal,
+    bound: ReadonlyMap<string, string | null>,
     { signs }: KeysNow,
   ): Promise<void> {
-    const { clock, configRoom } = this.#options;
-    const rooms = [evaluation.assignment?.room, configRoom()];
-    const bound = new Map<string, string | null>();
-    for (const role of roles) {
+    const { clock } = this.#options;
+    const policy = flattenForProxy(principal.evaluation.policy, clock.now());
+    const revoke = () => this.#revoke(principal.userId);
+    await seat.update(bound, { key: signs, policy }, revoke);
+  }
+
+  /** Role → user id of the service that fills it. Says which role nobody fills, also of who waits for it. */
+  #bound(
+    { localpart, evaluation }: ManagedPrincipal,
+    { roles }: Wants,
+  ): Map<string, string | null> {
+    const rooms = [evaluation.assignment?.room, this.#options.configRoom()];
+    return new Map(roles.map((role) => {
       const service = bindingOf(this.#context, role, rooms)?.service ?? null;
-      bound.set(role, service);
       this.#notices.role(localpart, role, service !== null);
-    }
-    const policy = flattenForProxy(evaluation.policy, clock.now());
-    await seat.update(bound, { key: signs, policy }, () => this.#revoke(userId));
+      return [role, service];
+    }));
   }
 
   #revoke(user: string): void {
@@ -295,8 +305,7 @@ export class Services {
       if (!keeps) this.#wants.delete(userId);
       return this.#wants.get(userId) ?? null;
     }
-    const asked = assignment?.required_services_override ?? template.required_services ?? [];
-    const roles = [...new Set(asked)].filter(isRole);
+    const roles = requiredRoles(template, assignment);
     if (roles.length === 0 && template.service === undefined) {
       this.#wants.delete(userId);
       return null;

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Assignment, Template } from "../../lib/schema/mod.ts";
+import { isRole } from "../../lib/token/rules.ts";
+import type { Problem } from "../reconcile.ts";
+import { bindingOf, type DirectoryContext } from "./directory.ts";
+
+/** `code` of what an unbound role holds back; the sync tells when it is bound. */
+export const ROLE_UNBOUND = "role-unbound";
+
+/** Roles whose services it needs, each once. */
+export function requiredRoles(
+  template: Pick<Template, "required_services">,
+  assignment: Pick<Assignment, "required_services_override"> | null,
+): string[] {
+  const asked = assignment?.required_services_override ?? template.required_services ?? [];
+  return [...new Set(asked)].filter(isRole);
+}
+
+/**
+ * A role is filled from the moment it is bound, whether or not its service runs: two that need each other start.
+ * @param rooms where the roles are looked for, in this order
+ */
+export function heldByRoles(
+  context: DirectoryContext,
+  roles: readonly string[],
+  rooms: readonly (string | undefined)[],
+): Problem | undefined {
+  const unbound = roles.filter((role) => bindingOf(context, role, rooms) === null);
+  if (unbound.length === 0) return undefined;
+  const named = unbound.length === 1 ? `role ${unbound[0]}` : `roles ${unbound.join(", ")}`;
+  return {
+    code: ROLE_UNBOUND,
+    message: `waiting for the ${named}: no service fills ${unbound.length === 1 ? "it" : "them"}`,
+    hint: `bind one: bureau service bind ${unbound[0]} NAME`,
+  };
+}
