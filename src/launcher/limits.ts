@@ -82,8 +82,9 @@ function filesOfV1(limits: Limits): LimitFile[] {
     put("memory", "memory.limit_in_bytes", limits.memoryBytes);
     // Missing where the kernel was started without swap accounting.
     put("memory", "memory.memsw.limit_in_bytes", limits.memoryBytes + limits.swapBytes, true);
-    if (limits.swapBytes === 0) put("memory", "memory.swappiness", 0, true);
   }
+  // Also without a limit: a proxy may take what it needs, but what it holds is never written to a disk.
+  if (limits.swapBytes === 0) put("memory", "memory.swappiness", 0, true);
   if (limits.pids !== null) put("pids", "pids.max", limits.pids);
   put("cpu", "cpu.shares", Math.max(2, Math.round((limits.cpuWeight * 1024) / DEFAULT_WEIGHT)));
   if (limits.cpuQuotaPercent !== null) {
@@ -110,6 +111,8 @@ function filesOfV2(limits: Limits): LimitFile[] {
     files.push({ controller: file.split(".")[0]!, file, value, optional });
   if (limits.memoryBytes !== null) {
     put("memory.max", String(limits.memoryBytes));
+  }
+  if (limits.memoryBytes !== null || limits.swapBytes === 0) {
     put("memory.swap.max", String(limits.swapBytes), true);
   }
   if (limits.pids !== null) put("pids.max", String(limits.pids));
