@@ -24,9 +24,11 @@ for file in /proc/cpuinfo /proc/meminfo /proc/self/cgroup /proc/self/mountinfo /
   /sys/devices/virtual/dmi/id/sys_vendor /sys/devices/virtual/dmi/id/board_vendor \
   /sys/devices/virtual/dmi/id/board_name /sys/devices/virtual/dmi/id/product_name \
   /sys/devices/virtual/dmi/id/bios_version /proc/device-tree/model \
+  /sys/devices/system/cpu/cpu0/cache/index3/size \
   /sys/devices/system/cpu/cpu[0-9]*/topology/core_id /sys/devices/system/cpu/cpu[0-9]*/topology/physical_package_id \
   /sys/devices/system/node/node[0-9]*/cpulist /sys/devices/system/node/node[0-9]*/meminfo \
   /sys/class/drm/card[0-9]*/device/vendor /sys/class/drm/card[0-9]*/device/device \
+  /sys/class/drm/card[0-9]*/device/uevent \
   /sys/class/drm/card[0-9]*/device/mem_info_vram_total /proc/driver/nvidia/gpus/*/information; do
   show "$file"
 done

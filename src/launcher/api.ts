@@ -3,6 +3,7 @@
 /** The launcher's socket (`<run>/launcher/launcher.sock`): who may ask it to make or end a cell, and how. */
 import * as z from "zod/mini";
 import { defineApi } from "../lib/http/api.ts";
+import { Hardware } from "./hardware_api.ts";
 import { Trigger } from "../lib/schema/condition.ts";
 import { Assignment, Denial, Grant, Template } from "../lib/schema/events.ts";
 
@@ -277,6 +278,12 @@ export const launcherApi = defineApi({
       path: "/v1/status",
       summary: "Who and what runs",
       response: LauncherStatus,
+    },
+    hardware: {
+      method: "GET",
+      path: "/v1/hardware",
+      summary: "What this machine is made of, read anew",
+      response: Hardware,
     },
     list: {
       method: "GET",

@@ -19,6 +19,7 @@ import { refuseExpired, refuseReplayed } from "./credentials.ts";
 import { clearCell, type ClearContext, clearStrays } from "./clear.ts";
 import { LauncherError } from "./errors.ts";
 import { goOn } from "./go_on.ts";
+import { readHardware } from "./hardware.ts";
 import { HealthKeeper } from "./health/keeper.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
 import { Cgroups } from "./limits_cell.ts";
@@ -304,6 +305,7 @@ export class Launcher {
         public_key: this.#key.publicKey,
         principals: this.#principals.size,
       }),
+      hardware: () => readHardware(),
       list: () => ({
         principals: [...this.#principals.values()].map((one) => one.status),
         revision: this.#revision,

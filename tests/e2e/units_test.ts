@@ -5,6 +5,8 @@
  * and the daemon as two users who are closed to each other.
  */
 import assert from "node:assert/strict";
+import { launcherApi } from "../../src/launcher/api.ts";
+import { createClient } from "../../src/lib/http/mod.ts";
 import { denoArguments, parseGrants } from "../../src/lib/process/mod.ts";
 import { rootIdentities } from "../../src/supervisor/directories.ts";
 import { lacks } from "../../src/lib/testing/skip.ts";
@@ -310,6 +312,23 @@ Deno.test("launcher and daemon of the units are two users, closed to each other,
           assert.match(status, /^NoNewPrivs:\s1$/m);
         }
       });
+      await step(
+        t,
+        bureau,
+        "the launcher tells the daemon what the machine is made of",
+        async () => {
+          const client = createClient(launcherApi, {
+            socket: `${bureau.runDir}/launcher/launcher.sock`,
+          });
+          try {
+            const { cpu, memory_bytes } = await client.call("hardware");
+            assert.ok(cpu.threads >= 1 && cpu.cores >= 1);
+            assert.ok(memory_bytes! > 0);
+          } finally {
+            client.close();
+          }
+        },
+      );
       await step(t, bureau, "neither reads the other's state or signals it", async () => {
         const [cell] = [...Deno.readDirSync(`${bureau.runDir}/p`)].map(({ name }) => name);
         const { stateDir: state, runDir } = bureau;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `machine list` and `machine show`: the fleet, from its rooms. */
+import type { MachineInfo } from "../../lib/schema/mod.ts";
 import { neutralise } from "../../lib/terminal/mod.ts";
 import { ago, shortName } from "../agent/list.ts";
 import type { CommandContext, CommandHandler } from "../framework/command.ts";
@@ -68,6 +69,30 @@ export const list: CommandHandler = async (call) => {
   return { machines };
 };
 
+export function hardwareOf(info: MachineInfo): [string, string][] {
+  const { cpu, board_vendor, board_name, numa_nodes = 1 } = info;
+  const threads = cpu.sockets * cpu.cores_per_socket * cpu.threads_per_core;
+  const board = [board_vendor, board_name].filter((part) => part !== undefined).join(" ");
+  return [
+    ...(board === "" ? [] : [["board", board] as [string, string]]),
+    [
+      "cpu",
+      `${cpu.model}; sockets ${cpu.sockets}, cores ${cpu.sockets * cpu.cores_per_socket}, ` +
+      `threads ${threads}`,
+    ],
+    ["memory", `${info.memory_total_mb} MiB, NUMA nodes ${numa_nodes}`],
+    ...info.gpus.map((gpu): [string, string] => {
+      const { vendor, pci_slot, driver, model_name, pci_device_id, vram_total_bytes } = gpu;
+      const name = [model_name, pci_device_id].find((one) => typeof one === "string") ?? "";
+      const memory = typeof vram_total_bytes === "number"
+        ? `, ${Math.round(vram_total_bytes / 2 ** 20)} MiB`
+        : "";
+      const where = pci_slot === "" ? "" : ` at ${pci_slot}`;
+      return ["gpu", `${vendor} ${name}${where}${memory}${driver === "" ? "" : `, ${driver}`}`];
+    }),
+  ];
+}
+
 export const show: CommandHandler = async (call) => {
   const session = await loadSession(call);
   const name = call.args[0] ?? session.machine;
@@ -90,13 +115,10 @@ export const show: CommandHandler = async (call) => {
   }
   if (machine.revoked !== null) lines.push(["revoked", machine.revoked]);
   if (info !== null) {
-    const { cpu } = info;
-    const threads = cpu.sockets * cpu.cores_per_socket * cpu.threads_per_core;
     lines.push(
       ["host", `${info.hostname}, Linux ${info.kernel_version}, Bureau ${info.daemon_version}`],
-      ["hardware", `${cpu.model}, ${threads} threads, ${info.memory_total_mb} MiB of memory`],
+      ...hardwareOf(info),
     );
-    for (const gpu of info.gpus) lines.push(["gpu", `${gpu.vendor} at ${gpu.pci_slot}`]);
   }
   for (const [name, value] of lines) call.print(`${name.padEnd(12)} ${neutralise(value)}`);
   if (machine.principals.length > 0) {

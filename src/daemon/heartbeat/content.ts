@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What is said of a machine, from what was measured. Pure. Matrix knows whole numbers only. */
+import type { Inventory } from "../../lib/hwinfo/mod.ts";
 import type { MachineInfo, MachineStatus } from "../../lib/schema/mod.ts";
 import type { Host } from "./host.ts";
 
@@ -25,30 +26,56 @@ export interface Sample {
   readonly principals: readonly Measured[];
 }
 
-/** @param labels an operator's, which stay (W-29) */
+/**
+ * @param hardware as the launcher reads it; null: it could not
+ * @param labels an operator's, which stay (W-29)
+ */
 export function infoOf(
   host: Host,
+  hardware: Inventory | null,
   principal: string,
   version: string,
   labels: Record<string, string>,
 ): MachineInfo {
+  const { vendor, product, board } = hardware?.board ??
+    { vendor: null, product: null, board: null };
+  const name = product ?? board;
+  const nodes = hardware?.numa.length ?? 0;
   return {
     version: 1,
     principal,
     hostname: host.hostname,
     kernel_version: host.kernel,
-    // The daemon sees logical CPUs; how they share sockets and cores, and which GPUs there are, `doctor` says.
-    cpu: {
-      model: host.cpuModel,
-      sockets: 1,
-      cores_per_socket: host.cpus,
-      threads_per_core: 1,
-    },
+    cpu: hardware === null
+      ? { model: host.cpuModel, sockets: 1, cores_per_socket: host.cpus, threads_per_core: 1 }
+      : cpuOf(hardware, host),
     memory_total_mb: Math.round(host.memoryTotal / MB),
     swap_total_mb: Math.round(host.swapTotal / MB),
-    gpus: [],
+    ...(nodes === 0 ? {} : { numa_nodes: nodes }),
+    ...(vendor === null ? {} : { board_vendor: vendor }),
+    ...(name === null ? {} : { board_name: name }),
+    gpus: (hardware?.gpus ?? []).map((gpu) => ({
+      vendor: gpu.vendor,
+      // A card of a board without PCI has no slot, and one without a driver none.
+      pci_slot: gpu.pci_slot ?? "",
+      driver: gpu.driver ?? "",
+      ...(gpu.model === null ? {} : { model_name: gpu.model }),
+      ...(gpu.pci_id === null ? {} : { pci_device_id: gpu.pci_id }),
+      ...(gpu.memory_bytes === null ? {} : { vram_total_bytes: gpu.memory_bytes }),
+    })),
     labels,
     daemon_version: version,
+  };
+}
+
+function cpuOf({ cpu }: Inventory, host: Host): MachineInfo["cpu"] {
+  const cores = Math.max(1, Math.round(cpu.cores / cpu.sockets));
+  return {
+    model: cpu.model ?? host.cpuModel,
+    sockets: cpu.sockets,
+    cores_per_socket: cores,
+    threads_per_core: Math.max(1, Math.round(cpu.threads / (cores * cpu.sockets))),
+    ...(cpu.l3_cache_kb === null ? {} : { l3_cache_kb: cpu.l3_cache_kb }),
   };
 }
 

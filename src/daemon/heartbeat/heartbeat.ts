@@ -78,8 +78,7 @@ class Heart {
     const sample = await this.#sample();
     const room = this.#room ??= await this.#findRoom();
     if (this.#infoAt === null || sample.at - this.#infoAt >= INFO_MS) {
-      await this.#tellInfo(room, sample.host);
-      this.#infoAt = sample.at;
+      if (await this.#tellInfo(room, sample.host)) this.#infoAt = sample.at;
     }
     const status = statusOf(this.#before, sample, bootstrap.user_id);
     this.#before = sample;
@@ -98,13 +97,19 @@ class Heart {
     return await client.join(room, signal);
   }
 
-  async #tellInfo(room: string, host: Host): Promise<void> {
-    const { bootstrap, client, version, signal } = this.#options;
+  /** @returns false: it has to be told again, for the launcher could not say what the machine is made of */
+  async #tellInfo(room: string, host: Host): Promise<boolean> {
+    const { bootstrap, client, launcher, version, signal } = this.#options;
+    const hardware = await launcher.call("hardware", { signal }).catch(() => null);
     const present = await client.getState(room, EventType.machineInfo, this.#key);
+    // What was known stays, until it is known again.
+    if (hardware === null && present !== null) return false;
     const labels = labelsOf(present);
-    const info = infoOf(host, bootstrap.user_id, version, labels) as unknown as Content;
-    if (present !== null && sameContent(present, info)) return;
-    await client.putState(room, EventType.machineInfo, this.#key, info, signal);
+    const info = infoOf(host, hardware, bootstrap.user_id, version, labels) as unknown as Content;
+    if (present === null || !sameContent(present, info)) {
+      await client.putState(room, EventType.machineInfo, this.#key, info, signal);
+    }
+    return hardware !== null;
   }
 
   async #sample(): Promise<Sample> {

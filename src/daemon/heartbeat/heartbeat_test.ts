@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { Client } from "../../lib/http/mod.ts";
 import { createLogger } from "../../lib/log.ts";
 import type { Localpart } from "../../lib/ref/mod.ts";
+import { type Inventory, inventoryOf } from "../../lib/hwinfo/mod.ts";
 import { parseEvent } from "../../lib/schema/mod.ts";
 import { HandClock } from "../../lib/testing/hand_clock.ts";
 import type { launcherApi, Principal } from "../../launcher/api.ts";
@@ -14,11 +15,29 @@ const USER = "@bureau/fleet/dev/machine/one:bureau.local";
 const AGENT = "@bureau/fleet/dev/agent/a:bureau.local";
 const HOUR = 60 * 60_000;
 
+/** Two sockets of two cores with two threads each. */
+const FACTS = new Map([
+  ...[0, 1, 2, 3, 4, 5, 6, 7].flatMap((cpu): [string, string][] => [
+    [`/sys/devices/system/cpu/cpu${cpu}/topology/core_id`, `${cpu % 2}`],
+    [`/sys/devices/system/cpu/cpu${cpu}/topology/physical_package_id`, `${cpu < 4 ? 0 : 1}`],
+  ]),
+  ["/sys/devices/system/cpu/cpu0/cache/index3/size", "512K"],
+  ["/sys/devices/system/node/node0/cpulist", "0-3"],
+  ["/sys/devices/system/node/node1/cpulist", "4-7"],
+  ["/sys/devices/virtual/dmi/id/sys_vendor", "Dell Inc."],
+  ["/sys/devices/virtual/dmi/id/product_name", "PowerEdge R750"],
+  ["/sys/class/drm/card0/device/vendor", "0x1002"],
+  ["/sys/class/drm/card0/device/device", "0x744c"],
+  ["/sys/class/drm/card0/device/mem_info_vram_total", "25753026560"],
+  ["/sys/class/drm/card0/device/uevent", "DRIVER=amdgpu\nPCI_SLOT_NAME=0000:03:00.0\n"],
+]);
+
 interface Scene {
   readonly clock: HandClock;
   readonly written: { type: string; key: string; content: Content }[];
   host: Host;
   fails: boolean;
+  hardware: Inventory | null;
   usage: { cpu_ms: number; memory_bytes: number };
   status: Principal | null;
   close(): Promise<void>;
@@ -44,6 +63,7 @@ function scene(present: Content | null = null): Scene {
       uptimeSeconds: 5,
     },
     fails: false,
+    hardware: inventoryOf(FACTS),
     usage: { cpu_ms: 0, memory_bytes: 0 },
     status: null,
     close: async () => {
@@ -68,7 +88,14 @@ function scene(present: Content | null = null): Scene {
         return Promise.resolve("$e");
       },
     },
-    launcher: { call: () => Promise.resolve(it.usage) } as unknown as Client<typeof launcherApi>,
+    launcher: {
+      call: (route: string) => {
+        if (route !== "hardware") return Promise.resolve(it.usage);
+        return it.hardware === null
+          ? Promise.reject(new Error("away"))
+          : Promise.resolve(it.hardware);
+      },
+    } as unknown as Client<typeof launcherApi>,
     principals: () => [{
       userId: AGENT,
       localpart: AGENT.slice(1).split(":")[0] as Localpart,
@@ -96,13 +123,48 @@ Deno.test("a machine says once what it is made of, and keeps an operator's label
   assert.equal(infos[0]!.key, USER.slice(1));
   const info = parseEvent("m.bureau.machine_info", infos[0]!.content)!;
   assert.deepEqual(info.labels, labels);
-  assert.equal(info.cpu.cores_per_socket, 4);
+  assert.deepEqual(info.cpu, {
+    model: "m",
+    sockets: 2,
+    cores_per_socket: 2,
+    threads_per_core: 2,
+    l3_cache_kb: 512,
+  });
+  assert.deepEqual([info.numa_nodes, info.board_vendor, info.board_name], [
+    2,
+    "Dell Inc.",
+    "PowerEdge R750",
+  ]);
+  assert.deepEqual(info.gpus, [{
+    vendor: "amd",
+    pci_slot: "0000:03:00.0",
+    driver: "amdgpu",
+    pci_device_id: "1002:744c",
+    vram_total_bytes: 25753026560,
+  }]);
   assert.equal(info.memory_total_mb, 8192);
   await it.close();
   // What the room says already is not said again.
   const again = scene(infos[0]!.content);
   await again.clock.next();
   assert.deepEqual(again.written.map(({ type }) => type), ["m.bureau.machine_status"]);
+  await again.close();
+});
+
+Deno.test("hardware that the launcher can't tell now is told when it can, and not forgotten meanwhile", async () => {
+  const it = scene();
+  it.hardware = null;
+  await it.clock.next();
+  const infos = () => it.written.filter(({ type }) => type === "m.bureau.machine_info");
+  assert.deepEqual(infos().map(({ content }) => content["gpus"]), [[]]);
+  it.hardware = inventoryOf(FACTS);
+  await it.clock.next();
+  assert.equal((infos()[1]!.content["gpus"] as unknown[]).length, 1);
+  await it.close();
+  const again = scene(infos()[1]!.content);
+  again.hardware = null;
+  for (let n = 0; n < 3; n++) await again.clock.next();
+  assert.ok(!again.written.some(({ type }) => type === "m.bureau.machine_info"));
   await again.close();
 });
 

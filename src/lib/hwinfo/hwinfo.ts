@@ -9,6 +9,7 @@ export interface Cpu {
   readonly sockets: number;
   readonly cores: number;
   readonly threads: number;
+  readonly l3_cache_kb: number | null;
 }
 
 export interface NumaNode {
@@ -21,6 +22,10 @@ export interface Gpu {
   readonly vendor: "nvidia" | "amd" | "intel" | "other";
   /** `vendor:device`, as PCI names them. */
   readonly pci_id: string | null;
+  /** `0000:01:00.0` */
+  readonly pci_slot: string | null;
+  /** Of the kernel. */
+  readonly driver: string | null;
   readonly model: string | null;
   readonly memory_bytes: number | null;
 }
@@ -87,7 +92,14 @@ function cpuOf(facts: Facts): Cpu {
     sockets: Math.max(1, sockets.size),
     cores: cores.size || listed || 1,
     threads: threads || listed || 1,
+    l3_cache_kb: cacheKb(fact(facts, `${CPU}/cpu0/cache/index3/size`)),
   };
+}
+
+/** `32768K` */
+function cacheKb(size: string | null): number | null {
+  const [, number, unit] = /^(\d+)([KM])$/.exec(size ?? "") ?? [];
+  return number === undefined ? null : Number(number) * (unit === "M" ? 1024 : 1);
 }
 
 function numaOf(facts: Facts): NumaNode[] {
@@ -135,9 +147,13 @@ function drmGpus(facts: Facts): Gpu[] {
     const vendor = VENDORS[id] ?? "other";
     if (vendor === "nvidia" && nvidia) return [];
     const device = fact(facts, `${card}/device`);
+    const uevent = facts.get(`${card}/uevent`) ?? "";
+    const said = (name: string) => new RegExp(`^${name}=(.+)$`, "m").exec(uevent)?.[1] ?? null;
     return [{
       vendor,
       pci_id: device === null ? null : `${id.slice(2)}:${device.replace(/^0x/, "")}`,
+      pci_slot: said("PCI_SLOT_NAME"),
+      driver: said("DRIVER"),
       model: null,
       memory_bytes: numberFact(facts, `${card}/mem_info_vram_total`),
     }];
@@ -146,8 +162,16 @@ function drmGpus(facts: Facts): Gpu[] {
 
 function nvidiaGpus(facts: Facts): Gpu[] {
   return [...facts.keys()].sort().flatMap((path) => {
-    if (!/^\/proc\/driver\/nvidia\/gpus\/[^/]+\/information$/.test(path)) return [];
+    const slot = /^\/proc\/driver\/nvidia\/gpus\/([^/]+)\/information$/.exec(path)?.[1];
+    if (slot === undefined) return [];
     const model = /^Model:\s*(.+)$/m.exec(facts.get(path)!)?.[1]?.trim() ?? null;
-    return [{ vendor: "nvidia" as const, pci_id: null, model, memory_bytes: null }];
+    return [{
+      vendor: "nvidia" as const,
+      pci_id: null,
+      pci_slot: slot,
+      driver: "nvidia",
+      model,
+      memory_bytes: null,
+    }];
   });
 }

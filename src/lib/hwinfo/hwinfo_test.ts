@@ -10,6 +10,7 @@ const topology = (cpu: number, socket: number, core: number): [string, string][]
 Deno.test("inventoryOf() counts sockets, cores and threads, and NUMA nodes with their memory", () => {
   const facts = new Map([
     ...[0, 1, 2, 3, 4, 5, 6, 7].flatMap((cpu) => topology(cpu, cpu < 4 ? 0 : 1, cpu % 2)),
+    ["/sys/devices/system/cpu/cpu0/cache/index3/size", "43008K\n"],
     ["/proc/cpuinfo", "processor\t: 0\nmodel name\t: Intel(R) Xeon(R) Gold 6330\n"],
     ["/proc/meminfo", "MemTotal:       131072 kB\nSwapTotal:           0 kB\n"],
     ["/sys/devices/system/node/node1/cpulist", "4-7\n"],
@@ -26,6 +27,7 @@ Deno.test("inventoryOf() counts sockets, cores and threads, and NUMA nodes with 
     sockets: 2,
     cores: 4,
     threads: 8,
+    l3_cache_kb: 43008,
   });
   assert.equal(memory_bytes, 128 * 1024 * 1024);
   assert.equal(swap_bytes, 0);
@@ -46,15 +48,33 @@ Deno.test("inventoryOf() tells graphics cards of three vendors, each once", () =
     new Map([
       ...card(0, "0x8086", "0x4680"),
       ...card(1, "0x1002", "0x744c"),
+      [
+        "/sys/class/drm/card1/device/uevent",
+        "DRIVER=amdgpu\nPCI_ID=1002:744C\nPCI_SLOT_NAME=0000:03:00.0\n",
+      ],
       ["/sys/class/drm/card1/device/mem_info_vram_total", "25753026560"],
       ...card(2, "0x10de", "0x2684"),
       ["/proc/driver/nvidia/gpus/0000:01:00.0/information", "Model: \t NVIDIA GeForce RTX 4090\n"],
     ]),
   );
+  const none = { model: null, memory_bytes: null, pci_id: null, pci_slot: null, driver: null };
   assert.deepEqual(gpus, [
-    { vendor: "intel", pci_id: "8086:4680", model: null, memory_bytes: null },
-    { vendor: "amd", pci_id: "1002:744c", model: null, memory_bytes: 25753026560 },
-    { vendor: "nvidia", pci_id: null, model: "NVIDIA GeForce RTX 4090", memory_bytes: null },
+    { ...none, vendor: "intel", pci_id: "8086:4680" },
+    {
+      ...none,
+      vendor: "amd",
+      pci_id: "1002:744c",
+      pci_slot: "0000:03:00.0",
+      driver: "amdgpu",
+      memory_bytes: 25753026560,
+    },
+    {
+      ...none,
+      vendor: "nvidia",
+      pci_slot: "0000:01:00.0",
+      driver: "nvidia",
+      model: "NVIDIA GeForce RTX 4090",
+    },
   ]);
 });
 
@@ -76,6 +96,7 @@ Deno.test("inventoryOf() takes an ARM board's name from its device tree, and kno
     sockets: 1,
     cores: 1,
     threads: 1,
+    l3_cache_kb: null,
   });
 });
 
