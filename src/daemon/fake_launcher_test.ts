@@ -45,6 +45,7 @@ export class FakeLauncher {
     };
     const handler = createHandler(launcherApi, {
       status: unused,
+      hardware: unused,
       output: () => ({ now: [], last: null }),
       usage: ({ params }) => this.#usage(params["principal"]!),
       freeze: ({ params }) => this.#setFrozen(params["principal"]!, true),
