@@ -9,6 +9,7 @@ import * as z from "zod/mini";
 import { Health, PrincipalOutput, Usage } from "../launcher/api.ts";
 import { defineApi } from "../lib/http/api.ts";
 import { BudgetCap } from "../lib/schema/mod.ts";
+import { upgradeApi } from "../lib/upgrade/mod.ts";
 import { ProxyStats } from "../proxy/api.ts";
 import { DecisionView, PolicyView } from "./authority_api.ts";
 import { AsksAnswer, AskView, DecideAnswer, DecideRequest, PrincipalEgress } from "./asks/api.ts";
@@ -32,6 +33,8 @@ export const DaemonBootstrap = z.object({
   /** Own directory: persisted `since`, caches. May be deleted at any time. */
   state_dir: z.string(),
   launcher_socket: z.string(),
+  /** By which the supervisor that started this daemon is known; absent: there is none. Secret. */
+  supervisor_token: z.optional(z.string()),
 });
 export type DaemonBootstrap = z.infer<typeof DaemonBootstrap>;
 
@@ -167,6 +170,7 @@ export const daemonApi = defineApi({
         ready: z.optional(z.boolean()),
       }),
     },
+    ...upgradeApi.routes,
     status: {
       method: "GET",
       path: "/v1/status",

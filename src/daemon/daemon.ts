@@ -39,12 +39,13 @@ import { openRelay } from "./relay.ts";
 import { StatusPublisher } from "./publisher.ts";
 import { RefusalNotices } from "./refusals.ts";
 import { budgetNotice, Spending } from "./spending.ts";
-import { applyBatch } from "./touched.ts";
+import { applyBatch, concerns } from "./touched.ts";
 import { Rooms } from "./rooms.ts";
 import { createDaemonHandler, DECIDE_ASKS } from "./serve.ts";
 import { Services } from "./services/mod.ts";
 import { fileSyncStore } from "./store.ts";
 import { SyncHealth } from "./sync_health.ts";
+import { WantedRelease } from "./upgrade/wanted.ts";
 
 export const DAEMON_VERSION = "0.1.0";
 
@@ -83,6 +84,7 @@ export class Daemon {
   #synced = false;
   readonly #health: SyncHealth;
   readonly #services: Services;
+  readonly #upgrade: WantedRelease;
 
   constructor({ bootstrap, log, clock = systemClock, gates = localGates }: DaemonOptions) {
     this.#gates = gates;
@@ -117,9 +119,7 @@ export class Daemon {
       room: () => this.#synced ? this.#configRoom : null,
       say: (...notice) => this.#notices!.say(...notice),
       machine: bootstrap.user_id,
-      clock,
-      log,
-      signal: this.#stop.signal,
+      ...{ clock, log, signal: this.#stop.signal },
     });
     this.#fanout = new Fanout({
       members: (room) => this.#client.members(room),
@@ -172,6 +172,11 @@ export class Daemon {
       openRoom: (alias) => this.#rooms.open(alias, this.#stop.signal),
       ...{ say, signal: this.#stop.signal },
     });
+    this.#upgrade = new WantedRelease({
+      ...{ bootstrap, clock, log, trust: this.#authority.trust, signal: this.#stop.signal },
+      configRoom: () => this.#synced ? this.#configRoom : null,
+      say: (...notice) => this.#notices!.say(...notice),
+    });
     this.handler = createDaemonHandler({
       verifier: new TokenVerifier(homeserverUrl, clock),
       fleet: bootstrap.fleet,
@@ -192,7 +197,7 @@ export class Daemon {
       openRelay: (principal) =>
         openRelay(principal, this.#launcher.client, this.#bootstrap.run_dir),
       gateRestarts: () => this.#gates.restarts,
-      fanout: this.#fanout,
+      ...{ fanout: this.#fanout, upgrade: this.#upgrade },
       asks: this.#asks,
       spending: this.#spending,
       closing: this.#stop.signal,
@@ -265,7 +270,8 @@ export class Daemon {
     const configRoom = this.#configRoom!;
     if (batch.left.includes(configRoom)) throw new ConfigRoomLost();
     if (batch.initial) this.#states.clear();
-    const { keys, policies, rooms, everyone } = applyBatch(batch, this.#states, configRoom);
+    const touched = applyBatch(batch, this.#states, configRoom);
+    const { keys, rooms, everyone } = touched;
     if (batch.initial && !this.#states.has(configRoom)) {
       // Joined before the sync, absent in it: put out in between, which joining again will tell.
       await this.#client.join(configRoom, this.#stop.signal);
@@ -287,15 +293,10 @@ export class Daemon {
     if (rooms.size > 0) this.#rooms.lookAgain();
     if (batch.initial) this.#asks.prune((name) => this.#principals.has(name));
     for (const principal of this.#principals.values()) {
-      const { evaluation, userId } = principal;
-      const concerned = everyone || [keys, policies].some((set) => set.has(userId.slice(1))) ||
-        awaited.has(userId) ||
-        [...evaluation.rooms].some((room) => rooms.has(room)) ||
-        // A room that was missing may be the one that came.
-        (evaluation.desired.problem !== null && rooms.size > 0);
-      if (concerned) principal.reevaluate();
+      if (awaited.has(principal.userId) || concerns(touched, principal)) principal.reevaluate();
     }
     this.#services.look();
+    this.#upgrade.look();
   }
 
   async #evaluate(user: string): Promise<Evaluation> {
@@ -335,11 +336,8 @@ export class Daemon {
           publisher: this.#publisher,
           evaluate: async (user) => this.#authority.noted(user, await this.#evaluate(user)),
           runDir: this.#bootstrap.run_dir,
-          clock: this.#clock,
-          log: this.#log,
-          gates: this.#gates,
-          asks: this.#asks,
-          spending: this.#spending,
+          ...{ clock: this.#clock, log: this.#log },
+          ...{ gates: this.#gates, asks: this.#asks, spending: this.#spending },
           onRefused: (refused) => this.#refusals.take(refused),
           onIdle: (idle) => this.#onIdle(idle),
         },

@@ -11,6 +11,7 @@ export const POWER_LEVELS = "m.room.power_levels";
 export const KEPT: ReadonlySet<string> = new Set<string>([
   EventType.assignment,
   EventType.authorization,
+  EventType.bureauVersion,
   EventType.credentials,
   EventType.template,
   EventType.principalStatus,

@@ -147,7 +147,7 @@ function nameOf(userId: string): string {
 }
 
 /** One line of printable text: it may quote what an agent wrote. */
-function clean(text: string): string {
+export function clean(text: string): string {
   // deno-lint-ignore no-control-regex -- control characters are exactly what is taken out
   const plain = text.replace(/[\x00-\x1f\x7f-\x9f]+/g, " ").toWellFormed().trim();
   return plain.length > MAX_TEXT ? plain.slice(0, MAX_TEXT - 1) + "…" : plain;

@@ -22,8 +22,10 @@ interface Guard {
   readonly filtered?: true;
 }
 
-/** `health` tells nothing but that somebody is there. */
-const GUARDS: Readonly<Record<Exclude<Name, "health">, Guard>> = {
+/** `health` tells nothing but that somebody is there; `upgrade` is the supervisor's. */
+const UNGUARDED = ["health", "upgrade"] as const;
+type Guarded = Exclude<Name, (typeof UNGUARDED)[number]>;
+const GUARDS: Readonly<Record<Guarded, Guard>> = {
   status: { action: "observe", on: "agent", filtered: true },
   list: { action: "observe", on: "agent", filtered: true },
   show: { action: "observe", on: "agent" },
@@ -83,6 +85,8 @@ Deno.test("every route of the daemon is guarded by one action, and by no other",
     const { method, path } = daemonApi.routes[name];
     const body = name === "decide"
       ? JSON.stringify({ ask: "nosuch", verdict: "deny", scope: "once" })
+      : name === "upgrade"
+      ? JSON.stringify({ seen: null, asked: null })
       : null;
     const stop = new AbortController();
     const response = await fetch(
@@ -106,10 +110,9 @@ Deno.test("every route of the daemon is guarded by one action, and by no other",
     }
     return { status: response.status, text };
   }
-  const names = Object.keys(daemonApi.routes).filter((name) => name !== "health") as Exclude<
-    Name,
-    "health"
-  >[];
+  const names = (Object.keys(daemonApi.routes) as Name[]).filter((name): name is Guarded =>
+    !UNGUARDED.some((one) => one === name)
+  );
   const may = async (action: string, on: Guard["on"]) => {
     const target = on === "agent" ? { target: A } : on === "machine" ? { target: machine } : {};
     const query = { actor: operatorId, action, ...target };
@@ -133,6 +136,14 @@ Deno.test("every route of the daemon is guarded by one action, and by no other",
         }
       }
       assert.equal((await ask("health", null)).status, 200);
+    });
+
+    await t.step("nobody is the supervisor, where there is none", async () => {
+      for (const token of [null, "", "undefined", operatorToken]) {
+        const { status, text } = await ask("upgrade", token);
+        assert.equal(status, 401, text);
+        assert.match(text, /not of the supervisor/);
+      }
     });
 
     await t.step("a stranger with an account is refused everywhere", async () => {

@@ -19,6 +19,7 @@ import type { MachineAuthority } from "./machine_authority.ts";
 import { joinRelay } from "./observe.ts";
 import type { Spending } from "./spending.ts";
 import type { ManagedPrincipal } from "./principal.ts";
+import type { WantedRelease } from "./upgrade/wanted.ts";
 
 /** On the machine: questions about destinations, whoever asks them. */
 export const DECIDE_ASKS = "grant/approve/forward";
@@ -42,6 +43,7 @@ export interface Served {
   /** Of the thread of the egress gates. */
   readonly gateRestarts: () => number;
   readonly fanout: Fanout;
+  readonly upgrade: Pick<WantedRelease, "ask">;
   readonly roomState: (room: string) => Promise<readonly StateEvent[]>;
   readonly log: import("../lib/log.ts").Logger;
 }
@@ -110,6 +112,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       const { sync, launcher } = served.status();
       return { status: "ok", ready: sync.state === "ok" && launcher.connected };
     },
+    upgrade: ({ request, body }) => served.upgrade.ask(request, body),
     status: async ({ request }) => {
       const viewer = await viewerOf(request);
       const asks = authority.mayOnMachine(viewer, DECIDE_ASKS) ? served.asks.view.pending : [];

@@ -4,6 +4,7 @@
 import { EventType } from "../lib/schema/mod.ts";
 import type { RoomStates, SyncBatch } from "../messaging/mod.ts";
 import { KEPT, POWER_LEVELS } from "./filter.ts";
+import type { ManagedPrincipal } from "./principal.ts";
 
 export interface Touched {
   /** State keys of principals whose events changed. */
@@ -20,6 +21,18 @@ const OF_PRINCIPALS: ReadonlySet<string> = new Set([
   EventType.assignment,
   EventType.credentials,
 ]);
+
+/** Whether anything of a batch may mean something else for a principal. */
+export function concerns(
+  { keys, policies, rooms, everyone }: Touched,
+  { userId, evaluation }: Pick<ManagedPrincipal, "userId" | "evaluation">,
+): boolean {
+  const key = userId.slice(1);
+  return everyone || keys.has(key) || policies.has(key) ||
+    [...evaluation.rooms].some((room) => rooms.has(room)) ||
+    // A room that was missing may be the one that came.
+    (evaluation.desired.problem !== null && rooms.size > 0);
+}
 
 /** They concern those who were evaluated with their room. */
 const OF_ROOMS: ReadonlySet<string> = new Set([

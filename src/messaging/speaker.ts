@@ -38,6 +38,7 @@ const ADMIN_LEVEL = 100;
 const VOICES: Readonly<Record<string, readonly Voice[]>> = {
   [EventType.assignment]: ["admin"],
   [EventType.authorization]: ["admin"],
+  [EventType.bureauVersion]: ["admin"],
   [EventType.credentials]: ["admin"],
   [EventType.credentialRevocation]: ["admin"],
   [EventType.fleetConfig]: ["admin"],

@@ -13,16 +13,10 @@ import { launcherApi, type PreflightReport } from "../launcher/api.ts";
 import type { ReleaseStatus, SupervisorStatus } from "./api.ts";
 import type { Identity } from "./child.ts";
 import { Commands } from "./commands.ts";
+import { EXAMPLE_AGENT, startExample } from "./example.ts";
 import { diskError, type Identities, makeDirectories, rootIdentities } from "./directories.ts";
 import { SupervisorError } from "./errors.ts";
-import {
-  knownServerName,
-  readMarker,
-  type RegistrationSecret,
-  registrationSecret,
-  sha256Hex,
-  writePrivate,
-} from "./files.ts";
+import { knownServerName, type RegistrationSecret, registrationSecret } from "./files.ts";
 import type { UpOptions } from "./options.ts";
 import { type Membership, membershipOf } from "./joined.ts";
 import { Processes, type ProcessName } from "./processes.ts";
@@ -33,7 +27,6 @@ import { verifyRelease } from "./update/release.ts";
 export const SERVER_NAME = "bureau.local";
 export const NAMESPACE = "bureau";
 export const FLEET = "dev";
-export const EXAMPLE_AGENT = "agent/scribe";
 
 /** How long an agent may take to end politely when everything goes down. */
 const AGENT_GRACE_MS = 3_000;
@@ -46,6 +39,8 @@ export class DevBox {
   readonly #machine: string;
   readonly #startedAt = systemClock.now();
   readonly processes: Processes;
+  /** By which the daemon that we start knows us. Secret. */
+  readonly token = crypto.getRandomValues(new Uint8Array(32)).toHex();
   /** Set by whoever makes upgrades possible. */
   releases: (() => ReleaseStatus) | null = null;
   #identities: Identities | null = null;
@@ -84,6 +79,13 @@ export class DevBox {
   /** What a person should know of the build that everything is started from; null: nothing. */
   get note(): string | null {
     return this.#note;
+  }
+
+  /** User id of this machine. */
+  get machine(): string {
+    const machine = this.#membership?.fleet.machine ??
+      `${NAMESPACE}/fleet/${FLEET}/machine/${this.#machine}`;
+    return `@${machine}:${this.#serverName}`;
   }
 
   /** What everything is started from. */
@@ -182,7 +184,11 @@ export class DevBox {
     await this.#supervise("daemon", this.#identities?.daemon, () => this.#daemonBootstrap());
     if (this.#options.agent) {
       progress("example agent (clone, timestamp authority, assignment)");
-      await this.#startExample();
+      await startExample({
+        ...{ options: this.#options, paths: this.#paths, commands: this.#commands },
+        authority: (bootstrap) =>
+          this.#supervise("authority", this.#identities?.authority, bootstrap),
+      });
     }
   }
 
@@ -297,8 +303,6 @@ export class DevBox {
   }
 
   #launcherBootstrap(mode: "serve" | "preflight" | "prove"): Record<string, unknown> {
-    const machine = this.#membership?.fleet.machine ??
-      `${NAMESPACE}/fleet/${FLEET}/machine/${this.#machine}`;
     return {
       version: 1,
       mode,
@@ -306,7 +310,7 @@ export class DevBox {
       state_dir: this.#options.stateDir,
       runtime_dir: this.processes.dirOf("launcher"),
       policy_path: this.#paths.policy,
-      machine: `@${machine}:${this.#serverName}`,
+      machine: this.machine,
       server_name: this.#serverName,
       ...(this.#options.cgroups === null ? {} : { cgroups: this.#options.cgroups }),
       ...(this.#options.auditDir === null ? {} : { audit_dir: this.#options.auditDir }),
@@ -314,7 +318,8 @@ export class DevBox {
   }
 
   async #daemonBootstrap(): Promise<unknown> {
-    return JSON.parse(await Deno.readTextFile(this.#paths.machineSession));
+    const session = JSON.parse(await Deno.readTextFile(this.#paths.machineSession));
+    return { ...session, supervisor_token: this.token };
   }
 
   async #boot(secret: RegistrationSecret): Promise<void> {
@@ -335,61 +340,5 @@ export class DevBox {
       bind_roots: this.#bindRoots,
     });
     if (typeof result["server_name"] === "string") this.#serverName = result["server_name"];
-  }
-
-  /**
-   * The authority's API key is made here and sealed by `agent create`; only its hash is written down. A
-   * later start finds the hash and keeps what is sealed, unless the agent was destroyed meanwhile.
-   */
-  async #startExample(): Promise<void> {
-    const marker = `${this.#paths.operator}/example.json`;
-    const known = await readMarker(marker);
-    if (known !== null) {
-      try {
-        await this.#createExample(null);
-        return await this.#startAuthority(known);
-      } catch (thrown) {
-        if (!(thrown instanceof BureauError) || thrown.code !== "no-credentials") throw thrown;
-      }
-    }
-    const apiKey = crypto.getRandomValues(new Uint8Array(32)).toHex();
-    const hash = await sha256Hex(apiKey);
-    await this.#startAuthority(hash);
-    await this.#createExample(apiKey);
-    await writePrivate(marker, JSON.stringify({ api_key_sha256: hash }));
-  }
-
-  #startAuthority(hash: string): Promise<void> {
-    const { hostname, port } = this.#options.authority;
-    return this.#supervise("authority", this.#identities?.authority, () =>
-      Promise.resolve({
-        version: 1,
-        listen: { hostname, port },
-        state_dir: this.#paths.authority,
-        host: "localhost",
-        api_key_sha256: hash,
-      }));
-  }
-
-  /** @param apiKey secret; null keeps what is sealed */
-  async #createExample(apiKey: string | null): Promise<void> {
-    const { port } = this.#options.authority;
-    await this.#commands.oneShot("bureau", ["agent", "create", EXAMPLE_AGENT, "--from-stdin"], {
-      version: 1,
-      template: `${NAMESPACE}/template:scribe`,
-      repo: this.#options.repo,
-      variables: {
-        AGENT_DIR: `${this.#paths.agents}/scribe`,
-        TIMESTAMP_URL: `https://localhost:${port}`,
-        TIMESTAMP_HOST: `localhost:${port}`,
-      },
-      credentials: apiKey === null ? null : {
-        TIMESTAMP_API_KEY: {
-          value: apiKey,
-          allowed_hosts: [`localhost:${port}`],
-          ca: await Deno.readTextFile(`${this.#paths.authority}/ca.pem`),
-        },
-      },
-    });
   }
 }

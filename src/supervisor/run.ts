@@ -16,6 +16,7 @@ import { currentStatus, requestDown } from "./current.ts";
 import { describeFindings } from "./preflight.ts";
 import { takeSeat } from "./seat.ts";
 import { afterSuccession } from "./update/succeeded.ts";
+import { AskedUpgrades } from "./update/asked.ts";
 import { handOver } from "./update/handover.ts";
 import { Upgrader } from "./update/upgrader.ts";
 
@@ -107,9 +108,18 @@ async function supervise(options: UpOptions, args: readonly string[]): Promise<n
     Deno.addSignalListener(signal, end);
   }
   let status = 0;
+  const { daemonSocket, policy: policyPath } = pathsOf(options);
+  const asked = new AskedUpgrades({
+    ...{ daemonSocket, policyPath, upgrader, log, clock: systemClock },
+    token: box.token,
+    machine: () => box.machine,
+  });
+  const over = new AbortController();
+  ended.promise.then(() => over.abort());
   try {
     await bringUp(box, say, ended.promise);
     if (options.release !== null) upgrader.succeed(options.release);
+    asked.run(over.signal);
     const view = background ? null : showAgent(box, ended.promise);
     await ended.promise;
     await upgrader.settled();

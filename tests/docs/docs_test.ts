@@ -56,6 +56,10 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "not-run",
     reason: "the machine has left already; tests/e2e/machine_life_test.ts does it",
   }],
+  [/^sh tasks\/bureau machine upgrade worker /, {
+    kind: "not-run",
+    reason: "its release is the reader's own; tests/e2e/upgrade_asked_test.ts does it",
+  }],
   [/^sh tasks\/bureau .* --machine worker/, {
     kind: "not-run",
     reason: SECOND_MACHINE,

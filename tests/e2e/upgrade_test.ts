@@ -2,55 +2,9 @@
 
 /** Every process is replaced while an agent works; what is bad is put back, said, and not tried again. */
 import assert from "node:assert/strict";
-import { releaseDigest } from "../../src/supervisor/update/release.ts";
-import {
-  agentPid,
-  type Bureau,
-  commandLine,
-  eventually,
-  processesOf,
-  step,
-  withBureau,
-} from "./harness.ts";
+import { agentPid, eventually, processesOf, step, withBureau } from "./harness.ts";
+import { CRASHES, HANGS, mark, place, ROLES, running, SILENT } from "./releases.ts";
 import { messages, roomId, SCRIBE, stateEvents } from "./matrix.ts";
-
-/** Puts a release beside the others: a copy of what `up` brought, with some files changed. */
-async function place(bureau: Bureau, change: Record<string, (text: string) => string>) {
-  const work = `${bureau.stateDir}/releases/.test-${crypto.randomUUID()}`;
-  await Deno.mkdir(work);
-  await Deno.chmod(work, 0o755);
-  const from = `${bureau.stateDir}/runtime`;
-  for await (const { name } of Deno.readDir(from)) {
-    if (name === ".stamp" || name.startsWith("none-")) continue;
-    if (name === "deno") {
-      await Deno.link(`${from}/deno`, `${work}/deno`);
-      continue;
-    }
-    const text = await Deno.readTextFile(`${from}/${name}`);
-    await Deno.writeTextFile(`${work}/${name}`, change[name]?.(text) ?? text);
-    await Deno.chmod(`${work}/${name}`, 0o644);
-  }
-  const digest = await releaseDigest(work);
-  await Deno.rename(work, `${bureau.stateDir}/releases/${digest}`);
-  return digest;
-}
-
-/** All of this Bureau's own processes that run from `dir`: `launcher`, `daemon`, … */
-async function running(bureau: Bureau, dir: string): Promise<string[]> {
-  const lines = await Promise.all((await processesOf(bureau)).map(commandLine));
-  return lines.flatMap((line) => {
-    const [, role] = line.startsWith(`${dir}/deno`) ? /\/(\w+)\.js /.exec(`${line} `) ?? [] : [];
-    return role === undefined ? [] : [role];
-  }).sort();
-}
-
-const ROLES = ["authority", "daemon", "homeserver", "launcher"];
-const mark = (text: string) => `${text}\n// another build\n`;
-const CRASHES = () => `throw new Error("this build is broken");\n`;
-const HANGS = () => `setInterval(() => {}, 1000);\n`;
-/** Says that it serves, and serves nothing. */
-const SILENT = () =>
-  `for await (const _ of Deno.stdin.readable);\nconsole.log('{"ready":true}');\nsetInterval(() => {}, 1000);\n`;
 
 Deno.test("an upgrade replaces every process under a working agent, and what fails is put back", async (t) => {
   await withBureau(async (bureau) => {

@@ -102,10 +102,12 @@ export const machineCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["machine", "upgrade"],
-    brief: "Replace every process of this machine by that of another release; agents go on",
+    brief: "Replace every process of a machine by that of another release; agents go on",
     docs:
-      "Takes the build of the checkout that `up` was started from, or with --release one that lies in the state directory. Each process " +
-      "is replaced and must prove itself, the supervisor last. What fails is put back by itself, and that release is not tried again.",
+      "Without a name: this machine, with the build of the checkout that `up` was started from, or with --release one that lies in the state directory. Each process " +
+      "is replaced and must prove itself, the supervisor last. What fails is put back by itself, and that release is not tried again. " +
+      "With a name: asks that machine by a signed event in its config room, where it also tells how it goes; --release must lie in its own state directory.",
+    args: [{ ...MACHINE, optional: true }],
     flags: {
       release: {
         kind: "text",
@@ -126,7 +128,10 @@ export const machineCommands: readonly CommandSpec[] = [
         default: "60",
       },
     },
-    examples: ["sh tasks/bureau machine upgrade"],
+    examples: [
+      "sh tasks/bureau machine upgrade",
+      "sh tasks/bureau machine upgrade worker --release DIGEST",
+    ],
     load: async () => (await import("./upgrade.ts")).upgrade,
   }),
   defineCommand({

@@ -111,12 +111,18 @@ async function takeAssignments(
   }
 }
 
+/** Of a machine that is gone: what it was sealed, and what it was to do. */
+const CLEARED: ReadonlySet<string> = new Set([
+  EventType.credentials,
+  EventType.machineCordon,
+  EventType.bureauVersion,
+]);
+
 async function clearCredentials({ client, machine }: Leaving): Promise<void> {
   const { room } = machine;
   if (room === null) return;
   for (const { type, state_key, content } of await client.roomState(room)) {
-    const cleared = type === EventType.credentials || type === EventType.machineCordon;
-    if (!cleared || Object.keys(content).length === 0) continue;
+    if (!CLEARED.has(type) || Object.keys(content).length === 0) continue;
     await client.putState(room, type, state_key, {});
   }
 }

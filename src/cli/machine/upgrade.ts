@@ -36,20 +36,29 @@ async function withSupervisor<T>(
 const short = (digest: string | null) =>
   digest === null ? "the build that `up` brought" : digest.slice(0, 12);
 
-export const upgrade: CommandHandler = (call) =>
+export const upgrade: CommandHandler = async (call) => {
+  if (call.args[0] === undefined) return await upgradeHere(call);
+  return await (await import("./upgrade_asked.ts")).askForUpgrade(call, {
+    settle: secondsOf(call, "settle", "10"),
+    deadline: secondsOf(call, "deadline", "60"),
+  });
+};
+
+function secondsOf(call: Invocation, name: string, usual: string): number {
+  const text = String(call.flags[name] ?? usual);
+  if (/^\d{1,4}$/.test(text)) return Number(text);
+  throw new CliError("usage", `Cannot take "${text}" for --${name}: a whole number of seconds`);
+}
+
+const upgradeHere = (call: Invocation) =>
   withSupervisor(call, async (client) => {
     const release = call.flags["release"];
-    const seconds = (name: string, usual: string): number => {
-      const text = String(call.flags[name] ?? usual);
-      if (/^\d{1,4}$/.test(text)) return Number(text);
-      throw new CliError("usage", `Cannot take "${text}" for --${name}: a whole number of seconds`);
-    };
     const begun = await client.call("upgrade", {
       body: {
         release: typeof release === "string" ? release : null,
         again: call.flags["again"] === true,
-        settle_s: seconds("settle", "10"),
-        deadline_s: seconds("deadline", "60"),
+        settle_s: secondsOf(call, "settle", "10"),
+        deadline_s: secondsOf(call, "deadline", "60"),
       },
       signal: call.signal,
     });

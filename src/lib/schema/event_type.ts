@@ -9,6 +9,7 @@ export const EventType = {
   machineInfo: "m.bureau.machine_info",
   machineStatus: "m.bureau.machine_status",
   machineCordon: "m.bureau.machine_cordon",
+  bureauVersion: "m.bureau.bureau_version",
   principalStatus: "m.bureau.principal_status",
   authorization: "m.bureau.authorization",
   fleetConfig: "m.bureau.fleet_config",

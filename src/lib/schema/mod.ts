@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The Matrix events that Bureau reads and writes, and who may send them. */
+export * from "./bureau_version.ts";
 export * from "./condition.ts";
 export * from "./events.ts";
 export * from "./fleet.ts";

@@ -102,8 +102,20 @@ export const NOTICES = {
   }),
   bureau_version_update: z.object({
     version,
-    status: outcome(["prefetch_failed", "reconciled"]),
+    /** `begun`, `replacing` (with the step), then one of the others. */
+    status: outcome([
+      "prefetch_failed",
+      "reconciled",
+      "begun",
+      "replacing",
+      "failed",
+      "refused",
+    ]),
     error,
+    release: z.optional(z.string()),
+    step: z.optional(z.string()),
+    /** Of the request that it answers. */
+    issued_at: z.optional(z.int()),
     proxy_changed: z.optional(z.boolean()),
     launcher_changed: z.optional(z.boolean()),
     log_relay_changed: z.optional(z.boolean()),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type * as z from "zod/mini";
+import { BureauVersion } from "./bureau_version.ts";
 import { BureauError } from "../errors.ts";
 import {
   Assignment,
@@ -51,6 +52,7 @@ export class SchemaError extends BureauError {
 const schemas = {
   [EventType.assignment]: Assignment,
   [EventType.authorization]: AuthorizationPolicy,
+  [EventType.bureauVersion]: BureauVersion,
   [EventType.credentials]: Credentials,
   [EventType.credentialRevocation]: CredentialRevocation,
   [EventType.machineCordon]: MachineCordon,

@@ -43,6 +43,7 @@ const GUARDED = [
   "m.space.child",
   EventType.assignment,
   EventType.authorization,
+  EventType.bureauVersion,
   EventType.credentialRevocation,
   EventType.credentials,
   EventType.devTeam,

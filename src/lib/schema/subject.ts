@@ -13,6 +13,7 @@ const OF_KEY: ReadonlySet<string> = new Set([
   EventType.machineInfo,
   EventType.machineStatus,
   EventType.machineCordon,
+  EventType.bureauVersion,
   EventType.tokenSigningKey,
   EventType.service,
   EventType.drainStatus,

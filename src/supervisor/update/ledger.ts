@@ -26,6 +26,14 @@ export const Ledger = z.object({
   outcome: z.nullable(
     z.object({ to: z.string(), ok: z.boolean(), message: z.string(), at: z.number() }),
   ),
+  /** The last one that was asked for in Matrix: it is carried out once. */
+  asked: z.optional(z.object({
+    issued_at: z.number(),
+    to: z.string(),
+    at: z.number(),
+    /** Where it did not begin: why not, or that there was nothing to do. Null: the rest says what came of it. */
+    result: z.nullable(z.object({ ok: z.boolean(), message: z.string() })),
+  })),
   /** Since when each one ran: what was started meanwhile has its files bound. */
   history: z.array(z.object({ digest: Digest, since: z.number() })),
 });
@@ -45,6 +53,7 @@ const MAX_BAD = 64;
 
 export class LedgerFile {
   readonly #path: string;
+  #last: Promise<unknown> = Promise.resolve();
 
   /** @param root `<state>/releases` */
   constructor(root: string) {
@@ -62,7 +71,14 @@ export class LedgerFile {
     }
   }
 
-  async change(edit: (ledger: Ledger) => Partial<Ledger>): Promise<Ledger> {
+  /** One after the other: what one writes the next one reads. */
+  change(edit: (ledger: Ledger) => Partial<Ledger>): Promise<Ledger> {
+    const mine = this.#last.then(() => this.#change(edit));
+    this.#last = mine.catch(() => {});
+    return mine;
+  }
+
+  async #change(edit: (ledger: Ledger) => Partial<Ledger>): Promise<Ledger> {
     const before = await this.read();
     const after = { ...before, ...edit(before) };
     const bad = Object.entries(after.bad).sort(([, a], [, b]) => b.at - a.at).slice(0, MAX_BAD);

@@ -58,6 +58,20 @@ export class Upgrader {
     this.#ledger = await this.#file.read();
   }
 
+  get ledger(): Ledger {
+    return this.#ledger;
+  }
+
+  /** Whether an upgrade goes on. */
+  get isBusy(): boolean {
+    return this.#running;
+  }
+
+  /** @param asked what was asked for in Matrix last */
+  async remember(asked: Ledger["asked"]): Promise<void> {
+    this.#ledger = await this.#file.change(() => ({ asked }));
+  }
+
   get status(): ReleaseStatus {
     const { current, previous, updating, bad, outcome } = this.#ledger;
     return {

@@ -31,6 +31,7 @@ export const DECISIONS = [
   EventType.temporalGrant,
   EventType.credentialRevocation,
   EventType.machineCordon,
+  EventType.bureauVersion,
 ] as const;
 
 export function checkMachines(context: CheckContext): Finding[] {

@@ -72,6 +72,14 @@ export const EXAMPLES: Readonly<Record<KnownEventType, Example>> = {
     uptime_seconds: 9,
   }),
   [EventType.machineCordon]: of(machine, OPERATOR, { machine: MACHINE, by: OPERATOR, since: 1 }),
+  [EventType.bureauVersion]: of(machine, OPERATOR, {
+    version: 1,
+    machine: MACHINE,
+    release: "0".repeat(64),
+    issued_by: OPERATOR,
+    issued_at: 1,
+    signature: { key_id: "0000000000000000", value: "x" },
+  }),
   [EventType.tokenSigningKey]: of(machine, MACHINE, {
     public_key: "0a".repeat(32),
     machine: MACHINE,
