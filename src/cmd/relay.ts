@@ -4,13 +4,21 @@
  * Shows one principal's terminal. Lives in a cell without a network that holds one tmux socket and its
  * own; may run script, stty and tmux there, read no other file and reach nothing else.
  */
-import { announceReady, failStart, readBootstrap } from "../lib/provision/mod.ts";
-import { parseRelayBootstrap } from "../observe/frames.ts";
+import { readBootstrapLines } from "../lib/provision/lines.ts";
+import { announceReady, failStart, ProvisionError } from "../lib/provision/mod.ts";
+import { parseRelayLine } from "../observe/frames.ts";
 import { Relay } from "../observe/relay.ts";
 
-let relay: Relay;
+let relay: Relay | null = null;
 try {
-  relay = new Relay({ bootstrap: await readBootstrap(parseRelayBootstrap) });
+  const bootstrap = await readBootstrapLines(parseRelayLine, (line) => {
+    if (!(line instanceof Error) && "end" in line) relay?.close(line.end);
+    return Promise.resolve();
+  });
+  if ("end" in bootstrap) {
+    throw new ProvisionError("bootstrap-malformed", "its first line is its last");
+  }
+  relay = new Relay({ bootstrap });
   await relay.listen();
 } catch (thrown) {
   failStart(thrown);

@@ -232,11 +232,14 @@ export const daemonApi = defineApi({
       method: "GET",
       path: "/v1/principals/:principal/observe",
       summary:
-        "WebSocket `bureau.observe.v1`; rights `observe` and, for readwrite, `observe/read-write`",
+        "WebSocket `bureau.observe.v2`; rights `observe` and, for readwrite, `observe/read-write`",
       query: {
         mode: "`readonly` or `readwrite` (downgraded when not granted)",
         cols: "columns",
         rows: "rows",
+        stream: "with `offset`: go on there, as the metadata of an earlier connection named it",
+        offset: "bytes of that stream that were shown already",
+        since: "seconds: what was since then first, with its times",
       },
       kind: "websocket",
     },

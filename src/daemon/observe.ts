@@ -1,49 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Joins a watcher's WebSocket to the relay in the principal's cell; frames pass unread both ways. */
+/**
+ * Joins a watcher's WebSocket to the relay in the principal's cell. The daemon says who watches and what they
+ * may do, again and again; what comes down passes unread.
+ */
+import * as z from "zod/mini";
 import { messageOf } from "../lib/errors.ts";
 import { UNIX_HOST } from "../lib/http/mod.ts";
 import type { Logger } from "../lib/log.ts";
-import { OBSERVE_PROTOCOL, type ObserveDown, type ObserveMode } from "../observe/api.ts";
+import {
+  FrameKind,
+  MAX_INPUT_FRAME,
+  OBSERVE_PROTOCOL,
+  type ObserveDown,
+  type ObserveMay,
+  type ObserveMode,
+  ObserveUp,
+} from "../observe/api.ts";
 import { DaemonError } from "./errors.ts";
 
 /** A watcher that is this far behind is let go: it must not hold memory for everyone. */
 const MAX_BEHIND_BYTES = 8 * 1024 * 1024;
-/** What a watcher may send before the relay is there. */
-const MAX_EARLY_FRAMES = 64;
+/** Longest control frame that is read. */
+const MAX_CONTROL_FRAME = 4096;
 const CONNECT_DEADLINE_MS = 15_000;
 /** How long somebody watches, or types, after the right to it has ended. */
 const RECHECK_MS = 2_000;
+/** What a watcher may ask for, with the form that it has; the rest is the daemon's to say. */
+const ASKED: Readonly<Record<string, RegExp>> = {
+  cols: /^[1-9]\d{0,3}$/,
+  rows: /^[1-9]\d{0,3}$/,
+  stream: /^[0-9a-f-]{1,64}$/,
+  offset: /^\d{1,16}$/,
+  since: /^\d{1,9}$/,
+};
 
 export interface Watching {
   readonly request: Request;
-  /** Already downgraded to what is granted. */
-  readonly mode: ObserveMode;
+  /** Who watches, as everybody who watches is told. */
+  readonly who: string;
+  readonly asked: ObserveMode;
   /** The relay's socket on the host. */
   readonly relaySocket: string;
   readonly log: Logger;
   /** What the watcher may do now; null: nothing. Asked again and again: rights end while somebody watches. */
   readonly mayNow: () => ObserveMode | null;
-  /** Called once with the start, and what it returns once with the end. */
-  readonly onStart: () => () => void;
+  /**
+   * Called with the start, and what it returns once with the end; so too when the mode becomes another
+   * meanwhile, for each of the two.
+   */
+  readonly onStart: (mode: ObserveMode) => () => void;
 }
 
 /** @throws {DaemonError} `not-a-websocket`, `relay-away` */
 export async function joinRelay(watching: Watching): Promise<Response> {
-  const { request, mode, relaySocket } = watching;
+  const { request, asked, relaySocket } = watching;
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
     throw new DaemonError("not-a-websocket", "Cannot observe: the request is no WebSocket", {
       status: 426,
     });
   }
-  const query = new URL(request.url).searchParams;
-  const ask = new URLSearchParams({ mode });
-  for (const name of ["cols", "rows"]) {
-    const value = query.get(name);
-    if (value !== null && /^[1-9]\d{0,3}$/.test(value)) ask.set(name, value);
-  }
+  const granted = (may: ObserveMode | null) => may === "readwrite" ? asked : "readonly";
+  let mode = granted(watching.mayNow());
   const client = Deno.createHttpClient({ proxy: { transport: "unix", path: relaySocket } });
-  const relay = new WebSocket(`ws://${UNIX_HOST}/v1/attach?${ask}`, {
+  const relay = new WebSocket(`ws://${UNIX_HOST}/v1/attach?${question(watching, mode)}`, {
     client,
     protocols: [OBSERVE_PROTOCOL],
   });
@@ -63,7 +83,7 @@ export async function joinRelay(watching: Watching): Promise<Response> {
     idleTimeout: 60,
   });
   watcher.binaryType = "arraybuffer";
-  const end = watching.onStart();
+  let end = watching.onStart(mode);
   let ended = false;
   const finish = (reason: string) => {
     if (ended) return;
@@ -81,11 +101,13 @@ export async function joinRelay(watching: Watching): Promise<Response> {
   };
   const recheck = setInterval(() => {
     const may = watching.mayNow();
-    if (may === null) say("you may not watch it any more");
-    // The relay keeps to the mode that it began with: a new session is one without a keyboard.
-    else if (mode === "readwrite" && may === "readonly") {
-      say("you may not type here any more; observe it again to watch");
-    }
+    if (may === null) return say("you may not watch it any more");
+    if (granted(may) === mode || relay.readyState !== WebSocket.OPEN) return;
+    mode = granted(may);
+    const frame: ObserveMay = { type: "may", mode };
+    relay.send(JSON.stringify(frame));
+    end();
+    end = watching.onStart(mode);
   }, RECHECK_MS);
   const down = (data: string | ArrayBuffer) => {
     if (watcher.readyState !== WebSocket.OPEN) return;
@@ -97,15 +119,44 @@ export async function joinRelay(watching: Watching): Promise<Response> {
     for (const data of early.splice(0)) down(data);
   };
   watcher.onmessage = ({ data }) => {
-    // The relay enforces the mode; a keystroke of a read-only watcher does not even reach it.
-    if (mode === "readonly" && typeof data !== "string") return;
-    if (relay.readyState === WebSocket.OPEN && early.length <= MAX_EARLY_FRAMES) relay.send(data);
+    const frame = upward(data, mode);
+    if (frame !== null && relay.readyState === WebSocket.OPEN) relay.send(frame);
   };
   relay.onclose = () => finish("the relay closed");
   relay.onerror = () => finish("the relay failed");
   watcher.onclose = () => finish("the watcher left");
   watcher.onerror = () => finish("the watcher failed");
   return response;
+}
+
+/** What the relay is asked: of the watcher's own words only what is a watcher's to say. */
+function question({ request, who }: Watching, mode: ObserveMode): URLSearchParams {
+  const query = new URL(request.url).searchParams;
+  const ask = new URLSearchParams({ mode, who, watcher: crypto.randomUUID() });
+  for (const [name, form] of Object.entries(ASKED)) {
+    const value = query.get(name);
+    if (value !== null && form.test(value)) ask.set(name, value);
+  }
+  return ask;
+}
+
+/**
+ * What of a watcher's frames goes on to the relay. The relay enforces the mode as well; a keystroke of a
+ * read-only watcher does not even reach it.
+ */
+function upward(data: unknown, mode: ObserveMode): string | ArrayBuffer | null {
+  if (data instanceof ArrayBuffer) {
+    if (mode === "readonly" || data.byteLength > MAX_INPUT_FRAME) return null;
+    return new Uint8Array(data)[0] === FrameKind.input ? data : null;
+  }
+  if (typeof data !== "string" || data.length > MAX_CONTROL_FRAME) return null;
+  try {
+    const frame = z.safeParse(ObserveUp, JSON.parse(data));
+    // Written anew: what was read is what goes on.
+    return frame.success ? JSON.stringify(frame.data) : null;
+  } catch {
+    return null;
+  }
 }
 
 function opened(socket: WebSocket): Promise<void> {

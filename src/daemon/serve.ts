@@ -200,11 +200,11 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       const mayType = () =>
         principal.userId !== viewer &&
         authority.may(viewer, "observe/read-write", principal.userId);
-      const mode = wanted === "readwrite" && mayType() ? "readwrite" : "readonly";
       const relaySocket = await served.openRelay(principal);
       return await joinRelay({
         request,
-        mode,
+        who: viewer,
+        asked: wanted,
         relaySocket,
         log: served.log,
         mayNow: () =>
@@ -213,7 +213,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
             : mayType()
             ? "readwrite"
             : "readonly",
-        onStart: () => {
+        onStart: (mode) => {
           principal.attachment.watchers++;
           const action = mode === "readwrite" ? "observe/read-write" : "observe";
           const target = principal.userId;

@@ -134,6 +134,8 @@ export interface ServiceCell {
    * @throws {LauncherError} when it refuses it, ends, or doesn't answer in time
    */
   tell(document: unknown): Promise<void>;
+  /** One last document, and the end of that line. */
+  close(document: unknown): void;
   /** Resolves when it is gone. */
   readonly exited: Promise<void>;
   kill(signal: "SIGTERM" | "SIGKILL"): void;
@@ -197,8 +199,8 @@ export async function startServiceCell(
   eachLine(child.stderr!, onLog);
   child.stdin!.on("error", () => {});
   writeLine(child, document);
-  // What a proxy is told later comes on the same line, which nobody else writes to.
-  if (role !== "proxy") child.stdin!.end();
+  // What a proxy or relay is told later comes on the same line, which nobody else writes to.
+  if (role !== "proxy" && role !== "relay") child.stdin!.end();
   const ready = Promise.withResolvers<string>();
   let isFirst = true;
   const told: ((answer: Record<string, unknown> | null) => void)[] = [];
@@ -228,7 +230,11 @@ export async function startServiceCell(
   const line = await ready.promise.finally(() => clearTimeout(timer));
   const body = parseLine(line);
   if (body?.["ready"] === true) {
-    return { exited, tell, kill: (signal) => void child.kill(signal) };
+    const close = (last: unknown) => {
+      writeLine(child, last);
+      child.stdin!.end();
+    };
+    return { exited, tell, close, kill: (signal) => void child.kill(signal) };
   }
   child.kill("SIGKILL");
   await exited;

@@ -28,6 +28,7 @@ import { loadMachineKey, type MachineKey } from "./machine_key.ts";
 import { LastWords, linesWanted } from "./output.ts";
 import { readPolicy } from "./policy.ts";
 import { Principal, type PrincipalContext } from "./principal.ts";
+import { RelayTurns } from "./relay.ts";
 import { RotatedCredentials } from "./rotated.ts";
 import type { Origin } from "./status.ts";
 import { proxyBootstrap, type Validated, validateRequest, verifyAssignment } from "./validate.ts";
@@ -59,6 +60,7 @@ export class Launcher {
   readonly #clearing: ClearContext;
   #key!: MachineKey;
   #rotated!: RotatedCredentials;
+  readonly #relayTurns = new RelayTurns(this.#clock);
   /** See `Revision`. */
   /** Above those of every launcher before, so that news of two of them can't be taken for one another's. */
   #revision = systemClock.now() * 1_000;
@@ -158,6 +160,7 @@ export class Launcher {
       clock: this.#clock,
       log: this.#log,
       rotated: this.#rotated,
+      relayTurns: this.#relayTurns,
       nextRevision: () => ++this.#revision,
       changed: (type, { localpart, status }) =>
         this.#emit({ type, principal: localpart, status, revision: status.revision }),

@@ -26,7 +26,7 @@ import { Ending } from "./ending.ts";
 import { monitorHealth } from "./health/monitor.ts";
 import { OUTPUT_LINES, presentable, secretsOf, withSecretsOf } from "./output.ts";
 import { PrincipalProxy } from "./principal_proxy.ts";
-import { Relay } from "./relay.ts";
+import { Relay, type RelayTurns } from "./relay.ts";
 import { PayloadFile } from "./payload.ts";
 import type { RotatedCredentials } from "./rotated.ts";
 import { firstStatus, type Origin } from "./status.ts";
@@ -46,6 +46,7 @@ export interface PrincipalContext {
   readonly auditDir: string | undefined;
   /** Null where the machine gave us no place for control groups. */
   readonly cgroups: Cgroups | null;
+  readonly relayTurns: RelayTurns;
   readonly clock: Clock;
   readonly log: Logger;
   /** What their proxies were given in the place of sealed tokens. */
@@ -206,6 +207,7 @@ export class Principal {
   }
 
   #watch(): void {
+    this.#keepRelay();
     (async () => {
       const exit = await awaitExit(this.#tmux, {
         tmuxDir: directoriesOf(this.#context.runDir, this.hash).tmux,
@@ -216,6 +218,7 @@ export class Principal {
         presentable: (lines) => presentable(lines, this.#secrets),
       });
       if (exit === null) return;
+      void this.#relay?.end("the program ended");
       await this.#tellAppeared();
       // On disk before anybody hears of it: whoever hears of it may start the next one at once, and its
       // journal entry must not be written over.
@@ -330,24 +333,24 @@ export class Principal {
     const { phase, frozen } = this.#status;
     if (phase !== "running") throw notRunning(this.localpart, "observe", phase);
     if (frozen === true) throw isFrozen(this.localpart, "observe");
-    const { runDir, runtimeDir, machine, auditDir, log } = this.#context;
+    return await this.#keepRelay().open();
+  }
+
+  #keepRelay(): Relay {
     this.#relay ??= new Relay({
+      ...this.#context,
       principal: this.localpart,
-      machine,
-      runtimeDir,
-      auditDir,
-      dirs: directoriesOf(runDir, this.hash),
+      dirs: directoriesOf(this.#context.runDir, this.hash),
       enter: this.#enter("relay", SERVICE_LIMITS),
-      log,
     });
-    return await this.#relay.open();
+    return this.#relay.keep();
   }
 
   /** Ends our children without touching the agent: what a launcher does when it stops. */
   async release(): Promise<void> {
     this.#stop.abort();
     await this.#proxy?.end("SIGTERM");
-    await this.#relay?.end();
+    await this.#relay?.end("the relay stops");
   }
 
   /** Whether every process of the sandbox is known to be gone by then. */
@@ -384,7 +387,7 @@ export class Principal {
         { status: 503, hint: "it is tried again; a process that waits for a disk can't be ended" },
       );
     }
-    await this.#relay?.end();
+    await this.#relay?.end("the session ended");
     this.#exitSeen.reject(
       new LauncherError("destroyed", `Cannot wait for "${this.localpart}": it was destroyed`, {
         status: 410,

@@ -1,15 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** A principal's observation relay: made when somebody watches, gone when nobody does. */
-import type { RelayBootstrap } from "../observe/api.ts";
+/** A principal's observation relay: there as long as its session is, made again when it dies. */
+import type { Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/errors.ts";
+import type { RelayBootstrap, RelayEnd } from "../observe/api.ts";
 import type { Logger } from "../lib/log.ts";
 import { SESSION } from "../lib/tmux/mod.ts";
 import type { PrincipalDirectories } from "../sandbox/mod.ts";
 import { type ServiceCell, startServiceCell } from "./cells.ts";
 import type { Enter } from "./limits_enter.ts";
 
-/** A relay ends itself after this long without a watcher. */
-const IDLE_MS = 60_000;
+const BACKOFF_FIRST_MS = 100;
+const BACKOFF_LAST_MS = 10_000;
+/** One that lived so long is made again at once. */
+const STABLE_MS = 30_000;
+/** Relays wait until no agent was started for so long: agents come first. */
+const SETTLE_MS = 500;
+const SETTLE_AT_MOST_MS = 10_000;
+/** To say its last words, and to write what it has kept. */
+const END_MS = 8_000;
+
+/** Of one launcher: one relay after the other, when the agents are there. */
+export class RelayTurns {
+  readonly #clock: Clock;
+  #last: Promise<void> = Promise.resolve();
+  #agentAt = -Infinity;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Runs `start` when it is its turn; not at all when that is aborted before. */
+  async take(start: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    this.#agentAt = this.#clock.now();
+    const turn = this.#last.then(async () => {
+      await this.#settled(signal);
+      if (!signal.aborted) await start();
+    });
+    // Whose start fails lets the next one in.
+    this.#last = turn.catch(() => {});
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await Promise.race([turn, aborted]);
+  }
+
+  async #settled(signal: AbortSignal): Promise<void> {
+    const deadline = this.#clock.now() + SETTLE_AT_MOST_MS;
+    while (!signal.aborted) {
+      const now = this.#clock.now();
+      const left = Math.min(this.#agentAt + SETTLE_MS, deadline) - now;
+      if (left <= 0) return;
+      await this.#clock.sleep(left, signal).catch(() => {});
+    }
+  }
+}
 
 export interface RelayOptions {
   readonly principal: string;
@@ -18,39 +64,77 @@ export interface RelayOptions {
   readonly auditDir: string | undefined;
   readonly dirs: PrincipalDirectories;
   readonly enter: Enter | undefined;
+  readonly relayTurns: RelayTurns;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
 export class Relay {
   readonly #options: RelayOptions;
-  #cell: Promise<ServiceCell> | null = null;
+  readonly #stop = new AbortController();
+  /** Aborted when somebody wants to watch now. */
+  #hurry = new AbortController();
+  #starting: Promise<ServiceCell> | null = null;
+  #loop: Promise<void> | null = null;
+  #ended: Promise<void> | null = null;
 
   constructor(options: RelayOptions) {
     this.#options = options;
   }
 
+  /** From now on there is one, some time after the agents that are being started. */
+  keep(): this {
+    this.#loop ??= this.#keep();
+    return this;
+  }
+
   /** @returns the host path of a relay that listens now */
   async open(): Promise<string> {
-    this.#cell ??= this.#start();
-    try {
-      await this.#cell;
-    } catch (thrown) {
-      this.#cell = null;
-      throw thrown;
-    }
+    this.#hurry.abort();
+    await this.#start();
     return `${this.#options.dirs.observe}/relay.sock`;
   }
 
-  async #start(): Promise<ServiceCell> {
+  async #keep(): Promise<void> {
+    const { principal, relayTurns, clock, log } = this.#options;
+    const { signal } = this.#stop;
+    // Who opens it meanwhile does not wait for its turn.
+    const early = AbortSignal.any([signal, this.#hurry.signal]);
+    await relayTurns.take(async () => void await this.#start().catch(() => {}), early);
+    let backoff = BACKOFF_FIRST_MS;
+    while (!signal.aborted) {
+      const since = clock.now();
+      try {
+        await (await this.#start()).exited;
+        if (clock.now() - since > STABLE_MS) backoff = BACKOFF_FIRST_MS;
+        if (!signal.aborted) log.warn("relay ended, restarting", { principal });
+      } catch (thrown) {
+        if (signal.aborted) return;
+        log.warn("relay could not be started", { principal, why: messageOf(thrown) });
+      }
+      this.#hurry = new AbortController();
+      await clock.sleep(backoff, AbortSignal.any([signal, this.#hurry.signal])).catch(() => {});
+      backoff = Math.min(backoff * 2, BACKOFF_LAST_MS);
+    }
+  }
+
+  /** The one that runs, or is being started. */
+  #start(): Promise<ServiceCell> {
+    this.#starting ??= this.#make().then((cell) => {
+      cell.exited.then(() => this.#starting = null);
+      return cell;
+    }, (thrown) => {
+      this.#starting = null;
+      throw thrown;
+    });
+    return this.#starting;
+  }
+
+  async #make(): Promise<ServiceCell> {
+    this.#stop.signal.throwIfAborted();
     const { principal, machine, runtimeDir, auditDir, dirs, enter, log } = this.#options;
-    const document: RelayBootstrap = {
-      version: 1,
-      principal,
-      machine,
-      session: SESSION,
-      idle_ms: IDLE_MS,
-    };
-    const cell = await startServiceCell(
+    const document: RelayBootstrap = { version: 1, principal, machine, session: SESSION };
+    return await startServiceCell(
       "relay",
       runtimeDir,
       [
@@ -62,14 +146,25 @@ export class Relay {
       auditDir,
       enter,
     );
-    cell.exited.then(() => this.#cell = null);
-    return cell;
   }
 
-  /** Resolves when it is gone. */
-  async end(): Promise<void> {
-    const cell = await this.#cell?.catch(() => null);
-    cell?.kill("SIGKILL");
-    await cell?.exited;
+  /** Makes no other. Resolves when the present one has told its watchers why, and is gone. */
+  end(reason: string): Promise<void> {
+    this.#ended ??= this.#end(reason);
+    return this.#ended;
+  }
+
+  async #end(reason: string): Promise<void> {
+    this.#stop.abort();
+    const cell = await this.#starting?.catch(() => null);
+    if (cell !== null && cell !== undefined) {
+      const last: RelayEnd = { end: reason };
+      cell.close(last);
+      const late = new AbortController();
+      this.#options.clock.sleep(END_MS, late.signal).then(() => cell.kill("SIGKILL"), () => {});
+      await cell.exited;
+      late.abort();
+    }
+    await this.#loop;
   }
 }

@@ -4,10 +4,11 @@
 import { TerminalFilter } from "../lib/terminal/mod.ts";
 import type { ObserveDown, RelayBootstrap } from "./api.ts";
 import { OBSERVE_PROTOCOL } from "./constants.ts";
+import { type BinaryFrame, decodeFrame, encodeFrame } from "./wire.ts";
 
 const decoder = new TextDecoder();
 
-export async function until(what: string, check: () => unknown, timeoutMs = 10_000): Promise<void> {
+export async function until(what: string, check: () => unknown, timeoutMs = 60_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!await check()) {
     if (Date.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`);
@@ -77,13 +78,12 @@ export class TmuxServer implements AsyncDisposable {
   }
 }
 
-export function bootstrap(idleMs = 60_000): RelayBootstrap {
+export function bootstrap(): RelayBootstrap {
   return {
     version: 1,
     principal: "bureau/fleet/dev/agent/scribe",
     machine: "@bureau/fleet/dev/machine/m:bureau.local",
     session: "agent",
-    idle_ms: idleMs,
   };
 }
 
@@ -93,7 +93,12 @@ export class TestWatcher implements AsyncDisposable {
   readonly closed: Promise<void>;
   /** Everything drawn so far, as sent. */
   output = "";
+  /** Terminal bytes so far, as they are acknowledged. */
   bytes = 0;
+  /** Offset of the next byte of the stream. */
+  offset = 0;
+  /** Each frame that draws, in order with the changes of size. */
+  onDrawn: (frame: BinaryFrame | { kind: "size"; cols: number; rows: number }) => void = () => {};
   #disposed = false;
   readonly #socket: WebSocket;
   readonly #client: Deno.HttpClient;
@@ -108,21 +113,35 @@ export class TestWatcher implements AsyncDisposable {
         const frame = JSON.parse(data) as ObserveDown;
         this.frames.push(frame);
         this.kinds.push(frame.type);
+        if (frame.type === "metadata") this.offset = frame.offset;
+        if (frame.type === "size") {
+          this.onDrawn({ kind: "size", cols: frame.cols, rows: frame.rows });
+        }
         return;
       }
-      if (this.kinds.at(-1) !== "output") this.kinds.push("output");
-      this.bytes += data.byteLength;
-      this.output = (this.output + decoder.decode(data)).slice(-1_000_000);
+      const frame = decodeFrame(data)!;
+      if (this.kinds.at(-1) !== frame.kind) this.kinds.push(frame.kind);
+      this.bytes += frame.bytes.length;
+      this.output = (this.output + decoder.decode(frame.bytes)).slice(-1_000_000);
+      if (frame.kind === "snapshot") this.offset = frame.offset;
+      else if (frame.kind !== "input") this.offset = frame.offset + frame.bytes.length;
+      this.onDrawn(frame);
     };
   }
 
-  static async attach(relaySocket: string, query: Record<string, string>): Promise<TestWatcher> {
+  /** @param onMade before the first frame can come */
+  static async attach(
+    relaySocket: string,
+    query: Record<string, string>,
+    onMade?: (watcher: TestWatcher) => void,
+  ): Promise<TestWatcher> {
     const client = Deno.createHttpClient({ proxy: { transport: "unix", path: relaySocket } });
     const socket = new WebSocket(
       `ws://192.0.2.1/v1/attach?${new URLSearchParams(query)}`,
       { client, protocols: [OBSERVE_PROTOCOL] },
     );
     const watcher = new TestWatcher(socket, client);
+    onMade?.(watcher);
     await new Promise<void>((resolve, reject) => {
       socket.onopen = () => resolve();
       socket.onerror = (event) => reject(new Error(String((event as ErrorEvent).message)));
@@ -131,7 +150,20 @@ export class TestWatcher implements AsyncDisposable {
   }
 
   type(text: string): void {
-    this.#socket.send(new TextEncoder().encode(text));
+    const bytes = new TextEncoder().encode(text);
+    this.#socket.send(encodeFrame({ kind: "input", bytes }));
+  }
+
+  /** As it is, whatever it is. */
+  sendBytes(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#socket.send(bytes);
+  }
+
+  /** The last frame of that type. */
+  last<Type extends ObserveDown["type"]>(
+    type: Type,
+  ): Extract<ObserveDown, { type: Type }> | undefined {
+    return this.frames.findLast((frame) => frame.type === type) as never;
   }
 
   send(frame: unknown): void {

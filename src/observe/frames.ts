@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Reads what reaches the relay by hand: it loads no schema library (see `constants.ts`). */
-import type { ObserveMode, ObserveUp, RelayBootstrap } from "./api.ts";
+import type { ObserveMay, ObserveMode, ObserveUp, RelayBootstrap, RelayEnd } from "./api.ts";
 import { ObserveError } from "./errors.ts";
 
 /** Largest side of a terminal that is believed. */
 const MAX_SIDE = 1000;
+/** Longest name of a watcher: a Matrix user ID has 255 bytes at most. */
+const MAX_NAME = 300;
 
 /** @throws {ObserveError} naming the field */
 export function parseRelayBootstrap(json: unknown): RelayBootstrap {
@@ -21,15 +23,13 @@ export function parseRelayBootstrap(json: unknown): RelayBootstrap {
   const session = text("session");
   // It becomes part of a shell command, and of a tmux target in which `:` and `.` have a meaning.
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(session)) throw bad("session");
-  const idle = document["idle_ms"];
-  if (typeof idle !== "number" || !Number.isSafeInteger(idle) || idle <= 0) throw bad("idle_ms");
-  return {
-    version: 1,
-    principal: text("principal"),
-    machine: text("machine"),
-    session,
-    idle_ms: idle,
-  };
+  return { version: 1, principal: text("principal"), machine: text("machine"), session };
+}
+
+/** A line of the launcher's. @throws {ObserveError} naming the field */
+export function parseRelayLine(json: unknown): RelayBootstrap | RelayEnd {
+  const { end } = json as Record<string, unknown>;
+  return typeof end === "string" ? { end } : parseRelayBootstrap(json);
 }
 
 export interface Size {
@@ -44,16 +44,40 @@ export function parseSize(cols: unknown, rows: unknown): Size | null {
   return side(cols) && side(rows) ? { cols: cols as number, rows: rows as number } : null;
 }
 
+export interface Attach {
+  readonly mode: ObserveMode;
+  readonly size: Size;
+  /** Where to go on; null: with the present screen. */
+  readonly resume: { readonly stream: string; readonly offset: number } | null;
+  /** Seconds of history to show first; null: none. */
+  readonly since: number | null;
+  readonly who: string;
+  /** Null: one is made. */
+  readonly watcher: string | null;
+}
+
 /** What the request asks for; whoever does not ask to type only watches. */
-export function parseAttach(query: URLSearchParams): { mode: ObserveMode; size: Size } {
+export function parseAttach(query: URLSearchParams): Attach {
+  const stream = query.get("stream");
+  const offset = natural(query.get("offset"));
   return {
     mode: query.get("mode") === "readwrite" ? "readwrite" : "readonly",
     size: parseSize(Number(query.get("cols")), Number(query.get("rows"))) ?? { cols: 80, rows: 24 },
+    resume: stream === null || offset === null ? null : { stream, offset },
+    since: natural(query.get("since")),
+    who: query.get("who")?.slice(0, MAX_NAME) || "somebody",
+    watcher: query.get("watcher")?.slice(0, MAX_NAME) || null,
   };
 }
 
+function natural(text: string | null): number | null {
+  if (text === null || !/^\d{1,16}$/.test(text)) return null;
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : null;
+}
+
 /** @returns null for a frame that is not one of ours: it is ignored */
-export function parseUp(text: string): ObserveUp | null {
+export function parseUp(text: string): ObserveUp | ObserveMay | null {
   let frame: unknown;
   try {
     frame = JSON.parse(text);
@@ -61,7 +85,7 @@ export function parseUp(text: string): ObserveUp | null {
     return null;
   }
   if (typeof frame !== "object" || frame === null) return null;
-  const { type, cols, rows, bytes } = frame as Record<string, unknown>;
+  const { type, cols, rows, bytes, mode } = frame as Record<string, unknown>;
   switch (type) {
     case "resize": {
       const size = parseSize(cols, rows);
@@ -72,7 +96,11 @@ export function parseUp(text: string): ObserveUp | null {
         ? { type, bytes }
         : null;
     case "screen":
+    case "take":
+    case "release":
       return { type };
+    case "may":
+      return mode === "readonly" || mode === "readwrite" ? { type, mode } : null;
     default:
       return null;
   }

@@ -5,19 +5,28 @@ import { type Clock, systemClock } from "../lib/clock.ts";
 import type { RelayBootstrap } from "./api.ts";
 import { OBSERVE_PROTOCOL, RELAY_SOCKET, RELAY_TMUX_SOCKET } from "./constants.ts";
 import { parseAttach } from "./frames.ts";
+import { Hub } from "./hub.ts";
+import { Keys } from "./keys.ts";
 import { Pace } from "./pace.ts";
 import { Session } from "./session.ts";
-import { serveWatcher } from "./watcher.ts";
+import { Source } from "./source.ts";
+import type { MakeTap } from "./tap.ts";
+import { Terminal } from "./terminal.ts";
 
-/** Each costs a tmux client. */
-const MAX_WATCHERS = 32;
+const MAX_WATCHERS = 64;
 /** Seconds without a pong after which a watcher's connection counts as dead. */
 const PING_SECONDS = 30;
+/** What the program wrote at its end has been read when nothing came for so long. */
+const QUIET_MS = 100;
+const LAST_WORDS_MS = 2_000;
 
 export interface RelayOptions {
   readonly bootstrap: RelayBootstrap;
   readonly socket?: string;
   readonly tmuxSocket?: string;
+  readonly taps?: readonly MakeTap[];
+  /** Other WebSockets than `/v1/attach`, by path. */
+  readonly endpoints?: Readonly<Record<string, (socket: WebSocket) => void>>;
   readonly clock?: Clock;
 }
 
@@ -25,18 +34,17 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #clock: Clock;
   readonly #done = Promise.withResolvers<void>();
-  #server: Deno.HttpServer | null = null;
-  #idle = new AbortController();
-  #watchers = 0;
   readonly #session: Session;
-  readonly #pace: Pace;
-  /** While somebody watches: resolves when the program has ended. */
-  #death: { readonly died: Promise<void>; readonly stop: AbortController } | null = null;
+  readonly #stop = new AbortController();
+  #server: Deno.HttpServer | null = null;
+  #terminal: Terminal | null = null;
+  #hub: Hub | null = null;
+  #parts = 0;
+  #ending: Promise<void> | null = null;
 
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#pace = new Pace(this.#clock);
     this.#session = new Session(this.#tmuxSocket, options.bootstrap.session);
   }
 
@@ -48,8 +56,34 @@ export class Relay {
     return this.#options.socket ?? RELAY_SOCKET;
   }
 
-  /** Resolves when it listens. */
+  /** Resolves when it listens. @throws {ObserveError} `no-session` */
   async listen(): Promise<void> {
+    const { bootstrap: { session, principal, machine }, taps } = this.#options;
+    // First of all: a program that ends before this waits tells nobody else. (The server's own end is the
+    // end of its client.)
+    const died = this.#session.died(this.#stop.signal);
+    const size = await this.#session.prepare().catch((thrown) => {
+      this.#stop.abort();
+      throw thrown;
+    });
+    const terminal = new Terminal({ tmuxSocket: this.#tmuxSocket, session, size });
+    const keys = new Keys(terminal);
+    this.#terminal = terminal;
+    this.#hub = new Hub({
+      principal,
+      machine,
+      size,
+      terminal: {
+        write: (bytes) => keys.write(bytes),
+        resize: (size) => terminal.resize(size),
+      },
+      ...(taps === undefined ? {} : { taps }),
+      now: () => this.#clock.now(),
+    });
+    this.#read(terminal, this.#hub).then((reason) => this.#end(reason));
+    died.then((died) => {
+      if (died) void this.#endAfterLastWords("the program ended");
+    });
     // A relay that was killed leaves its file behind.
     await Deno.remove(this.#socketPath).catch(() => {});
     this.#server = Deno.serve(
@@ -57,39 +91,73 @@ export class Relay {
       (request) => this.#handle(request),
     );
     await Deno.chmod(this.#socketPath, 0o660);
-    this.#awaitIdle();
   }
 
-  /** Resolves when there was no watcher for `idle_ms`, or after `close()`. */
+  /** @returns why it ended */
+  async #read(terminal: Terminal, hub: Hub): Promise<string> {
+    const source = new Source({ onTitle: (title) => hub.title(title) });
+    const pace = new Pace(this.#clock);
+    let drew = false;
+    try {
+      while (true) {
+        const bytes = await terminal.read();
+        if (bytes === null) break;
+        this.#parts++;
+        const shown = source.push(bytes);
+        // A client that cannot attach says why in a line of plain text.
+        drew ||= shown.includes(0x1b);
+        if (shown.length > 0) hub.push(shown);
+        await pace.spend(bytes.length);
+      }
+    } catch (thrown) {
+      return thrown instanceof Error ? thrown.message : String(thrown);
+    }
+    const status = await terminal.ended();
+    return status === 0 || drew ? "the session ended" : "the session cannot be attached";
+  }
+
+  /** Ends when what was written until now has been read. */
+  async #endAfterLastWords(reason: string): Promise<void> {
+    const deadline = this.#clock.now() + LAST_WORDS_MS;
+    for (let seen = -1; seen !== this.#parts && this.#clock.now() < deadline;) {
+      seen = this.#parts;
+      await this.#clock.sleep(QUIET_MS);
+    }
+    await this.#end(reason);
+  }
+
+  #end(reason: string): Promise<void> {
+    this.#ending ??= (async () => {
+      this.#stop.abort();
+      await this.#hub?.end(reason);
+      this.#terminal?.kill();
+      this.#done.resolve();
+    })();
+    return this.#ending;
+  }
+
+  /** Resolves when the session has ended, or after `close()`, and everybody was told. */
   async finished(): Promise<void> {
     await this.#done.promise;
     await Deno.remove(this.#socketPath).catch(() => {});
     this.#server?.unref();
   }
 
-  close(): void {
-    this.#idle.abort();
-    this.#done.resolve();
-  }
-
-  #awaitIdle(): void {
-    this.#idle = new AbortController();
-    this.#clock.sleep(this.#options.bootstrap.idle_ms, this.#idle.signal).then(
-      () => this.#done.resolve(),
-      // Somebody came.
-      () => {},
-    );
+  close(reason = "the relay stops"): void {
+    void this.#endAfterLastWords(reason);
   }
 
   #handle(request: Request): Response {
     const url = new URL(request.url);
-    if (url.pathname !== "/v1/attach" || request.method !== "GET") {
+    const other = this.#options.endpoints?.[url.pathname];
+    if ((url.pathname !== "/v1/attach" && other === undefined) || request.method !== "GET") {
       return refusal(404, "not-found", `Cannot find "${url.pathname}": no such endpoint`);
     }
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
       return refusal(426, "not-a-websocket", "Cannot observe: the request is no WebSocket");
     }
-    if (this.#watchers >= MAX_WATCHERS) {
+    const hub = this.#hub!;
+    if (other === undefined && hub.watchers >= MAX_WATCHERS) {
       return refusal(429, "too-many", `Cannot observe: ${MAX_WATCHERS} watchers are there already`);
     }
     const asked = request.headers.get("sec-websocket-protocol")?.split(/\s*,\s*/) ?? [];
@@ -97,37 +165,19 @@ export class Relay {
       ...(asked.includes(OBSERVE_PROTOCOL) ? { protocol: OBSERVE_PROTOCOL } : {}),
       idleTimeout: PING_SECONDS,
     });
-    const { principal, machine, session } = this.#options.bootstrap;
-    this.#watchers++;
-    this.#idle.abort();
-    this.#death ??= this.#awaitDeath();
-    serveWatcher(socket, {
-      ...parseAttach(url.searchParams),
-      tmuxSocket: this.#tmuxSocket,
-      session: this.#session,
-      sessionName: session,
-      died: this.#death.died,
-      principal,
-      machine,
-      watchers: this.#watchers,
-      pace: this.#pace,
-      clock: this.#clock,
-    }).then(() => {
-      this.#watchers--;
-      if (this.#watchers > 0) return;
-      this.#death?.stop.abort();
-      this.#death = null;
-      this.#awaitIdle();
-    });
+    socket.binaryType = "arraybuffer";
+    if (other === undefined) this.#serve(socket, url.searchParams, hub);
+    else other(socket);
     return response;
   }
 
-  #awaitDeath(): { died: Promise<void>; stop: AbortController } {
-    const stop = new AbortController();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    // Where the server itself goes, every client's own end tells.
-    this.#session.died(stop.signal).then((died) => died && resolve());
-    return { died: promise, stop };
+  #serve(socket: WebSocket, query: URLSearchParams, hub: Hub): void {
+    socket.onopen = () => {
+      const watcher = hub.join(socket, parseAttach(query));
+      socket.onmessage = ({ data }) => hub.receive(watcher, data);
+      socket.onclose = () => hub.leave(watcher);
+      socket.onerror = () => hub.leave(watcher);
+    };
   }
 }
 

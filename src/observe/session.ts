@@ -3,6 +3,7 @@
 /** What the relay asks of the session itself, beside the clients that it attaches. */
 import { DIED } from "../lib/tmux/mod.ts";
 import { ObserveError } from "./errors.ts";
+import { parseSize, type Size } from "./frames.ts";
 
 export const TMUX = "/usr/bin/tmux";
 /** For every program that the relay runs. */
@@ -17,12 +18,15 @@ export const ENVIRONMENT = {
 /** A server that does not answer by then holds nobody up. */
 const DEADLINE_MS = 15_000;
 
+/**
+ * What tmux says as its client's title, and says again when it changes: whether the program draws on the
+ * alternate screen (0 or 1; tmux may be late with it), and the title that the program set.
+ */
+const TITLE = "#{alternate_on};#{pane_title}";
+
 export class Session {
   readonly #socket: string;
   readonly #target: string;
-  /** Watchers that type, whose terminal is the measure of the session's. */
-  #typists = 0;
-  #sizing: Promise<void> = Promise.resolve();
 
   constructor(tmuxSocket: string, name: string) {
     this.#socket = tmuxSocket;
@@ -52,44 +56,20 @@ export class Session {
     return new TextDecoder().decode(stdout).replace(/\n$/, "");
   }
 
-  /** The screen as it is now, as text without attributes. */
-  async capture(): Promise<string[]> {
-    return (await this.#run(["capture-pane", "-p", "-t", this.#target])).split("\n");
-  }
-
-  /** To be awaited before a client attaches: tmux would size an otherwise unwatched session to a reader. */
-  async enter(types: boolean): Promise<void> {
-    if (types) this.#typists++;
-    await this.#resized();
-  }
-
-  /** To be awaited before that client is ended. */
-  async leave(types: boolean): Promise<void> {
-    if (types) this.#typists--;
-    await this.#resized();
-  }
-
-  /** One after the other, each by what holds when it runs. */
-  #resized(): Promise<void> {
-    this.#sizing = this.#sizing.then(() => this.#typists > 0 ? this.#follow() : this.#pin()).catch(
-      // No session: the client that attaches says so.
-      () => {},
-    );
-    return this.#sizing;
-  }
-
-  /** The size follows whoever typed last. */
-  async #follow(): Promise<void> {
-    await this.#run(["set-option", "-w", "-u", "-t", this.#target, "window-size"]);
-  }
-
-  /** The size stays what it is. */
-  async #pin(): Promise<void> {
-    const format = "#{window_width} #{window_height}";
-    const text = await this.#run(["display-message", "-p", "-t", this.#target, format]);
+  /** Makes it ready for the relay's client, the only one that it has. @returns its size */
+  async prepare(): Promise<Size> {
+    const target = ["-t", this.#target];
+    const text = await this.#run([
+      ...["display-message", "-p", ...target, "#{window_width} #{window_height}", ";"],
+      // It has the size of its client, whatever an earlier release set.
+      ...["set-option", "-w", "-u", ...target, "window-size", ";"],
+      ...["set-option", ...target, "set-titles", "on", ";"],
+      ...["set-option", ...target, "set-titles-string", TITLE],
+    ]);
     const [, cols, rows] = /^(\d+) (\d+)$/.exec(text) ?? [];
-    if (cols === undefined || rows === undefined) return;
-    await this.#run(["resize-window", "-t", this.#target, "-x", cols, "-y", rows]);
+    const size = parseSize(Number(cols), Number(rows));
+    if (size !== null) return size;
+    throw new ObserveError("no-session", "Cannot observe: the session has no size");
   }
 
   /** @returns whether the program has ended; false: the server is gone, or `signal` came */

@@ -4,7 +4,6 @@
  * One attached tmux client on a terminal of its own, without native code: `script` makes the terminal
  * and copies it to pipes, `stty -F` sets its size.
  */
-import type { ObserveMode } from "./api.ts";
 import { ObserveError } from "./errors.ts";
 import type { Size } from "./frames.ts";
 import { ENVIRONMENT, TMUX } from "./session.ts";
@@ -20,7 +19,6 @@ export interface TerminalOptions {
   readonly tmuxSocket: string;
   /** Checked by `parseRelayBootstrap`: safe in a shell command. */
   readonly session: string;
-  readonly mode: ObserveMode;
   readonly size: Size;
 }
 
@@ -37,15 +35,13 @@ export class Terminal {
   #resizing = false;
 
   constructor(options: TerminalOptions) {
-    const { tmuxSocket, session, mode, size } = options;
-    // `-r` also means `ignore-size`: who only watches does not shrink the screen of who works.
-    const flags = mode === "readonly" ? " -r" : "";
+    const { tmuxSocket, session, size } = options;
     // The client starts when the name was read: it discards what its terminal has not handed over yet.
     // It also keeps a writer of `script`'s own input open: when this process is killed, `script` would find
     // that input at its end and type ^D into the agent's shell, if its cell is not quick to end it.
     const command = `exec 9>"/proc/$PPID/fd/0"; ` +
       `stty -echo rows ${size.rows} cols ${size.cols}; tty; read -r started; ` +
-      `exec ${TMUX} -u -S '${tmuxSocket}' attach-session -t '=${session}'${flags}`;
+      `exec ${TMUX} -u -S '${tmuxSocket}' attach-session -t '=${session}'`;
     this.#process = new Deno.Command(SCRIPT, {
       args: ["--quiet", "--flush", "--return", "--command", command, "/dev/null"],
       clearEnv: true,

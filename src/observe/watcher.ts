@@ -1,128 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** One watcher: its WebSocket on one side, its tmux client on the other. */
-import { type Clock, systemClock } from "../lib/clock.ts";
-import { messageOf } from "../lib/errors.ts";
-import { TerminalFilter } from "../lib/terminal/filter.ts";
-import type { ObserveDown } from "./api.ts";
+/**
+ * One watcher: how far it is in the stream, and how fast it takes it. It costs the session nothing: what it
+ * does not take in time it does not get; it gets a fresh screen.
+ */
+import type { ObserveDown, ObserveMode, ObserveWatcher } from "./api.ts";
 import { FLOW_WINDOW_BYTES } from "./constants.ts";
-import { parseUp } from "./frames.ts";
-import { Pace } from "./pace.ts";
-import type { Session } from "./session.ts";
-import { Terminal, type TerminalOptions } from "./terminal.ts";
+import type { Attach, Size } from "./frames.ts";
+import type { Ring } from "./ring.ts";
+import { encodeFrame } from "./wire.ts";
 
-/** How often a full window is looked at; a WebSocket has no event for it. */
-const DRAIN_POLL_MS = 10;
-/** A watcher that takes nothing for this long is let go. */
-const STALL_MS = 30_000;
-/** What the program wrote at its end is on its way for so long. */
-const LAST_WORDS_MS = 100;
-/** Keystrokes and pastes on their way to tmux, bytes. */
-const MAX_PENDING_INPUT = 1024 * 1024;
-const MAX_INPUT_FRAME = 64 * 1024;
+/** Largest output frame. */
+const FRAME_BYTES = 32 * 1024;
+/** A watcher that fell behind gets its fresh screen when only so much is on its way. */
+const LOW_BYTES = FLOW_WINDOW_BYTES / 4;
+/** How often a connection is looked at that is full; a WebSocket has no event for it. */
+const DRAIN_POLL_MS = 20;
 
-export interface WatcherOptions extends Omit<TerminalOptions, "session"> {
-  readonly principal: string;
-  readonly machine: string;
-  /** Including this one. */
-  readonly watchers: number;
-  /** What the client of this watcher attaches to. */
-  readonly session: Session;
-  readonly sessionName: string;
-  /** Resolves when the program in the session has ended. */
-  readonly died: Promise<void>;
-  /** Shared with the other watchers; absent: alone. */
-  readonly pace?: Pace;
-  readonly clock?: Clock;
+/** What a watcher sees of the stream. */
+export interface Stream {
+  readonly ring: Ring;
+  readonly size: Size;
+  snapshot(): Uint8Array<ArrayBuffer>;
 }
 
-/** @returns when the watcher has left or the session has ended; never throws */
-export async function serveWatcher(socket: WebSocket, options: WatcherOptions): Promise<void> {
-  await new Watcher(socket, options).run();
-}
-
-class Watcher {
+export class Watcher {
+  readonly id: string;
+  readonly who: string;
+  readonly since: number;
+  mode: ObserveMode;
+  size: Size;
   readonly #socket: WebSocket;
-  readonly #options: WatcherOptions;
-  readonly #clock: Clock;
-  readonly #pace: ReturnType<Pace["join"]>;
-  readonly #filter = new TerminalFilter();
-  readonly #gone = Promise.withResolvers<void>();
-  readonly #attached = Promise.withResolvers<Terminal>();
-  #terminal: Terminal | null = null;
+  readonly #stream: Stream;
+  /** Offset of the next byte to send. */
+  #position = 0;
+  /** Before this offset, what is sent is history, with its times. */
+  #historyEnd = 0;
+  /** The size that this one was told last. */
+  #told: Size;
+  /** Takes what was, at its own speed, before it takes part in what is. */
+  #catchesUp = false;
+  /** Sent nothing more until it has taken what is on its way. */
+  #lags = false;
   #sent = 0;
-  #drew = false;
   /** Null: this watcher does not acknowledge. */
   #acknowledged: number | null = null;
-  #pendingInput = 0;
-  #input: Promise<void> = Promise.resolve();
-  #capturing = false;
+  #poll: ReturnType<typeof setTimeout> | null = null;
+  readonly #gone = Promise.withResolvers<void>();
+  /** Resolves when the connection is over: it has taken what it was sent. */
+  readonly gone: Promise<void> = this.#gone.promise;
 
-  constructor(socket: WebSocket, options: WatcherOptions) {
+  constructor(socket: WebSocket, stream: Stream, attach: Attach, since: number) {
     this.#socket = socket;
-    this.#options = options;
-    this.#clock = options.clock ?? systemClock;
-    this.#pace = (options.pace ?? new Pace(this.#clock)).join();
-    socket.binaryType = "arraybuffer";
-    // From the first moment: what is typed before the client is there waits for it.
-    socket.onmessage = ({ data }) => this.#receive(data);
-    socket.onclose = () => this.#gone.resolve();
-    socket.onerror = () => this.#gone.resolve();
+    this.#stream = stream;
+    this.id = attach.watcher ?? crypto.randomUUID();
+    this.who = attach.who;
+    this.mode = attach.mode;
+    this.size = attach.size;
+    this.since = since;
+    this.#told = stream.size;
   }
 
-  async run(): Promise<void> {
-    const left = this.#gone.promise.then(() => "the watcher left");
-    const opened = new Promise<void>((resolve) => this.#socket.onopen = () => resolve());
-    await Promise.race([opened, left]);
-    const { session, mode, died } = this.#options;
-    const over = died.then(() => this.#clock.sleep(LAST_WORDS_MS)).then(() => "the program ended");
-    let reason: string;
-    await session.enter(mode === "readwrite");
-    try {
-      reason = await Promise.race([this.#relay(), left, over]);
-    } catch (thrown) {
-      reason = messageOf(thrown);
-    } finally {
-      this.#pace.leave();
-      await session.leave(mode === "readwrite");
-      this.#terminal?.kill();
-    }
-    this.#send({ type: "exit", reason });
-    try {
-      this.#socket.close(1000);
-    } catch {
-      // Closed already.
-    }
-    await this.#gone.promise;
+  get view(): ObserveWatcher {
+    return { id: this.id, who: this.who, mode: this.mode, since: this.since };
   }
 
-  /** @returns why it ended */
-  async #relay(): Promise<string> {
-    if (this.#socket.readyState !== WebSocket.OPEN) return "the watcher left";
-    const { principal, machine, mode, watchers } = this.#options;
-    this.#send({ type: "metadata", principal, machine, mode, watchers });
-    const { tmuxSocket, sessionName, size } = this.#options;
-    const terminal = new Terminal({ tmuxSocket, session: sessionName, mode, size });
-    this.#terminal = terminal;
-    this.#attached.resolve(terminal);
-    while (true) {
-      const bytes = await terminal.read();
-      if (bytes === null) break;
-      const shown = this.#filter.push(bytes);
-      if (shown.length > 0) {
-        this.#socket.send(shown);
-        this.#sent += shown.length;
-        // A client that cannot attach says why in a line of plain text.
-        this.#drew ||= shown.includes(0x1b);
-      }
-      await this.#pace.spend(bytes.length);
-      if (!await this.#drained()) return "the watcher is too slow";
-    }
-    const status = await terminal.ended();
-    return status === 0 || this.#drew ? "the session ended" : "the session cannot be attached";
+  get #isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN;
   }
 
-  /** Bytes that the watcher has not taken. While they are many, nothing is read: tmux skips ahead. */
+  /** Bytes that this one has not taken. */
   get #behind(): number {
     return Math.max(
       this.#socket.bufferedAmount,
@@ -130,62 +77,140 @@ class Watcher {
     );
   }
 
-  async #drained(): Promise<boolean> {
-    let best = this.#behind;
-    let progressAt = this.#clock.now();
-    while (this.#behind > FLOW_WINDOW_BYTES && this.#socket.readyState === WebSocket.OPEN) {
-      await this.#clock.sleep(DRAIN_POLL_MS);
-      const now = this.#clock.now();
-      if (this.#behind < best) [best, progressAt] = [this.#behind, now];
-      if (now - progressAt > STALL_MS) return false;
-    }
-    return true;
+  send(frame: ObserveDown): void {
+    if (this.#isOpen) this.#socket.send(JSON.stringify(frame));
   }
 
-  #receive(data: unknown): void {
-    if (typeof data === "string") return this.#control(data);
-    // Whatever the daemon let through: who only watches types nothing (and tmux is told so as well).
-    if (this.#options.mode !== "readwrite" || !(data instanceof ArrayBuffer)) return;
-    this.#pendingInput += data.byteLength;
-    if (data.byteLength > MAX_INPUT_FRAME || this.#pendingInput > MAX_PENDING_INPUT) {
-      return this.#socket.close(1009, "too much input");
+  /** What is nothing without the present: not for one who is behind. */
+  notify(frame: ObserveDown): void {
+    if (this.#behind <= FLOW_WINDOW_BYTES) this.send(frame);
+  }
+
+  /** The present screen, and what comes from now on. */
+  begin(): void {
+    this.#drawNow();
+  }
+
+  /** What comes from `offset` on, which the ring has. @param historyEnd before it, with times */
+  beginAt(offset: number, historyEnd = 0): void {
+    this.#position = offset;
+    this.#historyEnd = historyEnd;
+    this.#told = this.#stream.ring.sizeAt(offset);
+    this.#catchesUp = true;
+    this.pump();
+  }
+
+  /** A screen of the past, as of `offset`; `beginAt()` follows. */
+  drawPast(offset: number, size: Size, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#draw(offset, size, bytes);
+  }
+
+  /** After each part of the stream, before the model has taken it. */
+  pump(): void {
+    const { ring } = this.#stream;
+    while (this.#isOpen && !this.#lags) {
+      this.#tellSize(ring.sizeAt(this.#position));
+      if (this.#position === ring.end) {
+        this.#catchesUp = false;
+        return;
+      }
+      if (this.#behind > FLOW_WINDOW_BYTES) {
+        if (!this.#catchesUp) this.#lags = true;
+        break;
+      }
+      if (!ring.has(this.#position)) this.#lags = true;
+      else this.#sendPiece();
     }
-    const bytes = new Uint8Array(data);
-    this.#input = this.#input.then(async () => (await this.#attached.promise).write(bytes)).then(
-      () => void (this.#pendingInput -= bytes.length),
-      // The client has ended; the read loop says so.
-      () => {},
+    this.#watchDrain();
+  }
+
+  #sendPiece(): void {
+    const offset = this.#position;
+    const isHistory = offset < this.#historyEnd;
+    const limit = isHistory ? Math.min(FRAME_BYTES, this.#historyEnd - offset) : FRAME_BYTES;
+    const { at, bytes } = this.#stream.ring.next(offset, limit, isHistory);
+    this.#socket.send(
+      encodeFrame(
+        isHistory ? { kind: "history", offset, at, bytes } : { kind: "output", offset, bytes },
+      ),
     );
+    this.#sent += bytes.length;
+    this.#position += bytes.length;
   }
 
-  #control(text: string): void {
-    const frame = parseUp(text);
-    switch (frame?.type) {
-      case "resize":
-        void this.#attached.promise.then((terminal) => terminal.resize(frame));
-        return;
-      case "ack":
-        this.#acknowledged = Math.min(this.#sent, Math.max(this.#acknowledged ?? 0, frame.bytes));
-        return;
-      case "screen":
-        void this.#sendScreen();
-    }
+  #tellSize(size: Size): void {
+    if (size.cols === this.#told.cols && size.rows === this.#told.rows) return;
+    this.#told = size;
+    this.send({ type: "size", ...size });
   }
 
-  async #sendScreen(): Promise<void> {
-    // One at a time: each is a process.
-    if (this.#capturing) return;
-    this.#capturing = true;
+  /** When the model has taken all there is: who fell behind and can take something gets the screen. */
+  settle(): void {
+    if (!this.#isOpen) return;
+    if (!this.#lags) return this.pump();
+    if (this.#behind > LOW_BYTES) return this.#watchDrain();
+    const lost = this.#stream.ring.end - this.#position;
+    this.gap(lost, "the watcher is slower than the session");
+    this.#drawNow();
+  }
+
+  gap(lost: number | null, reason: string): void {
+    this.send({ type: "gap", lost_bytes: lost, reason });
+  }
+
+  #drawNow(): void {
+    this.#lags = false;
+    this.#catchesUp = false;
+    const { ring, size } = this.#stream;
+    this.#tellSize(size);
+    this.#draw(ring.end, size, this.#stream.snapshot());
+  }
+
+  #draw(offset: number, size: Size, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#position = offset;
+    if (!this.#isOpen) return;
+    this.#socket.send(encodeFrame({ kind: "snapshot", offset, ...size, bytes }));
+    this.#sent += bytes.length;
+  }
+
+  acknowledge(bytes: number): void {
+    this.#acknowledged = Math.min(this.#sent, Math.max(this.#acknowledged ?? 0, bytes));
+    if (this.#lags || this.#catchesUp) this.settle();
+  }
+
+  /** An acknowledgement tells by itself; the connection's own buffer has to be looked at. */
+  #watchDrain(): void {
+    if (!this.#isOpen || this.#poll !== null || !(this.#lags || this.#catchesUp)) return;
+    if (this.#acknowledged !== null && this.#socket.bufferedAmount <= LOW_BYTES) return;
+    this.#poll = setTimeout(() => {
+      this.#poll = null;
+      this.settle();
+    }, DRAIN_POLL_MS);
+  }
+
+  /** The last frame. */
+  end(reason: string): void {
+    this.send({ type: "exit", reason });
+    this.close(1000, "");
+  }
+
+  close(code: number, reason: string): void {
+    this.#rest();
     try {
-      this.#send({ type: "screen", lines: await this.#options.session.capture() });
+      this.#socket.close(code, reason);
     } catch {
-      // No session: the attached client ends too, and that says why.
-    } finally {
-      this.#capturing = false;
+      // Closed already.
     }
   }
 
-  #send(frame: ObserveDown): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
+  left(): void {
+    this.#rest();
+    this.#gone.resolve();
+  }
+
+  /** No timer is left. */
+  #rest(): void {
+    if (this.#poll !== null) clearTimeout(this.#poll);
+    this.#poll = null;
   }
 }

@@ -6,7 +6,7 @@
  */
 import { daemonApi } from "../../src/daemon/api.ts";
 import { createClient } from "../../src/lib/http/mod.ts";
-import { OBSERVE_PROTOCOL } from "../../src/observe/api.ts";
+import { decodeFrame, encodeFrame, OBSERVE_PROTOCOL } from "../../src/observe/api.ts";
 import { type Bureau, eventually, findProcess, withBureau } from "../e2e/harness.ts";
 import { bureauTemplate, signAssignment, waitForFile } from "./assignments.ts";
 import { AttachedTmux, keyLatency, type KeyWay } from "./observe_keys.ts";
@@ -56,8 +56,11 @@ class Watcher implements KeyWay {
 
   private constructor(readonly socket: WebSocket, readonly close: () => void) {
     socket.onmessage = ({ data }) => {
-      if (typeof data === "string") return socket.send('{"type":"ack","bytes":0}');
-      this.drawn += (data as ArrayBuffer).byteLength;
+      if (typeof data === "string") {
+        if (data.includes('"metadata"')) socket.send('{"type":"ack","bytes":0}');
+        return;
+      }
+      this.drawn += decodeFrame(data as ArrayBuffer)!.bytes.length;
       socket.send(JSON.stringify({ type: "ack", bytes: this.drawn }));
       this.onOutput();
     };
@@ -91,7 +94,7 @@ class Watcher implements KeyWay {
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): void {
-    this.socket.send(bytes);
+    this.socket.send(encodeFrame({ kind: "input", bytes }));
   }
 }
 

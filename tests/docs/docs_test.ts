@@ -22,6 +22,7 @@ const PAGES = [
   "docs/guide/ssh.md",
   "docs/guide/templates.md",
   "docs/guide/upgrades.md",
+  "docs/guide/watching.md",
   "docs/reference/cli.md",
 ];
 

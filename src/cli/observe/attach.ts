@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** This terminal as a window on another: raw while it lasts, and put back whatever happens. */
-import type { ObserveDown } from "../../observe/api.ts";
+import { decodeFrame, encodeFrame, type ObserveDown } from "../../observe/api.ts";
 import { neutraliseLine, RESET_TERMINAL, TerminalFilter } from "../../lib/terminal/mod.ts";
 import { readControl } from "./frames.ts";
 import type { Incoming } from "./incoming.ts";
@@ -37,15 +37,21 @@ export async function attachTerminal(attachment: Attachment): Promise<string> {
       if (frame.mode === "readonly" && !readOnly) {
         writeAll(encode("(you may watch this agent, not type)\r\n"));
       }
+      // Who comes alone comes to work: the session gets this terminal's size.
+      if (frame.mode === "readwrite" && frame.writer === null) send({ type: "take" });
+    } else if (frame.type === "mode" && frame.reason !== "you have the keyboard") {
+      writeAll(encode(`(${neutraliseLine(frame.reason)})\r\n`));
     }
   };
   const onMessage = ({ data }: MessageEvent) => {
     try {
       if (data instanceof ArrayBuffer) {
+        const frame = decodeFrame(data);
+        if (frame === null) return;
         // The relay filters as well; what it says is not taken on trust.
-        writeAll(filter.push(new Uint8Array(data)));
-        drawn += data.byteLength;
-        if (drawn - acknowledged >= ACK_BYTES || data.byteLength < ACK_BYTES) {
+        writeAll(filter.push(frame.bytes));
+        drawn += frame.bytes.length;
+        if (drawn - acknowledged >= ACK_BYTES || frame.bytes.length < ACK_BYTES) {
           acknowledged = drawn;
           send({ type: "ack", bytes: drawn });
         }
@@ -99,7 +105,9 @@ async function forwardKeys(socket: WebSocket, leave: (reason: string) => void): 
     if (count === null) return leave("this terminal closed");
     const at = buffer.subarray(0, count).indexOf(LEAVE);
     const typed = buffer.slice(0, at < 0 ? count : at);
-    if (typed.length > 0 && socket.readyState === WebSocket.OPEN) socket.send(typed);
+    if (typed.length > 0 && socket.readyState === WebSocket.OPEN) {
+      socket.send(encodeFrame({ kind: "input", bytes: typed }));
+    }
     if (at >= 0) return leave("you left with ctrl-]");
   }
 }

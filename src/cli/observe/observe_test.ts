@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { daemonApi, type PrincipalView } from "../../daemon/api.ts";
 import { createHandler, type Handlers, HttpApiError, listenUnix } from "../../lib/http/mod.ts";
-import { OBSERVE_PROTOCOL } from "../../observe/api.ts";
-import { TmuxServer, until } from "../../observe/_session.ts";
-import { Session } from "../../observe/session.ts";
-import { serveWatcher } from "../../observe/watcher.ts";
+import { joinRelay } from "../../daemon/observe.ts";
+import { createLogger } from "../../lib/log.ts";
+import { bootstrap, TmuxServer, until } from "../../observe/_session.ts";
+import { Relay } from "../../observe/relay.ts";
 
 const ROOT = new URL("../../../", import.meta.url).pathname;
 const SCRIBE = "bureau/fleet/dev/agent/scribe";
@@ -29,10 +29,16 @@ const VIEW: PrincipalView = {
 };
 
 class FakeDaemon implements AsyncDisposable {
-  readonly #watchers: Promise<void>[] = [];
-  readonly sockets: WebSocket[] = [];
+  /** Ends what everybody watches. */
+  readonly relay: Relay;
 
-  private constructor(readonly dir: string, readonly tmux: TmuxServer) {}
+  private constructor(readonly dir: string, readonly tmux: TmuxServer) {
+    this.relay = new Relay({
+      bootstrap: bootstrap(),
+      socket: `${dir}/relay.sock`,
+      tmuxSocket: tmux.socket,
+    });
+  }
 
   server!: Deno.HttpServer;
 
@@ -53,6 +59,7 @@ class FakeDaemon implements AsyncDisposable {
     };
     await Deno.writeTextFile(`${dir}/s/operator/session.json`, JSON.stringify(session));
     const daemon = new FakeDaemon(dir, tmux);
+    await daemon.relay.listen();
     daemon.server = await listenUnix(`${dir}/r/daemon/daemon.sock`, daemon.#handler());
     return daemon;
   }
@@ -68,22 +75,16 @@ class FakeDaemon implements AsyncDisposable {
       health: () => ({ status: "ok" }),
       list: () => ({ principals: [VIEW] }),
       show: ({ params }) => params["principal"] === SCRIBE ? VIEW : none(),
-      observe: ({ request, query }) => {
-        const { socket, response } = Deno.upgradeWebSocket(request, { protocol: OBSERVE_PROTOCOL });
-        this.sockets.push(socket);
-        this.#watchers.push(serveWatcher(socket, {
-          principal: SCRIBE,
-          machine: "m",
-          session: new Session(this.tmux.socket, "agent"),
-          sessionName: "agent",
-          died: new Promise<void>(() => {}),
-          tmuxSocket: this.tmux.socket,
-          mode: query.get("mode") === "readwrite" ? "readwrite" : "readonly",
-          size: { cols: Number(query.get("cols")), rows: Number(query.get("rows")) },
-          watchers: 1,
-        }));
-        return response;
-      },
+      observe: ({ request, query }) =>
+        joinRelay({
+          request,
+          who: "@operator:bureau.local",
+          asked: query.get("mode") === "readwrite" ? "readwrite" : "readonly",
+          relaySocket: `${this.dir}/relay.sock`,
+          log: createLogger("test", {}, () => {}),
+          mayNow: () => "readwrite",
+          onStart: () => () => {},
+        }),
     });
   }
 
@@ -99,7 +100,8 @@ class FakeDaemon implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#watchers);
+    this.relay.close();
+    await this.relay.finished();
     await this.server.shutdown();
     await Deno.remove(this.dir, { recursive: true });
   }
@@ -173,8 +175,7 @@ Deno.test("observe shows and drives the agent's terminal, and ctrl-] leaves it r
   await using daemon = await FakeDaemon.start(tmux);
   await using screen = new Screen(daemon.command());
   await until("it says how to leave", () => screen.output.includes("ctrl-] leaves"));
-  await until("it is attached", async () => await tmux.clients() === 1);
-  assert.equal(await tmux.size(), "90x25");
+  await until("it has this terminal's size", async () => await tmux.size() === "90x25");
   await screen.type("echo x-$((40+2))\r");
   await until("it shows what was typed", () => screen.output.includes("x-42"));
   // ctrl-c is the agent's, not ours.
@@ -191,14 +192,13 @@ Deno.test("observe shows and drives the agent's terminal, and ctrl-] leaves it r
   await screen.type("\x1d");
   assert.equal(await screen.ended(), 0);
   assert.match(screen.output, /you left with ctrl-\]/);
-  await until("its client is gone", async () => await tmux.clients() === 0);
   assert.equal(await tmux.tmux("list-panes", "-F", "#{pane_dead}"), "0");
 });
 
-Deno.test("observe puts the terminal back when the session ends, the daemon goes, or a signal comes", async () => {
+Deno.test("observe puts the terminal back when the session ends, the relay goes, or a signal comes", async () => {
   const ends: Record<string, (screen: Screen, tmux: TmuxServer, daemon: FakeDaemon) => unknown> = {
     session: (_screen, tmux) => tmux.tmux("kill-server"),
-    daemon: (_screen, _tmux, daemon) => daemon.sockets.forEach((socket) => socket.close()),
+    relay: (_screen, _tmux, daemon) => daemon.relay.close(),
     SIGTERM: (screen) => Deno.kill(screen.pid, "SIGTERM"),
     SIGHUP: (screen) => Deno.kill(screen.pid, "SIGHUP"),
   };

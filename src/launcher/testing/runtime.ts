@@ -4,12 +4,14 @@
 
 const ROOT = new URL("../../../", import.meta.url).pathname.replace(/\/$/, "");
 
-/** Serves its socket and nothing else, when the real relay is not what a test is about. */
+/** Serves its socket until its stdin ends, and nothing else, when the real relay is not what a test is about. */
 const STAND_IN_RELAY = `
-for await (const _ of Deno.stdin.readable);
 await Deno.remove("/run/bureau/observe/relay.sock").catch(() => {});
 Deno.serve({ path: "/run/bureau/observe/relay.sock", onListen: () => console.log('{"ready":true}') },
   () => new Response("relay"));
+// Until the launcher says that it is over.
+for await (const _ of Deno.stdin.readable);
+Deno.exit(0);
 `;
 
 let built: Promise<string> | null = null;

@@ -24,7 +24,7 @@ export class RelayCell implements AsyncDisposable {
   ) {}
 
   /** @param dir holds `tmux/tmux.sock`; made by `startServer()` */
-  static async start(dir: string, idleMs = 60_000): Promise<RelayCell> {
+  static async start(dir: string): Promise<RelayCell> {
     const runtime = `${dir}/runtime`;
     await buildRuntime(runtime);
     await Deno.mkdir(`${dir}/observe`, { recursive: true });
@@ -48,7 +48,6 @@ export class RelayCell implements AsyncDisposable {
       principal: "bureau/fleet/dev/agent/scribe",
       machine: "@bureau/fleet/dev/machine/m:bureau.local",
       session: "agent",
-      idle_ms: idleMs,
     };
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(JSON.stringify(bootstrap)));
