@@ -174,7 +174,10 @@ async function running(
   }
   const credentials = readCredentials(userId, context);
   const required = template.required_credentials ?? [];
-  const missing = required.filter((name) => !(credentials?.keys.includes(name) ?? false));
+  // What an operator took away the launcher refuses: what runs must hear of it, not keep it.
+  const isKnown = (name: string) =>
+    credentials?.keys.includes(name) === true || credentials?.parts?.[name]?.removed === true;
+  const missing = required.filter((name) => !isKnown(name));
   if (missing.length > 0) {
     throw new DaemonError(
       "credentials-missing",

@@ -49,6 +49,11 @@ export async function openCredentials(
   const issued: Record<string, number> = {};
   for (const [name, part] of Object.entries(set.parts)) {
     await verifyPart(name, part, principal, operatorKeys);
+    if (part.removed === true) {
+      credentials.set(name, removedCredential(part));
+      issued[name] = part.issued_at;
+      continue;
+    }
     const only = async (ciphertext: string): Promise<Credential> => {
       const found = Object.entries((await open(ciphertext)).credentials);
       if (found.length === 1 && found[0]![0] === name) return found[0]![1];
@@ -65,6 +70,16 @@ export async function openCredentials(
     issued[name] = part.issued_at;
   }
   return { bundle: { ...base, credentials: Object.fromEntries(credentials) }, issued };
+}
+
+/**
+ * In the place of one that was taken away: its time is over. So the proxy that runs refuses it from now on, while the
+ * agent goes on, and nothing is started that needs it.
+ */
+function removedCredential({ allowed_hosts, issued_at }: CredentialPart): Credential {
+  // Never sent, and nobody's secret; nor is it a text that an answer might hold.
+  const value = `removed-${crypto.getRandomValues(new Uint8Array(32)).toHex()}`;
+  return { value, allowed_hosts: [...allowed_hosts], expires_at: issued_at };
 }
 
 async function verifyPart(
@@ -134,7 +149,12 @@ export function refuseExpired(
     throw new LauncherError(
       "credential-expired",
       `Cannot start "${who}": its credential "${name}" expired at ${new Date(end).toISOString()}`,
-      { status: 403, hint: `give a new one: \`bureau credential rotate NAME ${name}\`` },
+      {
+        status: 403,
+        hint:
+          `give a new one: \`bureau credential rotate NAME ${name}\`, or where it was removed ` +
+          "`bureau credential provision NAME FILE`",
+      },
     );
   }
 }

@@ -91,7 +91,7 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "not-run",
     reason: "its file is the reader's own; tests/e2e/template_test.ts goes through it",
   }],
-  [/^(gh auth token \| )?sh tasks\/bureau credential (provision|rotate|import) /, {
+  [/^(gh auth token \| )?sh tasks\/bureau credential (provision|rotate|remove|import) /, {
     kind: "not-run",
     reason: "its secrets are the reader's own; tests/e2e/credential_test.ts goes through it",
   }],

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { type Bureau, eventually, findProcess, step, withBureau } from "./harness.ts";
 import { scanDirectories } from "../interop/scan.ts";
-import { matrix, roomId } from "./matrix.ts";
+import { matrix, roomId, stateEvents } from "./matrix.ts";
 
 const AGENT = "agent/holder";
 const FIRST = "first-value-of-the-key-5f2c91";
@@ -25,6 +25,11 @@ async function digest(text: string | null): Promise<string | null> {
   if (text === null) return null;
   const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return new Uint8Array(bytes).toHex();
+}
+
+async function machineOf(bureau: Bureau): Promise<string> {
+  const session = await Deno.readTextFile(`${bureau.stateDir}/operator/session.json`);
+  return JSON.parse(session).machine;
 }
 
 /** `sh tasks/bureau …` with `text` in a file named last. */
@@ -184,6 +189,51 @@ Deno.test("credentials are provisioned, used, listed and rotated", async (t) => 
         }
         await seen("api", { key: SECOND, other: OTHER });
       });
+
+      await step(
+        t,
+        bureau,
+        "a removed one is refused at once, and nothing brings it back",
+        async () => {
+          const before = await sleeper();
+          const config = await roomId(bureau, await machineOf(bureau));
+          const sealed = async () =>
+            (await stateEvents(bureau, config, "m.bureau.credentials"))
+              .find(({ state_key }) => state_key!.includes("agent/holder"))!;
+          const old = await sealed();
+          const removed = await cli("credential", "remove", AGENT, "OTHER");
+          assert.match(removed, /has no OTHER any more.*\n.*the agent was not restarted/);
+          const call = () => bureau.cli("proxy", "call", AGENT, "GET", "/http/api/");
+          assert.match((await call()).stdout + (await call()).stderr, /OTHER.* expired at/);
+          assert.equal(await sleeper(), before, "the agent goes on");
+          assert.doesNotMatch(await cli("credential", "list", AGENT), /OTHER/);
+          const again = await bureau.cli("credential", "remove", AGENT, "OTHER");
+          assert.equal(again.code, 5, again.stderr);
+          assert.match(again.stderr, /it has KEY/);
+          assert.equal((await bureau.cli("credential", "rotate", AGENT, "OTHER", "-")).code, 5);
+          // The homeserver, or a daemon that is taken over, brings the older event.
+          const path = [config, "state", old.type, old.state_key!].map(encodeURIComponent).join(
+            "/",
+          );
+          const now = await sealed();
+          await matrix(bureau, `rooms/${path}`, { method: "PUT", body: old.content });
+          await eventually("it is refused", async () => {
+            const { stdout } = await bureau.cli("agent", "show", AGENT);
+            return /a newer credential "OTHER" was seen/.test(stdout);
+          }, 60_000);
+          await matrix(bureau, `rooms/${path}`, { method: "PUT", body: now.content });
+          await eventually("it is not started without it", async () => {
+            const { stdout } = await bureau.cli("agent", "show", AGENT);
+            return /credential "OTHER" expired at/.test(stdout);
+          }, 60_000);
+          await withFile(
+            bureau,
+            document({ OTHER }),
+            (file) => cli("credential", "provision", AGENT, file),
+          );
+          await seen("api", { key: SECOND, other: OTHER });
+        },
+      );
 
       await step(t, bureau, "no value lies anywhere, nor is it in any event", async () => {
         const secrets = { FIRST, SECOND, OTHER };

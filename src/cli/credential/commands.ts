@@ -48,6 +48,16 @@ export const credentialCommands: readonly CommandSpec[] = [
     load: async () => (await import("./rotate.ts")).rotate,
   }),
   defineCommand({
+    path: ["credential", "remove"],
+    brief: "Take one credential away from an agent, while it runs",
+    docs:
+      "Its proxy refuses every request that needs it at once, and the agent goes on; one whose sandbox itself holds it (a file, an SSH key's agent) ends. The agent is " +
+      "not started again while its template needs it. The removal is signed: nobody who keeps an older copy can bring it back. `credential provision` gives it anew.",
+    args: [NAME, { name: "KEY", brief: "the credential's name" }],
+    examples: ["sh tasks/bureau credential remove agent/second github"],
+    load: async () => (await import("./remove.ts")).remove,
+  }),
+  defineCommand({
     path: ["credential", "import"],
     brief: "Give an agent credentials that a tool of yours, or a variable, holds",
     docs:

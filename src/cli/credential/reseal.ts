@@ -63,7 +63,7 @@ export const reseal: CommandHandler = async (call) => {
 /** @returns the credentials that nobody can open; then nothing is written */
 async function resealOne(job: Job, principal: string, event: Credentials): Promise<string[]> {
   const machine = job.recipients.keys[0]!;
-  const sealed = [event, ...Object.values(event.parts ?? {})];
+  const sealed = [event, ...Object.values(event.parts ?? {}).filter(({ removed }) => !removed)];
   if (sealed.every(({ recipients }) => recipients?.includes(machine) === true)) return [];
   const base = await openWith(job, event.ciphertext);
   const inBase = event.keys.filter((name) => event.parts?.[name] === undefined);
@@ -96,8 +96,8 @@ async function resealPart(
   principal: string,
   part: CredentialPart,
 ): Promise<CredentialPart | null> {
-  // It is sealed to this machine already, as after `provision`.
-  if (part.recipients?.includes(job.recipients.keys[0]!) === true) return part;
+  // It is sealed to this machine already, as after `provision`; or there is nothing in it.
+  if (part.removed || part.recipients?.includes(job.recipients.keys[0]!)) return part;
   const whole = await openWith(job, part.ciphertext);
   const rotated = part.rotated === undefined ? undefined : await openWith(job, part.rotated);
   if (whole === null || rotated === null) return null;

@@ -19,7 +19,7 @@ export const rotate: CommandHandler = async (call) => {
   const store = new CredentialStore(matrixClient(session), session, await loadSigningKey(call));
   const present = await store.read(localpart);
   const part = present.parts?.[name];
-  if (part === undefined) throw notAPart(localpart, name, present.keys);
+  if (part === undefined || part.removed === true) throw notAPart(localpart, name, present.keys);
   const expiresAt = expiryOf(call);
   const text = await readSecretInput(call.args[2], `New value of ${name}`);
   const recipients = await store.recipients(call);

@@ -38,12 +38,28 @@ export async function lookBefore(
   return { before: await look(call, session, localpart), localpart, elsewhere: null };
 }
 
+export interface Words {
+  readonly live: string;
+  readonly restarted: string;
+  readonly later: string;
+  /** What it can't run with. */
+  readonly refused: string;
+}
+
+const GIVEN: Words = {
+  live: "its proxy uses it from now on; the agent was not restarted",
+  restarted: "the agent was restarted with it: its sandbox itself holds something of it",
+  later: "it is used from the agent's next start",
+  refused: "the agent can't run with it",
+};
+
 /** Waits until the agent has what was written, and says so. */
 export async function tellTaken(
   call: Invocation,
   session: OperatorSession,
   { before, localpart, elsewhere }: Watched,
   written: Credentials,
+  words: Words = GIVEN,
 ): Promise<Taken> {
   if (elsewhere !== null) {
     call.print(`${elsewhere} takes it over when it hears of it`);
@@ -52,7 +68,7 @@ export async function tellTaken(
   const digest = await sha256Hex(sealedText(written));
   const isRunning = before?.phase === "running" || before?.phase === "starting";
   if (!isRunning) {
-    call.print("it is used from the agent's next start");
+    call.print(words.later);
     return "later";
   }
   const deadline = systemClock.now() + TAKEN_MS;
@@ -62,14 +78,12 @@ export async function tellTaken(
     if (view?.phase === "running" && view.credentials_digest === digest) {
       const taken = view.since === before.since ? "live" : "restarted";
       call.print(
-        taken === "live"
-          ? "its proxy uses it from now on; the agent was not restarted"
-          : "the agent was restarted with it: its sandbox itself holds something of it",
+        words[taken],
       );
       return taken;
     }
     if (view?.phase === "failed" && view.message !== null) {
-      call.print(`the agent can't run with it: ${neutraliseLine(view.message)}`);
+      call.print(`${words.refused}: ${neutraliseLine(view.message)}`);
       return "refused";
     }
     await systemClock.sleep(LOOK_MS, call.signal);

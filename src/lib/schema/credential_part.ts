@@ -36,6 +36,11 @@ export const CredentialPart = z.object({
   rotated: z.optional(z.string()),
   /** Ms epoch; from then on it is refused. */
   expires_at: z.optional(z.int()),
+  /**
+   * It was taken away, by a signature as any other change: whoever brings an older part back is refused. `ciphertext` is
+   * empty then.
+   */
+  removed: z.optional(z.literal(true)),
   issued_by: z.string(),
   /** Ms epoch; a launcher refuses one older than the newest it has seen (replay). */
   issued_at: z.int(),
