@@ -257,6 +257,13 @@ export const daemonApi = defineApi({
         "Counters of the egress gates and of every proxy, as text for Prometheus; right `metrics` on the machine",
       kind: "text",
     },
+    serviceToken: {
+      method: "POST",
+      path: "/v1/services/:role/token",
+      summary:
+        "A token of one's own for the service that fills a role on this machine, under one's own grants, for 5 minutes; right `service/token` on the machine, written down. 404 `role-unbound`",
+      response: z.object({ token: z.string(), service: z.string(), expires_at: z.number() }),
+    },
     egressOf: {
       method: "GET",
       path: "/v1/principals/:principal/egress",

@@ -17,6 +17,7 @@ const SENSITIVE = [
   "fleet/",
   "observe/read-write",
   "grant/approve/",
+  "service/token",
 ] as const;
 
 /** At once, and then one in ten seconds. */

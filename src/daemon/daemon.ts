@@ -197,7 +197,7 @@ export class Daemon {
       openRelay: (principal) =>
         openRelay(principal, this.#launcher.client, this.#bootstrap.run_dir),
       gateRestarts: () => this.#gates.restarts,
-      ...{ fanout: this.#fanout, upgrade: this.#upgrade },
+      ...{ fanout: this.#fanout, upgrade: this.#upgrade, services: this.#services },
       asks: this.#asks,
       spending: this.#spending,
       closing: this.#stop.signal,

@@ -39,6 +39,7 @@ const GUARDS: Readonly<Record<Guarded, Guard>> = {
   thaw: { action: "interrupt", on: "agent" },
   kill: { action: "interrupt/terminate", on: "agent" },
   metrics: { action: "metrics", on: "machine" },
+  serviceToken: { action: "service/token", on: "machine" },
   asks: { action: "grant/approve/forward", on: "machine" },
   decide: { action: "grant/approve/forward", on: "machine" },
   followAsks: { action: "grant/approve/forward", on: "machine" },
@@ -90,7 +91,9 @@ Deno.test("every route of the daemon is guarded by one action, and by no other",
       : null;
     const stop = new AbortController();
     const response = await fetch(
-      `http://${UNIX_HOST}${path.replace(":principal", "agent%2Fa")}${QUERIES[name] ?? ""}`,
+      `http://${UNIX_HOST}${path.replace(":principal", "agent%2Fa").replace(":role", "echo")}${
+        QUERIES[name] ?? ""
+      }`,
       {
         client: http,
         method,

@@ -17,6 +17,7 @@ import { createMatrixHandlers } from "./fanout_serve.ts";
 import { gatherMetrics } from "./metrics.ts";
 import type { MachineAuthority } from "./machine_authority.ts";
 import { joinRelay } from "./observe.ts";
+import type { Services } from "./services/mod.ts";
 import type { Spending } from "./spending.ts";
 import type { ManagedPrincipal } from "./principal.ts";
 import type { WantedRelease } from "./upgrade/wanted.ts";
@@ -43,6 +44,7 @@ export interface Served {
   /** Of the thread of the egress gates. */
   readonly gateRestarts: () => number;
   readonly fanout: Fanout;
+  readonly services: Pick<Services, "mint">;
   readonly upgrade: Pick<WantedRelease, "ask">;
   readonly roomState: (room: string) => Promise<readonly StateEvent[]>;
   readonly log: import("../lib/log.ts").Logger;
@@ -162,6 +164,18 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       }));
       const text = await gatherMetrics(all, served.gateRestarts());
       return new Response(text, { headers: { "content-type": "text/plain; version=0.0.4" } });
+    },
+    serviceToken: async ({ request, params }) => {
+      const viewer = await viewerOf(request);
+      const role = params["role"]!;
+      const { machine } = authority.trust;
+      if (authority.audited(viewer, "service/token", machine, { role })) {
+        return await served.services.mint(viewer, role, authority.party(viewer).policy);
+      }
+      throw new DaemonError("forbidden", "Cannot make a token: you lack `service/token` here", {
+        status: 403,
+        hint: "operators have it; `bureau auth check me service/token machine` says why you don't",
+      });
     },
     egressOf: async ({ request, params }) => {
       const { localpart, evaluation } = find(await viewerOf(request), params["principal"]!);

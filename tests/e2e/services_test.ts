@@ -7,6 +7,7 @@ import { EventType } from "../../src/lib/schema/mod.ts";
 import { skip } from "../../src/lib/testing/skip.ts";
 import { generateTokenKey, signToken, TOKEN_LIFE_MS } from "../../src/lib/token/mod.ts";
 import { createMatrixClient } from "../../src/messaging/mod.ts";
+import { matrix, roomId } from "./matrix.ts";
 import { type Bureau, eventually, findProcess, ROOT, run, step, withBureau } from "./harness.ts";
 
 const FLEET = "bureau/fleet/dev";
@@ -174,6 +175,56 @@ Deno.test("an agent calls a service under a grant, and nobody else does", async 
       }, 60_000);
       assert.equal(answer.body.caller, `@${FLEET}/agent/far:${server}`);
     });
+
+    await step(
+      t,
+      bureau,
+      "an operator calls it in person, under their own rights (W-11)",
+      async () => {
+        const session = JSON.parse(
+          await Deno.readTextFile(`${bureau.stateDir}/operator/session.json`),
+        );
+        const before = Date.now();
+        const mine = await bureau.json<{ token: string; service: string; expires_at: number }>(
+          ...["service", "token", "echo"],
+        );
+        assert.equal(mine.service, ECHO);
+        assert.ok(mine.expires_at >= before && mine.expires_at <= Date.now() + TOKEN_LIFE_MS);
+        const { body } = await call(dir, mine.token);
+        assert.equal(body.caller, session.user_id);
+        assert.match(await cli("service", "token", "echo"), /^ey\S+\n$/);
+        const none = await bureau.cli("service", "token", "nobody");
+        assert.equal(none.code, 5, none.stderr);
+        assert.match(none.stderr, /no service fills it/);
+        // What they are denied, their token is.
+        const config = await roomId(bureau, session.machine);
+        const deny = (...denials: string[][]) =>
+          matrix(
+            bureau,
+            `rooms/${
+              [config, "state", EventType.authorization, session.user_id.slice(1)]
+                .map(encodeURIComponent).join("/")
+            }`,
+            { method: "PUT", body: { denials: denials.map((actions) => ({ actions })) } },
+          );
+        await deny(["service/echo/say"]);
+        await eventually("it is refused", async () => {
+          const { stdout } = await bureau.cli("service", "token", "echo");
+          return (await call(dir, stdout.trim())).body.error?.code === "not-granted";
+        }, 60_000);
+        await deny(["service/token"]);
+        await eventually("none is made", async () => {
+          const { stderr } = await bureau.cli("service", "token", "echo");
+          return /you lack `service\/token`/.test(stderr);
+        }, 60_000);
+        await deny();
+        const audit = await Deno.readTextFile(`${bureau.stateDir}/daemon/audit.jsonl`);
+        const made = audit.split("\n").filter((line) => line.includes('"service/token"'));
+        assert.ok(made.some((line) => line.includes('"allow"') && line.includes(session.user_id)));
+        assert.ok(made.some((line) => line.includes('"deny"')));
+        assert.ok(!audit.includes(mine.token));
+      },
+    );
 
     await step(t, bureau, "a denial reaches the token, and revokes the one before it", async () => {
       const before = await token();

@@ -65,6 +65,15 @@ export const serviceCommands: readonly CommandSpec[] = [
     load: async () => (await import("./bind.ts")).unbind,
   }),
   defineCommand({
+    path: ["service", "token"],
+    brief: "Make a token of your own for the service that fills a role here, good for 5 minutes",
+    docs:
+      "You are its caller, with what you may do of `service/ROLE/…` and nothing else. It counts for that one service. That it was made is written down (audit). " +
+      "It is a secret: it is printed alone on stdout.",
+    args: [ROLE],
+    load: async () => (await import("./token.ts")).token,
+  }),
+  defineCommand({
     path: ["service", "destroy"],
     brief: "Remove a service, and unbind the roles that it fills on this machine",
     args: [NAME],

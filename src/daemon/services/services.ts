@@ -5,7 +5,7 @@
  * differs; whatever may have changed something asks for a pass. Nothing of it is started before a principal
  * needs it.
  */
-import { flattenForProxy, nextExpiry } from "../../lib/authorization/mod.ts";
+import { type EffectivePolicy, flattenForProxy, nextExpiry } from "../../lib/authorization/mod.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { messageOf } from "../../lib/errors.ts";
 import type { Client } from "../../lib/http/mod.ts";
@@ -27,6 +27,7 @@ import {
   publishedTrust,
 } from "./directory.ts";
 import { type KeysNow, SigningKeys } from "./keys.ts";
+import { type MintedToken, mintToken } from "./mint.ts";
 import { type Say, ServiceNotices } from "./notices.ts";
 import { requiredRoles } from "./required.ts";
 import { Revocations } from "./revocations.ts";
@@ -105,6 +106,18 @@ export class Services {
         this.#isBusy = false;
         if (this.#isDirty) this.look();
       });
+  }
+
+  /** @param policy all that `subject` may do. @throws {DaemonError} */
+  async mint(subject: string, role: string, policy: EffectivePolicy): Promise<MintedToken> {
+    const now = this.#options.clock.now();
+    // Its key has to be known to services: from now on it is published.
+    this.#isNeeded = true;
+    this.look();
+    return await mintToken(this.#context, async () => (await this.#keys.at(now)).signs, {
+      ...{ subject, role, now, policy: flattenForProxy(policy, now) },
+      room: this.#options.configRoom(),
+    });
   }
 
   async #work(): Promise<void> {
