@@ -11,8 +11,18 @@ import { controlGroups, type Group, runGroups } from "./groups.ts";
 import { assertBreached, assertHeld } from "./verdicts.ts";
 import { parseOptions, weaken } from "./weaken.ts";
 
-Deno.test("each probe sees the breach once its defence is away", async () => {
-  const groups = controlGroups(probes, "ordinary");
+/** Whether these processes are in a control group whose name could be learnt. */
+async function isInNamedGroup(): Promise<boolean> {
+  const groups = await Deno.readTextFile("/proc/self/cgroup");
+  return groups.split("\n").some((line) => line !== "" && !line.endsWith(":/"));
+}
+
+Deno.test("each probe sees the breach once its defence is away", async (t) => {
+  let groups = controlGroups(probes, "ordinary");
+  if (!await isInNamedGroup()) {
+    await skip(t, "no control for cgroup-names: nothing here is in a control group with a name");
+    groups = groups.filter(({ without }) => !without.includes("own-cgroup"));
+  }
   for (const { group, results } of await runGroups(probes, groups, "ordinary")) {
     assertBreached(`without ${String(group.without)}`, results);
   }
