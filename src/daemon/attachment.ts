@@ -7,7 +7,8 @@ import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Budgets, ProxyPolicy } from "../lib/schema/mod.ts";
 import type { ResolvedEgress } from "../lib/template/mod.ts";
-import type { Principal } from "../launcher/api.ts";
+import type { launcherApi, Principal } from "../launcher/api.ts";
+import type { Client } from "../lib/http/mod.ts";
 import type { AskDecider } from "./asks/types.ts";
 import type { Gates, PrincipalGate } from "./egress/gates.ts";
 import type { EgressUsage } from "./egress/usage.ts";
@@ -20,6 +21,7 @@ const LISTEN_RETRY_MS = 50;
 const LISTEN_TRIES = 200;
 
 export interface AttachmentOptions {
+  readonly launcher: Pick<Client<typeof launcherApi>, "call">;
   /** Full localpart. */
   readonly principal: string;
   readonly runDir: string;
@@ -43,6 +45,8 @@ export class Attachment {
   readonly #gate: PrincipalGate;
   readonly #onRefused: AttachmentOptions["onRefused"];
   readonly #account: Promise<SpendingAccount>;
+  readonly #launcher: AttachmentOptions["launcher"];
+  readonly #principal: string;
   #rights: {
     policy: ProxyPolicy;
     egress: ResolvedEgress;
@@ -54,8 +58,10 @@ export class Attachment {
     null;
 
   constructor(
-    { principal, runDir, clock, log, ask, gates, account, onRefused }: AttachmentOptions,
+    { launcher, principal, runDir, clock, log, ask, gates, account, onRefused }: AttachmentOptions,
   ) {
+    this.#launcher = launcher;
+    this.#principal = principal;
     this.#account = account;
     this.#runDir = runDir;
     this.#clock = clock;
@@ -121,7 +127,15 @@ export class Attachment {
       account.follow(status.started_at);
       return account;
     });
-    this.#proxy = new ProxyLink(admin, this.#clock, this.#log, this.#onRefused, account);
+    const started_at = String(status.started_at);
+    const remember = async (rights: ProxyPolicy, signal: AbortSignal) => {
+      const params = { principal: this.#principal };
+      await this.#launcher.call("rights", { params, query: { started_at }, body: rights, signal });
+    };
+    this.#proxy = new ProxyLink({
+      ...{ socket: admin, clock: this.#clock, log: this.#log, account, remember },
+      onRefused: this.#onRefused,
+    });
     this.#tellProxy();
   }
 

@@ -18,6 +18,8 @@ import { type EgressRules, proxyAdminApi } from "../proxy/api.ts";
 /** Speaks the launcher's interface, makes the directories and a proxy's admin socket, runs nothing. */
 export class FakeLauncher {
   readonly creates: CreateRequest[] = [];
+  /** What the next proxies would start with. */
+  readonly rights: (ProxyPolicy & { readonly principal: string })[] = [];
   readonly destroys: { principal: string; grace: string | null }[] = [];
   readonly policies: ProxyPolicy[] = [];
   /** What proxies were told of single hosts. */
@@ -46,6 +48,10 @@ export class FakeLauncher {
     const handler = createHandler(launcherApi, {
       status: unused,
       hardware: unused,
+      rights: ({ params, body }) => {
+        this.rights.push({ principal: params["principal"]!, ...body });
+        return { kept: true };
+      },
       output: () => ({ now: [], last: null }),
       usage: ({ params }) => this.#usage(params["principal"]!),
       freeze: ({ params }) => this.#setFrozen(params["principal"]!, true),

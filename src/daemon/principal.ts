@@ -86,8 +86,7 @@ export class ManagedPrincipal {
     this.#log = deps.log.with({ principal: localpart });
     this.attachment = new Attachment({
       principal: localpart,
-      runDir: deps.runDir,
-      clock: deps.clock,
+      ...{ launcher: deps.launcher, runDir: deps.runDir, clock: deps.clock },
       log: this.#log,
       ask: deps.asks,
       gates: deps.gates,
@@ -200,12 +199,14 @@ export class ManagedPrincipal {
   }
 
   /** What the events give, and what was decided for a while. */
-  pushRights(): void {
+  #rights(): ReturnType<EgressAsks["extend"]> {
     const { policy, egress } = this.#evaluation;
-    const rights = this.#deps.asks.extend(this.localpart, {
-      policy: flattenForProxy(policy, this.#deps.clock.now()),
-      egress,
-    });
+    const now = this.#deps.clock.now();
+    return this.#deps.asks.extend(this.localpart, { policy: flattenForProxy(policy, now), egress });
+  }
+
+  pushRights(): void {
+    const rights = this.#rights();
     const { template, assignment } = this.#evaluation;
     const budgets = mergeBudgets(template?.budgets, assignment?.budgets) ?? null;
     this.attachment.setRights(rights.policy, rights.egress, budgets);
@@ -235,9 +236,8 @@ export class ManagedPrincipal {
   }
 
   async #create(): Promise<void> {
-    const { assignment, template, credentials, policy, trigger } = this.#evaluation;
+    const { assignment, template, credentials, trigger } = this.#evaluation;
     if (assignment === null || template === null) return;
-    const now = this.#deps.clock.now();
     try {
       const status = await this.#deps.launcher.call("create", {
         params: { principal: this.localpart },
@@ -246,7 +246,7 @@ export class ManagedPrincipal {
           assignment,
           template,
           credentials,
-          ...flattenForProxy(policy, now),
+          ...this.#rights().policy,
           ...(trigger === null ? {} : { trigger }),
         },
       });

@@ -4,7 +4,7 @@
 import * as z from "zod/mini";
 import { parseAuthority, type Target } from "../lib/authority.ts";
 import type { Clock } from "../lib/clock.ts";
-import { messageOf } from "../lib/errors.ts";
+import { BureauError, messageOf } from "../lib/errors.ts";
 import { createClient } from "../lib/http/mod.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Budgets, ProxyPolicy } from "../lib/schema/mod.ts";
@@ -15,6 +15,9 @@ import type { SpendingAccount } from "./spending.ts";
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 5_000;
 const STATS_MS = 5_000;
+/** As long as nothing else happens to its principal, the launcher answers in a few milliseconds. */
+const REMEMBER_MS = 500;
+const GONE: ReadonlySet<string> = new Set(["another", "no-such-principal"]);
 
 export type ProxyLinkListener = (target: Target, code: string, count: number) => void;
 
@@ -33,8 +36,19 @@ export interface ProxyRights {
   readonly budgets: Budgets | null;
 }
 
+export interface ProxyLinkOptions {
+  readonly socket: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly account: Promise<SpendingAccount>;
+  /** Tells the launcher, which makes the next proxy. */
+  readonly remember: (rights: ProxyPolicy, signal: AbortSignal) => Promise<void>;
+  /** Tunnels that the proxy refused for want of a grant. */
+  readonly onRefused: ProxyLinkListener;
+}
+
 export class ProxyLink {
-  readonly #socket: string;
+  readonly #options: ProxyLinkOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #stop = new AbortController();
@@ -42,24 +56,13 @@ export class ProxyLink {
   #again = new AbortController();
   #pushes = 0;
 
-  readonly #onRefused: ProxyLinkListener;
-  readonly #account: Promise<SpendingAccount>;
   /** Of the present proxy, since it is watched. */
   #heard = 0;
 
-  /** @param onRefused tunnels that the proxy refused for want of a grant */
-  constructor(
-    socket: string,
-    clock: Clock,
-    log: Logger,
-    onRefused: ProxyLinkListener,
-    account: Promise<SpendingAccount>,
-  ) {
-    this.#onRefused = onRefused;
-    this.#account = account;
-    this.#socket = socket;
-    this.#clock = clock;
-    this.#log = log;
+  constructor(options: ProxyLinkOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#log = options.log;
     this.#run();
   }
 
@@ -81,7 +84,7 @@ export class ProxyLink {
 
   /** @returns the proxy's counters. @throws when it doesn't answer */
   async stats(): Promise<ProxyStats> {
-    const client = createClient(proxyAdminApi, { socket: this.#socket });
+    const client = createClient(proxyAdminApi, { socket: this.#options.socket });
     try {
       return await client.call("stats", { signal: AbortSignal.timeout(STATS_MS) });
     } finally {
@@ -98,8 +101,25 @@ export class ProxyLink {
     }
     for (const { host, port, count } of parsed.data.refused ?? []) {
       const target = parseAuthority(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
-      if (target !== null && count > 0) this.#onRefused(target, "forbidden", Math.trunc(count));
+      if (target !== null && count > 0) {
+        this.#options.onRefused(target, "forbidden", Math.trunc(count));
+      }
     }
+  }
+
+  #remembered(policy: ProxyPolicy, signal: AbortSignal): Promise<void> {
+    const remember = async () => {
+      while (!signal.aborted) {
+        try {
+          return await this.#options.remember(policy, signal);
+        } catch (thrown) {
+          // Of a cell that is gone.
+          if (thrown instanceof BureauError && GONE.has(thrown.code)) return;
+          await this.#clock.sleep(RETRY_MAX_MS, signal).catch(() => {});
+        }
+      }
+    };
+    return within(remember(), this.#clock);
   }
 
   async #run(): Promise<void> {
@@ -133,9 +153,9 @@ export class ProxyLink {
     onDone: () => void,
   ): Promise<void> {
     // A client of its own for each proxy: a pooled connection may lead to the one before.
-    const client = createClient(proxyAdminApi, { socket: this.#socket });
+    const client = createClient(proxyAdminApi, { socket: this.#options.socket });
     try {
-      const account = await this.#account;
+      const account = await this.#options.account;
       account.setBudgets(budgets);
       this.#heard = 0;
       const watch = client.events("watch", { signal });
@@ -143,6 +163,8 @@ export class ProxyLink {
         for await (const event of watch) this.#hear(event, account);
       })();
       ended.catch(() => {});
+      // Where the launcher answers: a proxy that is made again has them, too.
+      await this.#remembered(policy, signal);
       // The rules first: a grant may be for a host that only some requests may go to.
       const rules = { allow: [...requests.allow], deny: [...requests.deny] };
       await client.call("egress", { body: rules, signal });
@@ -155,6 +177,13 @@ export class ProxyLink {
       client.close();
     }
   }
+}
+
+/** A moment is waited for; then the proxy is told all the same, and the launcher as soon as it can be. */
+async function within(done: Promise<void>, clock: Clock): Promise<void> {
+  const late = new AbortController();
+  await Promise.race([done, clock.sleep(REMEMBER_MS, late.signal).catch(() => {})]);
+  late.abort();
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

@@ -318,6 +318,14 @@ export const launcherApi = defineApi({
       },
       response: z.object({ removed: z.boolean(), revision: Revision }),
     },
+    rights: {
+      method: "PUT",
+      path: "/v1/principals/:principal/rights",
+      summary: "Remember what its next proxy may do; 409 `another` when it was started anew since",
+      query: { started_at: "of the cell that is meant" },
+      request: z.object({ grants: z.array(Grant), denials: z.array(Denial) }),
+      response: z.object({ kept: z.boolean() }),
+    },
     retire: {
       method: "PUT",
       path: "/v1/principals/:principal/retirement",

@@ -2,6 +2,7 @@
 
 /** What a principal was made from, on disk before it is made, so that a killed launcher can go on. */
 import * as z from "zod/mini";
+import type { ProxyPolicy } from "../lib/schema/mod.ts";
 import { CreateRequest, ExitStatus } from "./api.ts";
 import { LauncherError } from "./errors.ts";
 import { readIfThere, removeIfThere, writeAtomic } from "./files.ts";
@@ -53,6 +54,16 @@ export class Journal {
       ...entry,
       request,
       ...(entry.instead === undefined ? {} : { instead: made }),
+    }));
+  }
+
+  /** See `keepRights`. */
+  writeRights(hash: string, startedAt: number, { grants, denials }: ProxyPolicy): Promise<void> {
+    const rights = { grants: [...grants], denials: [...denials] };
+    return this.#change(hash, startedAt, (entry) => ({
+      ...entry,
+      request: { ...entry.request, ...rights },
+      ...(entry.instead === undefined ? {} : { instead: { ...entry.instead, ...rights } }),
     }));
   }
 

@@ -29,6 +29,7 @@ import { LastWords, linesWanted } from "./output.ts";
 import { readPolicy } from "./policy.ts";
 import { Principal, type PrincipalContext } from "./principal.ts";
 import { RelayTurns } from "./relay.ts";
+import { keepRights } from "./rights.ts";
 import { RotatedCredentials } from "./rotated.ts";
 import type { Origin } from "./status.ts";
 import { proxyBootstrap, type Validated, validateRequest, verifyAssignment } from "./validate.ts";
@@ -39,7 +40,7 @@ const VERSION = "0.1.0";
 /** Whoever asks for an end means the cell that they saw: a later one may be a run that is over already. */
 function requireMeant({ localpart, status }: Principal, startedAt: string | null): void {
   if (startedAt === null || startedAt === "" || Number(startedAt) === status.started_at) return;
-  throw new LauncherError("another", `Cannot end "${localpart}": it was started anew since`, {
+  throw new LauncherError("another", `Cannot act on "${localpart}": it was started anew since`, {
     status: 409,
   });
 }
@@ -333,6 +334,15 @@ export class Launcher {
           requireMeant(principal, query.get("started_at"));
           await this.#forget(principal, grace);
           return { removed: true, revision: this.#revision };
+        });
+      },
+      rights: ({ params, body, query }) => {
+        const name = params["principal"]!;
+        return this.#queued(name, async () => {
+          const principal = this.#find(name);
+          requireMeant(principal, query.get("started_at"));
+          await keepRights(principal, body, this.#journal);
+          return { kept: true };
         });
       },
       retire: ({ params, body }) => {

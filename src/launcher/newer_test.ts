@@ -59,6 +59,56 @@ Deno.test("a proxy that is made again starts with the grants of the newest accep
   });
 });
 
+Deno.test("a proxy that is made again starts with the rights that the daemon said last", async (t) => {
+  await withLauncher(async (bed) => {
+    const template = await bed.template("renewed", ASKS);
+    const request = await bed.request("renewed", { template });
+    const grants = [{ actions: ["matrix/join"] }];
+    const { started_at } = await bed.create("renewed", { ...request, grants });
+    assert.ok(await mayDo(bed, "matrix/join"));
+    const say = (rights: { grants: { actions: string[] }[] }, of = started_at) =>
+      bed.launcher.client.call("rights", {
+        params: { principal: localpart("renewed") },
+        query: { started_at: String(of) },
+        body: { ...rights, denials: [] },
+      });
+    const killProxy = async (restarts: number) => {
+      const proxy = (await bed.processes()).find(({ command }) =>
+        /^\/opt\/bureau\/deno .*proxy\.js/.test(command)
+      );
+      Deno.kill(proxy!.pid, "SIGKILL");
+      await eventually("made again", async () => {
+        const { proxy } = await bed.show("renewed");
+        return proxy.restarts === restarts && proxy.ready;
+      });
+    };
+    await assert.rejects(say({ grants: [] }, started_at - 1), { code: "another" });
+    await say({ grants: [] });
+
+    await t.step("after its proxy died", async () => {
+      await killProxy(1);
+      assert.equal(await mayDo(bed, "matrix/join"), false);
+    });
+
+    await t.step("after the launcher died", async () => {
+      await bed.end("SIGKILL");
+      await bed.start();
+      assert.equal((await bed.show("renewed")).started_at, started_at);
+      assert.equal(await mayDo(bed, "matrix/join"), false);
+    });
+
+    await t.step("more of them, too; and a newer assignment says its own", async () => {
+      await say({ grants: [{ actions: ["matrix/leave"] }] });
+      await killProxy(1);
+      assert.ok(await mayDo(bed, "matrix/leave"));
+      const newer = await bed.request("renewed", { template });
+      await bed.create("renewed", { ...newer, grants: [] });
+      await killProxy(2);
+      assert.equal(await mayDo(bed, "matrix/leave"), false);
+    });
+  });
+});
+
 Deno.test("whoever has not seen an end is told of it, and does not start another run", async () => {
   await withLauncher(async (bed) => {
     const template = await bed.template("once", "echo run >>runs; exit 0");

@@ -4,6 +4,7 @@
 import { type Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
+import type { ProxyPolicy } from "../lib/schema/mod.ts";
 import type { HealthCheck } from "../lib/schema/health.ts";
 import type { Tmux } from "../lib/tmux/mod.ts";
 import { EXIT_FILE } from "../sandbox/mod.ts";
@@ -25,6 +26,7 @@ import { removeIfThere } from "./files.ts";
 import { Ending } from "./ending.ts";
 import { monitorHealth } from "./health/monitor.ts";
 import { OUTPUT_LINES, presentable, secretsOf, withSecretsOf } from "./output.ts";
+import { awaitPane } from "./pane.ts";
 import { PrincipalProxy } from "./principal_proxy.ts";
 import { Relay, type RelayTurns } from "./relay.ts";
 import { PayloadFile } from "./payload.ts";
@@ -33,7 +35,6 @@ import { firstStatus, type Origin } from "./status.ts";
 import type { Validated } from "./validate.ts";
 import { tellAppeared } from "./watched.ts";
 
-const START_MS = 10_000;
 /** After its server was told to end, a cell is gone in milliseconds; what is not is killed by its control group. */
 const POLITE_GONE_MS = 2_000;
 const GONE_MS = 15_000;
@@ -182,26 +183,10 @@ export class Principal {
       this.#enter("agent", validated.limits),
     );
     this.#gone = gone;
-    let ended: string | null = null;
-    failed.then((why) => ended = why);
-    const deadline = this.#context.clock.now() + START_MS;
-    while (true) {
-      // Looked at before the pane: the client that starts the server ends as soon as it serves.
-      const over = ended;
-      const pane = await this.#tmux.pane();
-      if (pane !== null) break;
-      if (over !== null || this.#context.clock.now() > deadline) {
-        const said = await Deno.readTextFile(`${dirs.cell}/tmux.log`).catch(() => "");
-        throw new LauncherError(
-          "cell-failed",
-          `Cannot start "${this.localpart}": its cell ${over ?? "did not answer"}: ${
-            said.trim().split("\n").at(-1) ?? ""
-          }`,
-          { hint: "`deno task up` runs the preflight, which says what this machine lacks" },
-        );
-      }
-      await this.#context.clock.sleep(5);
-    }
+    await awaitPane({
+      ...{ failed, tmux: this.#tmux, principal: this.localpart },
+      ...{ logFile: `${dirs.cell}/tmux.log`, clock: this.#context.clock },
+    });
     this.#set({ phase: "running" });
     this.#watch();
   }
@@ -272,6 +257,11 @@ export class Principal {
     this.#secrets = withSecretsOf(bundle, this.#secrets);
     await this.#proxy?.renew(bootstrap);
     this.#set({ credentials_digest: credentialsDigest });
+  }
+
+  /** For the next proxy; whoever gives rights tells the present one. @returns whether they are others */
+  setRights(rights: ProxyPolicy): boolean {
+    return this.#proxy?.setRights(rights) ?? false;
   }
 
   #newProxy(bootstrap: ProxyBootstrap): PrincipalProxy {

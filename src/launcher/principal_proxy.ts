@@ -3,6 +3,7 @@
 /** The proxy of one principal: what it is made from, and is told later. */
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
+import type { ProxyPolicy } from "../lib/schema/mod.ts";
 import type { ProxyBootstrap } from "../proxy/api.ts";
 import type { Principal as Status } from "./api.ts";
 import { startServiceCell } from "./cells.ts";
@@ -39,22 +40,26 @@ export class PrincipalProxy {
 
   async #launch() {
     const { principal, hash, runDir, runtimeDir, auditDir, rotated, enter, log } = this.#options;
+    const document = this.#document;
     const owner = { hash, principal };
     const dirs = directoriesOf(runDir, hash);
     const binds = (["agent", "admin", "egress"] as const).map((name) => ({
       source: dirs[name],
       dest: `/run/bureau/${name}`,
     }));
-    return await startServiceCell(
+    const cell = await startServiceCell(
       "proxy",
       runtimeDir,
       binds,
-      await rotated.into(owner, this.#document),
+      await rotated.into(owner, document),
       (line) => log.info("proxy says", { principal, line }),
       auditDir,
       enter,
       (line) => void rotated.take(owner, this.#document, line),
     );
+    // Other rights came meanwhile, and it has those of before: the next one has them.
+    if (document !== this.#document) cell.kill("SIGKILL");
+    return cell;
   }
 
   start(): Promise<void> {
@@ -68,6 +73,14 @@ export class PrincipalProxy {
   /** What the next one is made from; the one that runs is told by others. */
   follow(document: ProxyBootstrap): void {
     this.#document = document;
+  }
+
+  /** As `follow`, of the rights alone. @returns whether they are others */
+  setRights({ grants, denials }: ProxyPolicy): boolean {
+    const before = JSON.stringify([this.#document.grants, this.#document.denials]);
+    if (before === JSON.stringify([grants, denials])) return false;
+    this.#document = { ...this.#document, grants, denials };
+    return true;
   }
 
   /** It goes on with other credentials; resolves when no request gets the old ones any more. */

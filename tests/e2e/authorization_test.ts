@@ -2,7 +2,8 @@
 
 /** Who may do what, as an operator says and asks it: a grant for an hour, in force and gone without a restart. */
 import assert from "node:assert/strict";
-import { eventually, step, withBureau } from "./harness.ts";
+import { commandLine, eventually, findProcess, processesOf, step, withBureau } from "./harness.ts";
+import { matrix, roomId } from "./matrix.ts";
 
 interface Decision {
   readonly allowed: boolean;
@@ -135,5 +136,78 @@ Deno.test("an operator grants for a while, revokes, and is told why", async (t) 
       assert.match(answer, /\(operator\).*\nallowed\n +grant: \*\* on .*\n +from operator/);
       assert.match(await cli("auth", "allowances", "agent/scribe"), /nobody but operators/);
     });
+  });
+});
+
+Deno.test("a right that was taken stays taken while the daemon is away, whatever dies", async (t) => {
+  await withBureau(async (bureau) => {
+    const up = await bureau.up("--detach", "--no-agent");
+    assert.equal(up.code, 0, up.stderr);
+    const made = await bureau.cli(
+      ...["agent", "create", "agent/second", "--template", "bureau/template:agent"],
+    );
+    assert.equal(made.code, 0, made.stderr);
+    /** What its proxy of the moment goes by; null: it does not answer. */
+    const isDenied = async () => {
+      const { code, stdout } = await bureau.cli(
+        ...["proxy", "call", "agent/second", "GET", "/v1/grants"],
+      );
+      if (code !== 0) return null;
+      const { denials } = JSON.parse(stdout) as { denials: { actions: string[] }[] };
+      return denials.some(({ actions }) => actions.includes("matrix/read"));
+    };
+    await eventually("it is not denied", async () => await isDenied() === false, 60_000);
+    const session = JSON.parse(
+      await Deno.readTextFile(`${bureau.stateDir}/operator/session.json`),
+    );
+    const config = await roomId(bureau, session.machine);
+    const key = `bureau/fleet/dev/agent/second:${session.server_name}`;
+    // By the room: no assignment says it, so the launcher hears of it from the daemon alone.
+    await matrix(
+      bureau,
+      `rooms/${[config, "state", "m.bureau.authorization", key].map(encodeURIComponent).join("/")}`,
+      { method: "PUT", body: { denials: [{ actions: ["matrix/read"] }] } },
+    );
+    await eventually("it is denied", async () => await isDenied() === true, 60_000);
+    const daemon = (await findProcess(bureau, (line) => line.includes("/daemon.js")))!;
+    Deno.kill(daemon, "SIGSTOP");
+    try {
+      const proxies = async () => {
+        const lines = await Promise.all(
+          (await processesOf(bureau)).map(async (pid) => [pid, await commandLine(pid)] as const),
+        );
+        return lines.filter(([, line]) => /^\/opt\/bureau\/deno .*proxy\.js/.test(line))
+          .map(([pid]) => pid);
+      };
+      /** Every answer from the first on: none may let it. */
+      const refused = async () => {
+        for (let answers = 0; answers < 3;) {
+          const denied = await isDenied();
+          assert.notEqual(denied, false, "the right is back");
+          if (denied) answers++;
+        }
+      };
+      const madeAgain = (before: readonly number[]) =>
+        eventually(
+          "a new proxy",
+          async () => (await proxies()).some((pid) => !before.includes(pid)),
+          60_000,
+        );
+      await step(t, bureau, "its proxy", async () => {
+        const before = await proxies();
+        Deno.kill(before[0]!, "SIGKILL");
+        await madeAgain(before);
+        await refused();
+      });
+      await step(t, bureau, "the launcher", async () => {
+        const before = await proxies();
+        const launcher = await findProcess(bureau, (line) => line.includes("/launcher.js"));
+        Deno.kill(launcher!, "SIGKILL");
+        await madeAgain(before);
+        await refused();
+      });
+    } finally {
+      Deno.kill(daemon, "SIGCONT");
+    }
   });
 });
