@@ -368,8 +368,18 @@ remove_cgroup_dirs() {
   tries=0
   while ! remove_cgroup_dirs_once && [ "$tries" -lt 100 ]; do
     tries=$((tries + 1))
+    [ "$tries" -ne 10 ] || end_half_made
     sleep 0.1
   done
+}
+
+# bwrap's child waits for ever where its parent was killed before it let the child go on (until then it has no
+# parent-death signal either). Nobody else may have such a process in these groups.
+end_half_made() {
+  for dir in $(cgroup_dirs); do cat "$dir"/*/cgroup.procs 2>/dev/null || true; done | sort -u |
+    while read -r pid; do
+      [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != bwrap ] || kill -KILL "$pid" 2>/dev/null || true
+    done
 }
 
 remove_cgroup_dirs_once() {
