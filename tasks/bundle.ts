@@ -6,6 +6,7 @@
  * directory that the first argument names where the checkout is somebody else's.
  */
 import { ROLES } from "../src/lib/process/mod.ts";
+import { buildPage, embedPage } from "./bundle_page.ts";
 import { bundleFile, bundleRole } from "./bundle_role.ts";
 
 const root = import.meta.dirname!.replace(/\/tasks$/, "");
@@ -40,10 +41,14 @@ try {
   await bundle(first);
   // The thread of the daemon for egress is a module of its own.
   await Deno.mkdir(`${work}/agents/echo`, { recursive: true });
-  await Promise.all([
+  await Deno.mkdir(`${work}/page`);
+  const [page] = await Promise.all([
+    buildPage(`${work}/page`),
     ...[...rest, "gate_worker"].map(bundle),
     bundleFile("agent/echo/echo.ts", `${work}/agents/echo/echo.js`),
   ]);
+  await embedPage(`${work}/runtime/web.js`, page);
+  await Deno.remove(`${work}/page`, { recursive: true });
   const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
   await Deno.writeTextFile(`${work}/runtime/deno.json`, JSON.stringify({ permissions }, null, 2));
   await Deno.copyFile(`${root}/tasks/grants.txt`, `${work}/runtime/grants.txt`);

@@ -14,8 +14,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   proxy: ["lib"],
   observe: ["lib"],
   bridge: ["lib"],
+  web: ["lib", "observe/api"],
   launcher: ["lib", "sandbox", "proxy/api", "observe/api"],
-  daemon: ["lib", "messaging", "launcher/api", "proxy/api", "observe/api"],
+  daemon: ["lib", "messaging", "launcher/api", "proxy/api", "observe/api", "web/api"],
   cli: [
     "lib",
     "messaging",
@@ -37,6 +38,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "proxy",
     "observe",
     "bridge",
+    "web",
     "messaging",
     "sandbox",
     "cli",
@@ -44,7 +46,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "agent",
   ],
   agent: ["lib"],
-  tasks: ["lib", "cli", "launcher/api", "daemon/api", "proxy/api", "supervisor/api"],
+  tasks: ["lib", "cli", "web", "launcher/api", "daemon/api", "proxy/api", "supervisor/api"],
 };
 const MAX_LINES = 400;
 

@@ -14,6 +14,7 @@ import { matrixCommands } from "./matrix/commands.ts";
 import { sandboxCommands } from "./sandbox/commands.ts";
 import { serviceCommands } from "./service/commands.ts";
 import { templateCommands } from "./template/commands.ts";
+import { webCommands } from "./web/commands.ts";
 
 export const groups: readonly Group[] = [
   { name: "proxy", brief: "An agent's way to the world" },
@@ -37,6 +38,12 @@ export const groups: readonly Group[] = [
     name: "matrix",
     brief: "Rooms and messages, as the operator",
     parts: { state: "State of a room, for scripts" },
+  },
+  {
+    name: "web",
+    brief: "The web page, and who may open it",
+    parts: { token: "Tokens that log browsers in", share: "Links by which others watch one agent" },
+    alone: { "": "open", share: "create" },
   },
   { name: "homeserver", brief: "The embedded homeserver's database" },
 ];
@@ -284,6 +291,7 @@ export const commands: readonly CommandSpec[] = [
   ...templateCommands,
   ...configCommands,
   ...machineCommands,
+  ...webCommands,
   ...matrixCommands,
   ...homeserverCommands,
   ...sandboxCommands,

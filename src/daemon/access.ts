@@ -5,6 +5,7 @@ import { sha256Hex } from "../lib/canonical/mod.ts";
 import type { Clock } from "../lib/clock.ts";
 import { createMatrixClient, MessagingError } from "../messaging/mod.ts";
 import { DaemonError } from "./errors.ts";
+import { guestOf } from "./web/guest.ts";
 
 /** A verified token is believed this long. */
 const CACHE_MS = 5 * 60_000;
@@ -23,10 +24,12 @@ export class TokenVerifier {
   }
 
   /**
-   * The user id behind the request's bearer token, by the homeserver's word.
+   * The user id behind the request's bearer token, by the homeserver's word, or behind its web session.
    * @throws {DaemonError} `unauthenticated`; `homeserver-away` when it can't be asked
    */
   async userOf(request: Request): Promise<string> {
+    const guest = guestOf(request);
+    if (guest !== undefined) return guest.userId;
     const token = /^Bearer (\S{1,4096})$/.exec(request.headers.get("authorization") ?? "")?.[1];
     if (token === undefined) {
       throw new DaemonError("unauthenticated", "Cannot serve the request: it has no access token", {

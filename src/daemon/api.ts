@@ -12,10 +12,12 @@ import { BudgetCap } from "../lib/schema/mod.ts";
 import { upgradeApi } from "../lib/upgrade/mod.ts";
 import { ProxyStats } from "../proxy/api.ts";
 import { DecisionView, PolicyView } from "./authority_api.ts";
+import { webRoutes } from "./web/api.ts";
 import { AsksAnswer, AskView, DecideAnswer, DecideRequest, PrincipalEgress } from "./asks/api.ts";
 
 export * from "./asks/api.ts";
 export * from "./authority_api.ts";
+export * from "./web/api.ts";
 
 /** On stdin, once. Holds the machine's Matrix session. */
 export const DaemonBootstrap = z.object({
@@ -35,6 +37,15 @@ export const DaemonBootstrap = z.object({
   launcher_socket: z.string(),
   /** By which the supervisor that started this daemon is known; absent: there is none. Secret. */
   supervisor_token: z.optional(z.string()),
+  /** Absent: no web page. */
+  web: z.optional(z.object({
+    /** Of the page's process. */
+    socket: z.string(),
+    /** On loopback. Null: a port that is free, the same at each start where it can be. */
+    listen: z.nullable(z.object({ hostname: z.string(), port: z.number() })),
+    /** By which a reverse proxy is reached, `https://host`. */
+    origins: z.array(z.string()),
+  })),
 });
 export type DaemonBootstrap = z.infer<typeof DaemonBootstrap>;
 
@@ -330,5 +341,6 @@ export const daemonApi = defineApi({
       query: { room: "room id" },
       response: RoomStateAnswer,
     },
+    ...webRoutes,
   },
 });

@@ -46,6 +46,7 @@ import { Services } from "./services/mod.ts";
 import { fileSyncStore } from "./store.ts";
 import { SyncHealth } from "./sync_health.ts";
 import { WantedRelease } from "./upgrade/wanted.ts";
+import { Web } from "./web/web.ts";
 
 export const DAEMON_VERSION = "0.1.0";
 
@@ -202,6 +203,7 @@ export class Daemon {
       spending: this.#spending,
       closing: this.#stop.signal,
       roomState: (room) => this.#client.roomState(room),
+      web: new Web({ ...{ bootstrap, clock, log }, signal: this.#stop.signal }),
       log,
     });
   }

@@ -45,6 +45,15 @@ const GUARDS: Readonly<Record<Guarded, Guard>> = {
   followAsks: { action: "grant/approve/forward", on: "machine" },
   followEvents: { action: "matrix/read", on: "self" },
   roomState: { action: "matrix/read", on: "self" },
+  web: { action: "web/open", on: "machine" },
+  webLink: { action: "web/open", on: "machine" },
+  webTokens: { action: "web/token", on: "machine" },
+  webTokenCreate: { action: "web/token", on: "machine" },
+  webTokenRevoke: { action: "web/token", on: "machine" },
+  webShares: { action: "web/share", on: "machine" },
+  webShareCreate: { action: "web/share", on: "machine" },
+  webShareRevoke: { action: "web/share", on: "machine" },
+  webListen: { action: "web/listen", on: "machine" },
   authorizationOf: { action: null, on: "self" },
   checkAuthorization: { action: null, on: "self" },
 };
@@ -82,18 +91,21 @@ Deno.test("every route of the daemon is guarded by one action, and by no other",
     authorizationOf: `?user=${encodeURIComponent(operatorId)}`,
     checkAuthorization: `?actor=${encodeURIComponent(operatorId)}&action=observe`,
   };
+  const BODIES: Partial<Record<Name, unknown>> = {
+    decide: { ask: "nosuch", verdict: "deny", scope: "once" },
+    upgrade: { seen: null, asked: null },
+    webTokenCreate: { name: "n", for_ms: 60_000 },
+    webShareCreate: { principal: "agent/a", for_ms: 60_000 },
+    webListen: { address: null },
+  };
   async function ask(name: Name, token: string | null): Promise<Answer> {
     const { method, path } = daemonApi.routes[name];
-    const body = name === "decide"
-      ? JSON.stringify({ ask: "nosuch", verdict: "deny", scope: "once" })
-      : name === "upgrade"
-      ? JSON.stringify({ seen: null, asked: null })
-      : null;
+    const body = BODIES[name] === undefined ? null : JSON.stringify(BODIES[name]);
     const stop = new AbortController();
     const response = await fetch(
-      `http://${UNIX_HOST}${path.replace(":principal", "agent%2Fa").replace(":role", "echo")}${
-        QUERIES[name] ?? ""
-      }`,
+      `http://${UNIX_HOST}${
+        path.replace(":principal", "agent%2Fa").replace(":role", "echo").replace(":id", "nosuch")
+      }${QUERIES[name] ?? ""}`,
       {
         client: http,
         method,

@@ -21,6 +21,9 @@ import type { Services } from "./services/mod.ts";
 import type { Spending } from "./spending.ts";
 import type { ManagedPrincipal } from "./principal.ts";
 import type { WantedRelease } from "./upgrade/wanted.ts";
+import { guestOf } from "./web/guest.ts";
+import { auditLogin, createWebHandlers } from "./web/serve.ts";
+import type { Web } from "./web/web.ts";
 
 /** On the machine: questions about destinations, whoever asks them. */
 export const DECIDE_ASKS = "grant/approve/forward";
@@ -47,6 +50,7 @@ export interface Served {
   readonly services: Pick<Services, "mint">;
   readonly upgrade: Pick<WantedRelease, "ask">;
   readonly roomState: (room: string) => Promise<readonly StateEvent[]>;
+  readonly web: Web;
   readonly log: import("../lib/log.ts").Logger;
 }
 
@@ -107,9 +111,13 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     });
   }
 
-  return createHandler(daemonApi, {
+  const handler = createHandler(daemonApi, {
     ...createMatrixHandlers(served),
     ...createAuthorityHandlers(served),
+    ...createWebHandlers({
+      ...{ web: served.web, authority, onMachine },
+      observable: (viewer, name) => find(viewer, name).localpart,
+    }),
     health: () => {
       const { sync, launcher } = served.status();
       return { status: "ok", ready: sync.state === "ok" && launcher.connected };
@@ -211,18 +219,19 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
         });
       }
       // Nobody types into a terminal of their own.
+      const guest = guestOf(request);
       const mayType = () =>
-        principal.userId !== viewer &&
+        guest?.readOnly !== true && principal.userId !== viewer &&
         authority.may(viewer, "observe/read-write", principal.userId);
       const relaySocket = await served.openRelay(principal);
       return await joinRelay({
         request,
-        who: viewer,
+        who: guest?.who ?? viewer,
         asked: wanted,
         relaySocket,
         log: served.log,
         mayNow: () =>
-          !authority.may(viewer, "observe", principal.userId)
+          guest?.alive() === false || !authority.may(viewer, "observe", principal.userId)
             ? null
             : mayType()
             ? "readwrite"
@@ -231,7 +240,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
           principal.attachment.watchers++;
           const action = mode === "readwrite" ? "observe/read-write" : "observe";
           const target = principal.userId;
-          authority.audited(viewer, action, target, { wanted });
+          authority.audited(viewer, action, target, { wanted, who: guest?.who ?? viewer });
           served.log.info("observation begins", {
             principal: principal.localpart,
             watcher: viewer,
@@ -249,4 +258,6 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       });
     },
   });
+  served.web.open(handler, auditLogin(authority));
+  return handler;
 }

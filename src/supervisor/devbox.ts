@@ -180,7 +180,9 @@ export class DevBox {
       await this.processes.stop("launcher");
       await this.#startLauncher();
     }
-    progress("daemon");
+    progress("daemon and web page");
+    const page = { version: 1, socket: this.#paths.webSocket };
+    await this.#supervise("web", this.#identities?.web, () => Promise.resolve(page));
     await this.#supervise("daemon", this.#identities?.daemon, () => this.#daemonBootstrap());
     if (this.#options.agent) {
       progress("example agent (clone, timestamp authority, assignment)");
@@ -224,7 +226,7 @@ export class DevBox {
     await this.processes.stop("daemon");
     const served = this.processes.runsFrom("launcher", this.processes.dirOf("launcher"));
     if (this.processes.has("launcher")) await this.#destroyPrincipals();
-    for (const name of ["launcher", "authority", "homeserver"] as const) {
+    for (const name of ["launcher", "web", "authority", "homeserver"] as const) {
       await this.processes.stop(name);
       // What the daemon had asked for a moment before it ended may have been started since.
       const late = name === "launcher" && served && await this.hasLeftovers();
@@ -319,7 +321,10 @@ export class DevBox {
 
   async #daemonBootstrap(): Promise<unknown> {
     const session = JSON.parse(await Deno.readTextFile(this.#paths.machineSession));
-    return { ...session, supervisor_token: this.token };
+    const known = { ...session, supervisor_token: this.token };
+    if (this.#membership !== null) return known;
+    const { web: listen, webOrigins: origins } = this.#options;
+    return { ...known, web: { socket: this.#paths.webSocket, listen, origins } };
   }
 
   async #boot(secret: RegistrationSecret): Promise<void> {

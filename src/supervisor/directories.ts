@@ -11,6 +11,7 @@ export interface Identities {
   readonly launcher: Identity;
   readonly daemon: Identity;
   readonly authority: Identity;
+  readonly web: Identity;
 }
 
 /** In Debian's range for ids given out on demand (Policy §9.2.2), with no entry in /etc/passwd. */
@@ -24,7 +25,7 @@ const FIRST_ID = 64_700;
  */
 export function rootIdentities(passwd: string): Identities {
   const taken = new Set(passwd.split("\n").flatMap((line) => line.split(":").slice(2, 4)));
-  for (let id = FIRST_ID; id <= FIRST_ID + 4; id++) {
+  for (let id = FIRST_ID; id <= FIRST_ID + 5; id++) {
     if (taken.has(String(id))) {
       throw new SupervisorError(
         "id-taken",
@@ -34,7 +35,7 @@ export function rootIdentities(passwd: string): Identities {
     }
   }
   const as = (offset: number): Identity => ({ uid: FIRST_ID + offset, gid: FIRST_ID });
-  return { homeserver: as(1), launcher: as(2), daemon: as(3), authority: as(4) };
+  return { homeserver: as(1), launcher: as(2), daemon: as(3), authority: as(4), web: as(5) };
 }
 
 async function directory(path: string, mode: number, owner?: Identity): Promise<void> {
@@ -111,5 +112,6 @@ export async function makeDirectories(
   await directory(paths.workspaces, 0o711, identities?.launcher);
   await directory(`${layout.runDir}/launcher`, 0o750, identities?.launcher);
   await directory(`${layout.runDir}/daemon`, 0o750, identities?.daemon);
+  await directory(`${layout.runDir}/web`, 0o750, identities?.web);
   await directory(paths.principals, 0o750, identities?.launcher);
 }

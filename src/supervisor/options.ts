@@ -24,6 +24,10 @@ export interface UpOptions {
   readonly joinFile: string | null;
   readonly listen: HostPort;
   readonly authority: HostPort;
+  /** Of the web page, on loopback; null: a port that is free. */
+  readonly web: HostPort | null;
+  /** Of reverse proxies in front of the web page. */
+  readonly webOrigins: readonly string[];
   readonly agent: boolean;
   readonly mode: "foreground" | "detach" | "background" | "down";
   /** Each process appends the permissions it used to `<dir>/<role>.jsonl` (Deno's audit log). */
@@ -48,6 +52,8 @@ Starts Bureau on this machine: homeserver, launcher, daemon, and an example agen
   --join FILE               join a fleet with a boot file of \`bureau machine provision\`; needed once
   --listen HOST:PORT        where the embedded homeserver listens (default 127.0.0.1:6167)
   --authority HOST:PORT     where the example's timestamp authority listens (default 127.0.0.1:6168)
+  --web HOST:PORT           where the web page listens, on loopback (default 127.0.0.1:6169, or a free port)
+  --web-origin URL          the address of a reverse proxy in front of the web page
   --no-agent                without the example agent
   --state-dir DIR           where state lives
   --run-dir DIR             where sockets live (a short path)
@@ -68,6 +74,8 @@ const WITH_VALUE = new Set([
   "--join",
   "--listen",
   "--authority",
+  "--web",
+  "--web-origin",
   "--audit-dir",
   "--cgroups",
   // By tasks/up, of the person's environment: our own is empty.
@@ -129,6 +137,8 @@ export function parseOptions(
     joinFile: values.has("--join") ? absolute("--join", values.get("--join")!) : null,
     listen: hostPort("--listen", said("listen") ?? "127.0.0.1:6167"),
     authority: hostPort("--authority", said("authority") ?? "127.0.0.1:6168"),
+    web: said("web") === undefined ? null : loopback("--web", said("web")!),
+    webOrigins: webOrigins(said("web_origin")),
     agent: !switches.has("--no-agent") && settings.agent?.value !== false,
     mode: switches.has("--down")
       ? "down"
@@ -209,6 +219,25 @@ function hostPort(name: string, text: string): HostPort {
     throw usage(`${name} takes HOST:PORT, not "${text}"`);
   }
   return { hostname: match[1]!, port };
+}
+
+/** Beyond this machine it is TLS, which is `bureau web --lan`, or a reverse proxy. */
+function loopback(name: string, text: string): HostPort {
+  const at = hostPort(name, text);
+  const hostname = at.hostname.replace(/^\[|\]$/g, "");
+  if (!["127.0.0.1", "::1", "localhost"].includes(hostname)) {
+    throw usage(`${name} takes an address of loopback, not "${text}"`);
+  }
+  return { hostname, port: at.port };
+}
+
+function webOrigins(text: string | undefined): string[] {
+  if (text === undefined) return [];
+  const url = URL.parse(text);
+  if (url === null || url.protocol !== "https:" || url.pathname !== "/" || url.username !== "") {
+    throw usage(`--web-origin takes https://HOST, not "${text}"`);
+  }
+  return [url.origin];
 }
 
 function homeserverUrl(text: string | undefined): string | null {

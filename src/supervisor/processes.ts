@@ -7,7 +7,7 @@ import type { SupervisedProcess } from "./api.ts";
 import { Child, type Identity } from "./child.ts";
 import type { Commands } from "./commands.ts";
 
-export type ProcessName = "homeserver" | "launcher" | "daemon" | "authority";
+export type ProcessName = "homeserver" | "launcher" | "daemon" | "authority" | "web";
 
 interface Known {
   readonly identity: Identity | undefined;
@@ -15,8 +15,20 @@ interface Known {
 }
 
 /** The daemon last: it is well only when all the others are. */
-const REPLACED_IN_ORDER: readonly ProcessName[] = ["launcher", "homeserver", "authority", "daemon"];
-const STARTED_IN_ORDER: readonly ProcessName[] = ["homeserver", "launcher", "authority", "daemon"];
+const REPLACED_IN_ORDER: readonly ProcessName[] = [
+  "launcher",
+  "homeserver",
+  "authority",
+  "web",
+  "daemon",
+];
+const STARTED_IN_ORDER: readonly ProcessName[] = [
+  "homeserver",
+  "launcher",
+  "authority",
+  "web",
+  "daemon",
+];
 
 export class Processes {
   readonly #commands: Commands;

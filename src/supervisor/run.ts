@@ -183,6 +183,7 @@ export function summary(status: SupervisorStatus): string {
     "",
     `Bureau is up. Homeserver ${status.homeserver_url}, state in ${status.state_dir}.`,
     `  status      ${bureau("status")}`,
+    `  browser     ${bureau("web")}`,
   ];
   if (status.agent !== null) {
     lines.push(

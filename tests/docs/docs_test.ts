@@ -18,6 +18,7 @@ const PAGES = [
   "docs/guide/machines.md",
   "docs/guide/configuration.md",
   "docs/guide/sandbox.md",
+  "docs/guide/phone-and-browser.md",
   "docs/guide/services.md",
   "docs/guide/ssh.md",
   "docs/guide/templates.md",
@@ -94,6 +95,14 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^(gh auth token \| )?sh tasks\/bureau credential (provision|rotate|remove|import) /, {
     kind: "not-run",
     reason: "its secrets are the reader's own; tests/e2e/credential_test.ts goes through it",
+  }],
+  [/^ssh -L /, {
+    kind: "not-run",
+    reason: "it leads to another computer; tests/e2e/web_beyond_test.ts does it on loopback",
+  }],
+  [/^sh tasks\/bureau web --lan$/, {
+    kind: "not-run",
+    reason: "it listens beyond this machine; tests/e2e/web_beyond_test.ts does it where it can",
   }],
   [/^ssh-key(gen|scan) /, {
     kind: "not-run",

@@ -120,6 +120,9 @@ Deno.test("every process uses nothing beyond its permission set", async () => {
       30_000,
     );
     assert.equal((await bureau.cli("observe", "agent/scribe", "--dump")).code, 0);
+    const { urls } = await bureau.json<{ urls: string[] }>("web");
+    const page = await (await fetch(new URL("/", urls[0]!))).text();
+    assert.match(page, /^<!doctype html>/);
     await bureau.down();
     const address = (port: number) => `127.0.0.1:${port}`;
     for (const role of ROLES) {

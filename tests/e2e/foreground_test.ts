@@ -37,6 +37,7 @@ Deno.test("up shows the agent at work, prints commands that work, and Ctrl-C sto
         .map((match) => [match[1]!, match[2]!] as const);
       assert.deepEqual(commands.map(([name]) => name), [
         "status",
+        "browser",
         "read",
         "talk",
         "watch",

@@ -316,7 +316,7 @@ export async function step(
 
 /** A failed test without the processes' own words helps nobody. */
 async function showLogs(bureau: Bureau): Promise<void> {
-  for (const name of ["up", "homeserver", "launcher", "daemon", "authority"]) {
+  for (const name of ["up", "homeserver", "launcher", "daemon", "web", "authority"]) {
     const text = await Deno.readTextFile(`${bureau.stateDir}/logs/${name}.log`).catch(() => "");
     const lines = text.trim().split("\n").slice(-25).join("\n");
     if (lines !== "") say(`--- ${name}.log\n${lines}`);

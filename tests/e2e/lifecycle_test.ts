@@ -244,7 +244,7 @@ Deno.test("an assigned agent reports through its proxy and never holds a key", a
       assert.equal(shown.phase, "running");
       const status = await bureau.cli("status");
       assert.match(status.stdout, /agent\/scribe.*running/);
-      const processes = ["launcher", "daemon", "authority"];
+      const processes = ["launcher", "web", "daemon", "authority"];
       for (const name of EMBEDDED ? ["homeserver", ...processes] : processes) {
         assert.match(status.stdout, new RegExp(name));
       }

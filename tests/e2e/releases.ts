@@ -34,7 +34,7 @@ export async function running(bureau: Bureau, dir: string): Promise<string[]> {
   }).sort();
 }
 
-export const ROLES = ["authority", "daemon", "homeserver", "launcher"];
+export const ROLES = ["authority", "daemon", "homeserver", "launcher", "web"];
 export const mark = (text: string) => `${text}\n// another build\n`;
 export const CRASHES = () => `throw new Error("this build is broken");\n`;
 export const HANGS = () => `setInterval(() => {}, 1000);\n`;

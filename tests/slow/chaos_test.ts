@@ -179,7 +179,7 @@ Deno.test(`whatever is killed and edited, in the end all is as it was asked for 
       }
       // Agents are many and the others few: every third time it is one of the others.
       if (round % 3 === 0) {
-        const parts = ["up", "homeserver", "launcher", "daemon", "authority"];
+        const parts = ["up", "homeserver", "launcher", "daemon", "authority", "web"];
         const part = `/${parts[below(parts.length)]}.js`;
         for (const pid of await processesOf(bureau)) {
           if (!(await commandLine(pid)).includes(part)) continue;

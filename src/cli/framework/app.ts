@@ -25,6 +25,8 @@ export interface Group {
   readonly brief: string;
   /** Of commands with three words: the second word, and what its commands are about. */
   readonly parts?: Readonly<Record<string, string>>;
+  /** Of a part, or of the group itself (""): the command that its name alone means. */
+  readonly alone?: Readonly<Record<string, string>>;
 }
 
 interface Globals {
@@ -193,12 +195,19 @@ function rootMap(
     const members = commands.filter((spec) =>
       spec.path.length === 2 && spec.path[0] === group.name
     );
+    const alone = (name: string) => {
+      const command = group.alone?.[name];
+      return command === undefined ? {} : { defaultCommand: command };
+    };
     const parts = Object.entries(group.parts ?? {}).map(([part, brief]) => {
       const inner = commands.filter(({ path }) =>
         path.length === 3 && path[0] === group.name && path[1] === part
       );
       const routes = inner.map((spec) => [spec.path[2]!, toStricli(spec, context, state)]);
-      return [part, buildRouteMap({ routes: Object.fromEntries(routes), docs: { brief } })];
+      return [
+        part,
+        buildRouteMap({ routes: Object.fromEntries(routes), docs: { brief }, ...alone(part) }),
+      ];
     });
     routes[group.name] = buildRouteMap({
       routes: Object.fromEntries([
@@ -206,6 +215,7 @@ function rootMap(
         ...parts,
       ]),
       docs: { brief: group.brief },
+      ...alone(""),
     });
   }
   return buildRouteMap({

@@ -12,6 +12,14 @@ function isHostPort(text: string): boolean {
   return port >= 1 && port <= 65_535;
 }
 
+const LOOPBACK = /^(127\.0\.0\.1|localhost|\[::1\]):/;
+
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text);
+  return url?.protocol === "https:" && url.pathname === "/" && url.username === "" &&
+    url.search === "" && url.hash === "";
+}
+
 function isHomeserver(text: string): boolean {
   const url = URL.parse(text);
   return url !== null && ["http:", "https:"].includes(url.protocol) && url.username === "" &&
@@ -32,6 +40,8 @@ export const MachineConfig = z.object({
   registration_token_file: path,
   listen: address,
   authority: address,
+  web: text("takes HOST:PORT of loopback", (value) => isHostPort(value) && LOOPBACK.test(value)),
+  web_origin: text("takes https://HOST", isOrigin),
   agent: z.optional(z.boolean("takes true or false")),
   repo: path,
 });
@@ -72,6 +82,18 @@ export const SETTINGS: Readonly<Record<SettingName, Declared>> = {
     brief: "where the example's timestamp authority listens",
     default: "127.0.0.1:6168",
     example: "127.0.0.1:6168",
+  },
+  web: {
+    flag: "--web HOST:PORT",
+    brief: "where the web page listens, on loopback",
+    default: "127.0.0.1:6169, or a free port",
+    example: "127.0.0.1:6169",
+  },
+  web_origin: {
+    flag: "--web-origin URL",
+    brief: "the address of a reverse proxy in front of the web page",
+    default: "none",
+    example: "https://bureau.example.org",
   },
   agent: {
     flag: "--no-agent",

@@ -16,6 +16,7 @@ export const ROLES = [
   "bridge",
   "gate",
   "authority",
+  "web",
   "bureau",
 ] as const;
 export type Role = typeof ROLES[number];
@@ -108,6 +109,7 @@ const HEAP_MB: Record<Role, number> = {
   gate: 64,
   bridge: 32,
   authority: 64,
+  web: 32,
   bureau: 256,
 };
 

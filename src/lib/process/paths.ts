@@ -24,6 +24,7 @@ export interface Paths {
   readonly upSocket: string;
   readonly launcherSocket: string;
   readonly daemonSocket: string;
+  readonly webSocket: string;
   readonly principals: string;
 }
 
@@ -45,6 +46,7 @@ export function pathsOf({ stateDir, runDir }: Layout): Paths {
     upSocket: `${runDir}/up/up.sock`,
     launcherSocket: `${runDir}/launcher/launcher.sock`,
     daemonSocket: `${runDir}/daemon/daemon.sock`,
+    webSocket: `${runDir}/web/web.sock`,
     principals: `${runDir}/p`,
   };
 }

@@ -26,6 +26,11 @@ export class HandClock implements Clock {
     return this.#now;
   }
 
+  /** Time goes on, and nobody wakes. */
+  advance(ms: number): void {
+    this.#now += ms;
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     this.#sleeps++;
     return new Promise((resolve, reject) => {

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The page: who is logged in, the list, and what is looked at. Its address says which. */
+import { api, sessionEnd, type SessionView } from "./api.ts";
+import { askList } from "./asks.ts";
+import { button, el, type View } from "./dom.ts";
+import { agentList } from "./list.ts";
+import { loginView, tokenFromAddress } from "./login.ts";
+import { personName } from "./names.ts";
+import { styleWithoutMarkup } from "./styles.ts";
+import { watchView } from "./watch.ts";
+
+styleWithoutMarkup();
+const app = document.getElementById("app")!;
+let current: View | null = null;
+
+function show(view: View): void {
+  current?.close();
+  current = view;
+  app.replaceChildren(view.element);
+}
+
+async function start(why: string | null): Promise<void> {
+  const token = tokenFromAddress();
+  let problem = why;
+  if (token !== null) {
+    try {
+      await api.login(token);
+    } catch (thrown) {
+      problem = thrown instanceof Error ? thrown.message : String(thrown);
+    }
+  }
+  const session = await api.session().catch(() => null);
+  if (session === null || (token !== null && problem !== null)) {
+    return show(loginView(problem, () => void start(null)));
+  }
+  if (session.kind === "share") show(sharedView(session));
+  else show(operatorView(session));
+}
+
+/** By a shared link: one terminal, to look at. */
+function sharedView({ principal }: SessionView): View {
+  const watch = watchView(principal!, { shared: true, recordings: false });
+  const element = el("div", { class: "detail" }, watch.element);
+  element.style.height = "100%";
+  watch.element.style.flex = "1";
+  return { element, close: () => watch.close() };
+}
+
+function operatorView(session: SessionView): View {
+  const list = agentList(() => {});
+  const asks = askList((pending) => {
+    list.asks(pending);
+    document.title = pending.length === 0 ? "Bureau" : `(${pending.length}) Bureau`;
+  });
+  const side = el("aside", { class: "side" }, asks.element, list.element);
+  const nothing = el("div", { class: "empty" }, "Choose an agent to watch it.");
+  const detail = el("div", { class: "detail" }, nothing);
+  const panes = el("div", { class: "panes" }, side, detail);
+  const leave = button(
+    "Log out",
+    () => void api.logout().finally(() => start("You are logged out.")),
+  );
+  const element = el(
+    "div",
+    { class: "detail" },
+    el(
+      "header",
+      { class: "top" },
+      el("h1", {}, "Bureau"),
+      el("span", { class: "who grow" }, personName(session.user ?? "")),
+      leave,
+    ),
+    panes,
+  );
+  element.style.height = "100%";
+  let opened: View | null = null;
+
+  const route = () => {
+    const [, what, name] = /^#\/(watch)\/(.+)$/.exec(location.hash) ?? [];
+    opened?.close();
+    opened = null;
+    const principal = name === undefined ? null : decoded(name);
+    if (what === "watch" && principal !== null) {
+      opened = watchView(principal, { shared: false, recordings: false });
+    }
+    list.select(principal);
+    panes.classList.toggle("detailed", opened !== null);
+    detail.replaceChildren(opened?.element ?? nothing);
+  };
+  addEventListener("hashchange", route);
+  queueMicrotask(route);
+  return {
+    element,
+    close: () => {
+      removeEventListener("hashchange", route);
+      opened?.close();
+      list.close();
+      asks.close();
+    },
+  };
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
+sessionEnd.act = () => {
+  if (current?.element.classList.contains("login") !== true) void start("Your session has ended.");
+};
+// A link that is opened where the page is open already changes only the fragment.
+addEventListener("hashchange", () => {
+  if (location.hash.startsWith("#token=")) void start(null);
+});
+void start(null);
