@@ -28,6 +28,10 @@ const CONFIGURATION = [
   "",
 ];
 
+/** A shell's loop that draws whole screens, which tmux cannot make less of as it can of lines that scroll. */
+export const BUSY_SCREEN = `a=${"0123456789".repeat(280)}; b=${"abcdefghij".repeat(280)}; ` +
+  "while :; do printf '\\033[H%s' $a; sleep 0.005; printf '\\033[H%s' $b; sleep 0.005; done";
+
 export class TmuxServer implements AsyncDisposable {
   readonly directory: string;
   readonly socket: string;
@@ -47,13 +51,18 @@ export class TmuxServer implements AsyncDisposable {
   }
 
   async tmux(...args: string[]): Promise<string> {
+    return (await this.raw(...args)).trimEnd();
+  }
+
+  /** With the blanks at its end. */
+  async raw(...args: string[]): Promise<string> {
     const { success, stdout, stderr } = await new Deno.Command("/usr/bin/tmux", {
       args: ["-S", this.socket, ...args],
       clearEnv: true,
       env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", TERM: "screen-256color", PS1: "$ " },
     }).output();
     if (!success) throw new Error(`tmux ${args[0]}: ${decoder.decode(stderr)}`);
-    return decoder.decode(stdout).trimEnd();
+    return decoder.decode(stdout);
   }
 
   screen(): Promise<string> {

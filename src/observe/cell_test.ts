@@ -53,7 +53,7 @@ Deno.test("a watcher who is alone and only watches does not resize the session",
   await using relay = await RelayCell.start(server.dir);
   await using watcher = await TestWatcher.attach(relay.socket, READONLY);
   await until("it is attached", async () => (await server.tmux("list-clients")) !== "");
-  await until("it is drawn", () => watcher.bytes > 0);
+  await until("tmux has drawn", () => watcher.offset > 0);
   const size = ["display-message", "-p", "-t", "=agent:", "#{window_width}x#{window_height}"];
   assert.equal(await server.tmux(...size), "120x40");
 });

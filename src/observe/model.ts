@@ -64,10 +64,11 @@ export class Model {
   }
 
   lines(): string[] {
-    const { active } = this.#terminal.buffer;
+    const { cols, rows, buffer: { active } } = this.#terminal;
+    // A line may be longer than the screen has been since.
     return Array.from(
-      { length: this.#terminal.rows },
-      (_, y) => active.getLine(active.baseY + y)?.translateToString(true).trimEnd() ?? "",
+      { length: rows },
+      (_, y) => active.getLine(active.baseY + y)?.translateToString(true, 0, cols).trimEnd() ?? "",
     );
   }
 

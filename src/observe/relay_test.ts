@@ -1,42 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { FLOW_WINDOW_BYTES, ObserveDown, type ObserveMode } from "./api.ts";
-import { Relay } from "./relay.ts";
-import { bootstrap, TestWatcher, TmuxServer, until } from "./_session.ts";
-
-class Running implements AsyncDisposable {
-  readonly #relay: Relay;
-  readonly finished: Promise<void>;
-  readonly socket: string;
-
-  private constructor(relay: Relay, socket: string) {
-    this.#relay = relay;
-    this.socket = socket;
-    this.finished = relay.finished();
-  }
-
-  static async start(tmux: TmuxServer): Promise<Running> {
-    const socket = `${tmux.directory}/relay.sock`;
-    const relay = new Relay({ bootstrap: bootstrap(), socket, tmuxSocket: tmux.socket });
-    await relay.listen();
-    return new Running(relay, socket);
-  }
-
-  attach(
-    mode: ObserveMode,
-    cols = 100,
-    rows = 30,
-    more: Record<string, string> = {},
-  ): Promise<TestWatcher> {
-    const query = { mode, cols: String(cols), rows: String(rows), ...more };
-    return TestWatcher.attach(this.socket, query);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#relay.close();
-    await this.finished;
-  }
-}
+import { FLOW_WINDOW_BYTES, ObserveDown } from "./api.ts";
+import { BUSY_SCREEN, TmuxServer, until } from "./_session.ts";
+import { Running } from "./testing/front.ts";
 
 Deno.test("Relay shows the present screen to a watcher who comes late, metadata first", async () => {
   await using tmux = await TmuxServer.start(["sh"]);
@@ -232,7 +198,7 @@ Deno.test("Relay says so when the session ends, and does not start where there i
   const relay = await Running.start(tmux);
   try {
     await using watcher = await relay.attach("readonly");
-    await until("it is drawn", () => watcher.bytes > 0);
+    await until("tmux has drawn", () => watcher.offset > 0);
     await tmux.tmux("kill-server");
     await watcher.closed;
     assert.deepEqual(watcher.frames.at(-1), { type: "exit", reason: "the session ended" });
@@ -250,13 +216,14 @@ Deno.test("Relay gives a slow watcher a gap and a fresh screen, and the agent it
   await using slow = await relay.attach("readwrite");
   await using quick = await relay.attach("readonly");
   slow.send({ type: "ack", bytes: 0 });
-  slow.type("while :; do seq 1 3000; sleep 0.05; done\r");
+  await Deno.writeTextFile(`${tmux.directory}/busy`, BUSY_SCREEN);
+  slow.type(`sh ${tmux.directory}/busy\r`);
   // The agent goes on although this watcher acknowledges nothing.
   await until("one is behind", () => quick.offset > slow.offset + FLOW_WINDOW_BYTES);
   assert.ok(slow.bytes <= FLOW_WINDOW_BYTES + 64 * 1024, `${slow.bytes}`);
   slow.type("\x03");
   await until("it is over", async () => {
-    slow.type("echo flood-$((1+1))\r");
+    slow.type("clear; echo flood-$((1+1))\r");
     return (await tmux.screen()).includes("flood-2");
   });
   await until("who is quick sees it", () => quick.output.includes("flood-2"));

@@ -40,7 +40,7 @@ export interface Cell extends Attributes {
 
 interface Line {
   getCell(x: number, cell?: Cell): Cell | undefined;
-  translateToString(trimRight?: boolean): string;
+  translateToString(trimRight?: boolean, start?: number, end?: number): string;
 }
 
 export interface Buffer {

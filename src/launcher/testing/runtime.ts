@@ -39,7 +39,8 @@ async function build(): Promise<string> {
   return dir;
 }
 
-async function bundle(role: string, dir: string): Promise<void> {
+/** One process's file in that directory. */
+export async function bundle(role: string, dir: string): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["bundle", "--quiet", "--output", `${dir}/${role}.js`, `src/cmd/${role}.ts`],
     cwd: ROOT,
