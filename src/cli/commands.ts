@@ -8,6 +8,7 @@ import { configCommands } from "./config/commands.ts";
 import { egressCommands } from "./egress/commands.ts";
 import { type CommandSpec, defineCommand } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
+import { logCommands } from "./log/commands.ts";
 import { homeserverCommands } from "./homeserver/commands.ts";
 import { machineCommands } from "./machine/commands.ts";
 import { matrixCommands } from "./matrix/commands.ts";
@@ -19,6 +20,7 @@ import { webCommands } from "./web/commands.ts";
 export const groups: readonly Group[] = [
   { name: "proxy", brief: "An agent's way to the world" },
   { name: "agent", brief: "Agents on this machine" },
+  { name: "log", brief: "Recordings of agents' terminals" },
   { name: "machine", brief: "The machines of the fleet" },
   { name: "config", brief: "What this machine's `up` starts from" },
   {
@@ -290,6 +292,7 @@ export const commands: readonly CommandSpec[] = [
   ...serviceCommands,
   ...templateCommands,
   ...configCommands,
+  ...logCommands,
   ...machineCommands,
   ...webCommands,
   ...matrixCommands,

@@ -12,11 +12,13 @@ import { BudgetCap } from "../lib/schema/mod.ts";
 import { upgradeApi } from "../lib/upgrade/mod.ts";
 import { ProxyStats } from "../proxy/api.ts";
 import { DecisionView, PolicyView } from "./authority_api.ts";
+import { recordingRoutes } from "./recordings/api.ts";
 import { webRoutes } from "./web/api.ts";
 import { AsksAnswer, AskView, DecideAnswer, DecideRequest, PrincipalEgress } from "./asks/api.ts";
 
 export * from "./asks/api.ts";
 export * from "./authority_api.ts";
+export { RecordingNews, RecordingView } from "./recordings/api.ts";
 export * from "./web/api.ts";
 
 /** On stdin, once. Holds the machine's Matrix session. */
@@ -341,6 +343,7 @@ export const daemonApi = defineApi({
       query: { room: "room id" },
       response: RoomStateAnswer,
     },
+    ...recordingRoutes,
     ...webRoutes,
   },
 });

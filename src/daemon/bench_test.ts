@@ -139,7 +139,7 @@ export class Bench implements AsyncDisposable {
         "--config",
         `${ROOT}deno.json`,
         "-P=daemon",
-        `--allow-read=${own},${ROOT}src,${ROOT}deno.json`,
+        `--allow-read=${own},${run}/recordings,${ROOT}src,${ROOT}deno.json`,
         `--allow-write=${own}`,
         `${ROOT}src/cmd/daemon.ts`,
       ],

@@ -199,6 +199,7 @@ export class Daemon {
         openRelay(principal, this.#launcher.client, this.#bootstrap.run_dir),
       gateRestarts: () => this.#gates.restarts,
       ...{ fanout: this.#fanout, upgrade: this.#upgrade, services: this.#services },
+      stateDir: bootstrap.state_dir,
       asks: this.#asks,
       spending: this.#spending,
       closing: this.#stop.signal,

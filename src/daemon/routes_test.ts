@@ -7,6 +7,7 @@ import { EventType, type Template } from "../lib/schema/mod.ts";
 import { registerWithSharedSecret } from "../messaging/mod.ts";
 import { SECRET } from "../homeserver/_process.ts";
 import { daemonApi } from "./api.ts";
+import { putRecording, recordingsOf } from "./recordings/testing/files.ts";
 import { Bench, FLEET, SERVER_NAME, until } from "./bench_test.ts";
 
 const template: Template = { description: "t", command: ["/bin/true"] };
@@ -45,6 +46,10 @@ const GUARDS: Readonly<Record<Guarded, Guard>> = {
   followAsks: { action: "grant/approve/forward", on: "machine" },
   followEvents: { action: "matrix/read", on: "self" },
   roomState: { action: "matrix/read", on: "self" },
+  recorded: { action: "observe", on: "agent", filtered: true },
+  recordings: { action: "observe", on: "agent" },
+  recording: { action: "observe", on: "agent" },
+  followRecording: { action: "observe", on: "agent" },
   web: { action: "web/open", on: "machine" },
   webLink: { action: "web/open", on: "machine" },
   webTokens: { action: "web/token", on: "machine" },
@@ -75,6 +80,8 @@ Deno.test("every route of the daemon is guarded by one action, and by no other",
   await b.publish("t", template);
   await b.startDaemon();
   await b.assign("agent/a", template);
+  const recordings = await recordingsOf(b.bootstrap.run_dir, `${FLEET}/agent/a`);
+  await putRecording(recordings, { startedAt: Date.now(), lines: [] });
   const { configRoom, operatorId, operatorToken, machine } = b.setup;
   const stranger = await registerWithSharedSecret(
     { homeserverUrl: b.setup.homeserver.url },

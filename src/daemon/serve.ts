@@ -20,6 +20,7 @@ import { joinRelay } from "./observe.ts";
 import type { Services } from "./services/mod.ts";
 import type { Spending } from "./spending.ts";
 import type { ManagedPrincipal } from "./principal.ts";
+import { createRecordingHandlers } from "./recordings/serve.ts";
 import type { WantedRelease } from "./upgrade/wanted.ts";
 import { guestOf } from "./web/guest.ts";
 import { auditLogin, createWebHandlers } from "./web/serve.ts";
@@ -46,6 +47,8 @@ export interface Served {
   readonly launcher: Client<typeof launcherApi>;
   /** Of the thread of the egress gates. */
   readonly gateRestarts: () => number;
+  /** The daemon's own. */
+  readonly stateDir: string;
   readonly fanout: Fanout;
   readonly services: Pick<Services, "mint">;
   readonly upgrade: Pick<WantedRelease, "ask">;
@@ -114,6 +117,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
   const handler = createHandler(daemonApi, {
     ...createMatrixHandlers(served),
     ...createAuthorityHandlers(served),
+    ...createRecordingHandlers(served),
     ...createWebHandlers({
       ...{ web: served.web, authority, onMachine },
       observable: (viewer, name) => find(viewer, name).localpart,

@@ -29,6 +29,7 @@ import { LastWords, linesWanted } from "./output.ts";
 import { readPolicy } from "./policy.ts";
 import { Principal, type PrincipalContext } from "./principal.ts";
 import { RelayTurns } from "./relay.ts";
+import { Recordings } from "./recordings.ts";
 import { keepRights } from "./rights.ts";
 import { RotatedCredentials } from "./rotated.ts";
 import type { Origin } from "./status.ts";
@@ -61,6 +62,7 @@ export class Launcher {
   readonly #clearing: ClearContext;
   #key!: MachineKey;
   #rotated!: RotatedCredentials;
+  readonly #recordings: Recordings;
   readonly #relayTurns = new RelayTurns(this.#clock);
   /** See `Revision`. */
   /** Above those of every launcher before, so that news of two of them can't be taken for one another's. */
@@ -73,6 +75,7 @@ export class Launcher {
     this.#journal = new Journal(`${bootstrap.state_dir}/launcher`);
     this.#clearing = { runDir: bootstrap.run_dir, cgroups: this.#cgroups, log };
     this.#health = new HealthKeeper(`${bootstrap.state_dir}/launcher`, this.#clock);
+    this.#recordings = new Recordings(bootstrap.state_dir, this.#clock, log);
     this.#lastWords = new LastWords(`${bootstrap.state_dir}/launcher`);
   }
 
@@ -98,6 +101,7 @@ export class Launcher {
     await clearStrays(this.#clearing, known);
     await this.#cgroups?.open(known);
     await Promise.all(entries.map((entry) => this.#resume(entry)));
+    void this.#recordings.sweep(this.#principals);
   }
 
   async #resume(entry: JournalEntry): Promise<void> {
@@ -161,6 +165,7 @@ export class Launcher {
       clock: this.#clock,
       log: this.#log,
       rotated: this.#rotated,
+      recordings: this.#recordings,
       relayTurns: this.#relayTurns,
       nextRevision: () => ++this.#revision,
       changed: (type, { localpart, status }) =>
@@ -172,6 +177,7 @@ export class Launcher {
         await this.#journal.writeExit(hash, principal.status.started_at, exit);
       },
     };
+    void this.#recordings.sweep(this.#principals);
     return new Principal(validated, origin, context);
   }
 

@@ -44,7 +44,12 @@ export function withSecretsOf(
   bundle: CredentialBundle | null,
   before: readonly string[],
 ): string[] {
-  return [...new Set([...secretsOf(bundle), ...before])].slice(0, MAX_SECRETS)
+  return withValues(secretsOf(bundle), before);
+}
+
+export function withValues(values: readonly string[], before: readonly string[]): string[] {
+  const worthy = values.filter((value) => value.length >= SHORTEST_SECRET);
+  return [...new Set([...worthy, ...before])].slice(0, MAX_SECRETS)
     .sort((a, b) => b.length - a.length);
 }
 

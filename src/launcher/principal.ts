@@ -25,10 +25,10 @@ import type { Enter } from "./limits_enter.ts";
 import { removeIfThere } from "./files.ts";
 import { Ending } from "./ending.ts";
 import { monitorHealth } from "./health/monitor.ts";
-import { OUTPUT_LINES, presentable, secretsOf, withSecretsOf } from "./output.ts";
+import { OUTPUT_LINES, presentable, secretsOf, withSecretsOf, withValues } from "./output.ts";
 import { awaitPane } from "./pane.ts";
 import { PrincipalProxy } from "./principal_proxy.ts";
-import { Relay, type RelayTurns } from "./relay.ts";
+import { Relay, type RelayOptions } from "./relay.ts";
 import { PayloadFile } from "./payload.ts";
 import type { RotatedCredentials } from "./rotated.ts";
 import { firstStatus, type Origin } from "./status.ts";
@@ -39,7 +39,7 @@ import { tellAppeared } from "./watched.ts";
 const POLITE_GONE_MS = 2_000;
 const GONE_MS = 15_000;
 
-export interface PrincipalContext {
+export interface PrincipalContext extends Pick<RelayOptions, "recordings" | "relayTurns"> {
   readonly runDir: string;
   readonly runtimeDir: string;
   readonly machine: string;
@@ -47,7 +47,6 @@ export interface PrincipalContext {
   readonly auditDir: string | undefined;
   /** Null where the machine gave us no place for control groups. */
   readonly cgroups: Cgroups | null;
-  readonly relayTurns: RelayTurns;
   readonly clock: Clock;
   readonly log: Logger;
   /** What their proxies were given in the place of sealed tokens. */
@@ -72,6 +71,7 @@ export class Principal {
   #secrets: readonly string[];
   readonly #stop = new AbortController();
   readonly #exitSeen = Promise.withResolvers<ExitStatus>();
+  readonly #recording: Validated["spec"]["recording"];
   #status: Status;
   #proxy: PrincipalProxy | null = null;
   #relay: Relay | null = null;
@@ -81,7 +81,7 @@ export class Principal {
   constructor(
     validated: Pick<
       Validated,
-      "localpart" | "userId" | "specDigest" | "credentialsDigest" | "bundle" | "sealedIn"
+      "localpart" | "userId" | "spec" | "specDigest" | "credentialsDigest" | "bundle" | "sealedIn"
     >,
     origin: Origin,
     context: PrincipalContext,
@@ -96,6 +96,7 @@ export class Principal {
     this.#exitSeen.promise.catch(() => {});
     this.#ending = new Ending(this.#tmux, this.#exitSeen.promise, context.clock, this.#stop.signal);
     this.#secrets = secretsOf(validated.bundle);
+    this.#recording = validated.spec.recording;
     this.#status = firstStatus(validated, origin, context.nextRevision());
   }
 
@@ -255,6 +256,8 @@ export class Principal {
     bootstrap: ProxyBootstrap,
   ): Promise<void> {
     this.#secrets = withSecretsOf(bundle, this.#secrets);
+    // Not waited for: a relay that hangs must not keep new credentials from the proxy.
+    void this.#relay?.renewSecrets();
     await this.#proxy?.renew(bootstrap);
     this.#set({ credentials_digest: credentialsDigest });
   }
@@ -271,6 +274,10 @@ export class Principal {
       hash: this.hash,
       enter: this.#enter("proxy", SERVICE_LIMITS),
       onChange: (proxy) => this.#set({ proxy }, "proxy"),
+      onTokens: (values) => {
+        this.#secrets = withValues(values, this.#secrets);
+        void this.#relay?.renewSecrets();
+      },
     });
   }
 
@@ -332,6 +339,9 @@ export class Principal {
       principal: this.localpart,
       dirs: directoriesOf(this.#context.runDir, this.hash),
       enter: this.#enter("relay", SERVICE_LIMITS),
+      hash: this.hash,
+      recording: this.#recording,
+      secrets: () => this.#secrets,
     });
     return this.#relay.keep();
   }

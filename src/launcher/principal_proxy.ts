@@ -21,6 +21,8 @@ export interface PrincipalProxyOptions {
   readonly rotated: RotatedCredentials;
   readonly enter: Enter | undefined;
   readonly onChange: (proxy: Status["proxy"]) => void;
+  /** Told what its logins were given in the place of sealed tokens. Secret. */
+  readonly onTokens: (values: readonly string[]) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -51,15 +53,27 @@ export class PrincipalProxy {
       "proxy",
       runtimeDir,
       binds,
-      await rotated.into(owner, document),
+      await this.#newest(document),
       (line) => log.info("proxy says", { principal, line }),
       auditDir,
       enter,
-      (line) => void rotated.take(owner, this.#document, line),
+      (line) => void rotated.take(owner, this.#document, line).then(() => this.#newest()),
     );
     // Other rights came meanwhile, and it has those of before: the next one has them.
     if (document !== this.#document) cell.kill("SIGKILL");
     return cell;
+  }
+
+  /** The document with the newest tokens. */
+  async #newest(document = this.#document): Promise<ProxyBootstrap> {
+    const { hash, principal, rotated, onTokens } = this.#options;
+    const newest = await rotated.into({ hash, principal }, document);
+    const tokens = (newest.oauth2 ?? []).flatMap((login) => [
+      login.refresh_token,
+      login.access_token ?? "",
+    ]);
+    if (tokens.length > 0) onTokens(tokens);
+    return newest;
   }
 
   start(): Promise<void> {
@@ -86,8 +100,7 @@ export class PrincipalProxy {
   /** It goes on with other credentials; resolves when no request gets the old ones any more. */
   async renew(document: ProxyBootstrap): Promise<void> {
     this.#document = document;
-    const { hash, principal, rotated } = this.#options;
-    await this.#kept.renew(await rotated.into({ hash, principal }, document));
+    await this.#kept.renew(await this.#newest());
   }
 
   end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {

@@ -3,12 +3,15 @@
 /** A principal's observation relay: there as long as its session is, made again when it dies. */
 import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
-import type { RelayBootstrap, RelayEnd } from "../observe/api.ts";
+import { listSecrets } from "../lib/recording/mod.ts";
+import type { RelayBootstrap, RelayEnd, RelaySecrets } from "../observe/api.ts";
 import type { Logger } from "../lib/log.ts";
+import type { Recording } from "../lib/schema/recording.ts";
 import { SESSION } from "../lib/tmux/mod.ts";
 import type { PrincipalDirectories } from "../sandbox/mod.ts";
 import { type ServiceCell, startServiceCell } from "./cells.ts";
 import type { Enter } from "./limits_enter.ts";
+import { type Recordings, RECORDINGS_IN_CELL } from "./recordings.ts";
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_LAST_MS = 10_000;
@@ -65,6 +68,11 @@ export interface RelayOptions {
   readonly dirs: PrincipalDirectories;
   readonly enter: Enter | undefined;
   readonly relayTurns: RelayTurns;
+  readonly hash: string;
+  readonly recordings: Recordings;
+  readonly recording: Recording;
+  /** What no recording must hold. Secret; the relay gets fingerprints of it. */
+  readonly secrets: () => readonly string[];
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -77,6 +85,9 @@ export class Relay {
   #starting: Promise<ServiceCell> | null = null;
   #loop: Promise<void> | null = null;
   #ended: Promise<void> | null = null;
+  #isRecorded = false;
+  /** What the present one was told of. Secret. */
+  #listed: readonly string[] = [];
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -133,19 +144,65 @@ export class Relay {
   async #make(): Promise<ServiceCell> {
     this.#stop.signal.throwIfAborted();
     const { principal, machine, runtimeDir, auditDir, dirs, enter, log } = this.#options;
-    const document: RelayBootstrap = { version: 1, principal, machine, session: SESSION };
+    const { hash, recordings, recording } = this.#options;
+    const place = await recordings.placeOf(principal, hash, recording);
+    this.#isRecorded = place !== null;
+    const document: RelayBootstrap = {
+      version: 1,
+      principal,
+      machine,
+      session: SESSION,
+      ...(place === null ? {} : {
+        recording: {
+          max_bytes: place.max_bytes,
+          keep_ms: place.keep_ms,
+          secrets: await this.#listSecrets(),
+        },
+      }),
+    };
     return await startServiceCell(
       "relay",
       runtimeDir,
       [
         { source: dirs.observe, dest: "/run/bureau/observe" },
         { source: dirs.tmux, dest: "/run/bureau/tmux" },
+        ...(place === null ? [] : [{ source: place.dir, dest: RECORDINGS_IN_CELL }]),
       ],
       document,
       (line) => log.info("relay says", { principal, line }),
       auditDir,
       enter,
     );
+  }
+
+  async #listSecrets(): Promise<RelaySecrets["secrets"]> {
+    const secrets = this.#options.secrets();
+    this.#listed = secrets;
+    const { seed, multiplier, key, pieces } = await listSecrets(secrets);
+    return { seed, multiplier, key, pieces: pieces.map((piece) => [...piece]) };
+  }
+
+  /** There are other secrets now. Resolves when they will not be recorded. */
+  async renewSecrets(): Promise<void> {
+    // One that starts later knows them.
+    const cell = await this.#starting?.catch(() => null);
+    const isKnown = () => {
+      const secrets = this.#options.secrets();
+      return secrets.length === this.#listed.length &&
+        secrets.every((secret, index) => secret === this.#listed[index]);
+    };
+    if (cell === null || cell === undefined || !this.#isRecorded || isKnown()) return;
+    try {
+      await cell.tell({ secrets: await this.#listSecrets() } satisfies RelaySecrets);
+    } catch (thrown) {
+      const { principal, log } = this.#options;
+      if (this.#stop.signal.aborted) return;
+      log.warn("a relay did not take other secrets; it is made anew", {
+        principal,
+        why: messageOf(thrown),
+      });
+      cell.kill("SIGKILL");
+    }
   }
 
   /** Makes no other. Resolves when the present one has told its watchers why, and is gone. */

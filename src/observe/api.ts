@@ -22,6 +22,15 @@ export { type BinaryFrame, decodeFrame, encodeFrame, FrameKind } from "./wire.ts
 export const ObserveMode = z.enum(["readonly", "readwrite"]);
 export type ObserveMode = z.infer<typeof ObserveMode>;
 
+/** How secrets are recognised by who doesn't know them: `src/lib/recording/fingerprint.ts`. */
+export const SecretList = z.object({
+  seed: z.number(),
+  multiplier: z.number(),
+  key: z.string(),
+  pieces: z.array(z.tuple([z.number(), z.number(), z.string()])),
+});
+export type SecretList = z.infer<typeof SecretList>;
+
 /** What the launcher writes on the relay's stdin: a line of JSON. */
 export const RelayBootstrap = z.object({
   version: z.literal(1),
@@ -30,12 +39,24 @@ export const RelayBootstrap = z.object({
   machine: z.string(),
   /** Name of the tmux session. */
   session: z.string(),
+  /** What the terminal shows is written to `RELAY_RECORDINGS`; absent: it is not. */
+  recording: z.optional(z.object({
+    /** Of all recordings of the principal. */
+    max_bytes: z.number(),
+    keep_ms: z.number(),
+    /** What is never written. */
+    secrets: SecretList,
+  })),
 });
 export type RelayBootstrap = z.infer<typeof RelayBootstrap>;
 
 /** A later line: the session is over, or the relay is to go. */
 export const RelayEnd = z.object({ end: z.string() });
 export type RelayEnd = z.infer<typeof RelayEnd>;
+
+/** A later line: other secrets. It is answered by a line `{"renewed":true}`. */
+export const RelaySecrets = z.object({ secrets: SecretList });
+export type RelaySecrets = z.infer<typeof RelaySecrets>;
 
 /** Client → server. */
 export const ObserveUp = z.discriminatedUnion("type", [

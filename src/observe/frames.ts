@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Reads what reaches the relay by hand: it loads no schema library (see `constants.ts`). */
-import type { ObserveMay, ObserveMode, ObserveUp, RelayBootstrap, RelayEnd } from "./api.ts";
+import { parseSecretList } from "../lib/recording/mod.ts";
+import type {
+  ObserveMay,
+  ObserveMode,
+  ObserveUp,
+  RelayBootstrap,
+  RelayEnd,
+  RelaySecrets,
+} from "./api.ts";
 import { ObserveError } from "./errors.ts";
 
 /** Largest side of a terminal that is believed. */
@@ -23,13 +31,33 @@ export function parseRelayBootstrap(json: unknown): RelayBootstrap {
   const session = text("session");
   // It becomes part of a shell command, and of a tmux target in which `:` and `.` have a meaning.
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(session)) throw bad("session");
-  return { version: 1, principal: text("principal"), machine: text("machine"), session };
+  const recording = document["recording"] === undefined
+    ? {}
+    : { recording: parseRecording(document["recording"]) };
+  const [principal, machine] = [text("principal"), text("machine")];
+  return { version: 1, principal, machine, session, ...recording };
+}
+
+function parseRecording(value: unknown): NonNullable<RelayBootstrap["recording"]> {
+  const { max_bytes, keep_ms, secrets } = (value ?? {}) as Record<string, unknown>;
+  const isCount = (count: unknown): count is number =>
+    typeof count === "number" && Number.isSafeInteger(count) && count >= 0;
+  if (!isCount(max_bytes) || !isCount(keep_ms)) {
+    throw new ObserveError("bootstrap-malformed", 'Cannot start the relay: "recording" is wrong');
+  }
+  return { max_bytes, keep_ms, secrets: listOf(secrets) };
+}
+
+function listOf(value: unknown): RelaySecrets["secrets"] {
+  // What a schema's type is, can be written to.
+  return parseSecretList(value) as RelaySecrets["secrets"];
 }
 
 /** A line of the launcher's. @throws {ObserveError} naming the field */
-export function parseRelayLine(json: unknown): RelayBootstrap | RelayEnd {
-  const { end } = json as Record<string, unknown>;
-  return typeof end === "string" ? { end } : parseRelayBootstrap(json);
+export function parseRelayLine(json: unknown): RelayBootstrap | RelayEnd | RelaySecrets {
+  const { end, secrets } = json as Record<string, unknown>;
+  if (typeof end === "string") return { end };
+  return secrets === undefined ? parseRelayBootstrap(json) : { secrets: listOf(secrets) };
 }
 
 export interface Size {

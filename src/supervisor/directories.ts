@@ -110,6 +110,8 @@ export async function makeDirectories(
   await directory(paths.authority, 0o755, identities?.authority);
   // Clones are handed to the user that sandboxes run as: `agent create` reads it off this directory.
   await directory(paths.workspaces, 0o711, identities?.launcher);
+  // The launcher's, which relays write and the daemon reads.
+  await directory(paths.recordings, 0o750, identities?.launcher);
   await directory(`${layout.runDir}/launcher`, 0o750, identities?.launcher);
   await directory(`${layout.runDir}/daemon`, 0o750, identities?.daemon);
   await directory(`${layout.runDir}/web`, 0o750, identities?.web);

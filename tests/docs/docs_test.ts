@@ -73,6 +73,16 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^(export )?BUREAU_TEST_/, { kind: "not-run", reason: OTHER_HOMESERVER }],
   [/^deno task bench$/, { kind: "not-run", reason: "it measures for minutes, alone on a machine" }],
   [/^(sh tasks\/bootstrap up|sh tasks\/up|deno task up)$/, { kind: "start" }],
+  [/^sh tasks\/bureau log tail /, {
+    kind: "person",
+    sees: /^\d\d:\d\d:\d\d /m,
+    types: (person) => person.press("C-c"),
+  }],
+  [/^sh tasks\/bureau log play /, {
+    kind: "person",
+    sees: /^\d\d:\d\d:\d\d /m,
+    types: (person) => person.press("q"),
+  }],
   [/^sh tasks\/bureau observe (?!.*--dump)/, {
     kind: "person",
     // The agent's own lines begin with the time.
@@ -110,6 +120,8 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   }],
   [/^sh tasks\/bureau agent (usage|freeze|thaw|kill) /, { kind: "limits" }],
   [/^sh tasks\/bureau observe .* --dump$/, { kind: "once-running" }],
+  // Recorded some time after the agent's start.
+  [/^sh tasks\/bureau log (show|export) /, { kind: "once-running" }],
   [/^((echo \S+ \| )?sh tasks\/bureau .*|sh tasks\/up --down|deno task (status|down))$/, {
     kind: "run",
   }],

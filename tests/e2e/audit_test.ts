@@ -59,7 +59,8 @@ async function audited(
 ): Promise<{ beyond: string[]; count: number }> {
   const sets = await declared(role, values);
   const used = new Set<string>();
-  for (const line of (await Deno.readTextFile(file)).trim().split("\n")) {
+  // What is killed while it writes leaves a last line without an end.
+  for (const line of (await Deno.readTextFile(file)).split("\n").slice(0, -1)) {
     const { permission, value } = JSON.parse(line) as { permission: Kind; value: string | null };
     // A worker that gets a part of a list: Deno first looks whether all of it is to be had. No use of it.
     if (value === null) continue;

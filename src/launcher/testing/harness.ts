@@ -87,6 +87,7 @@ export class Bed {
     }
     await bed.#own(`${dir}/state/launcher`, 0o700);
     await bed.#own(`${dir}/state/workspaces`, 0o711);
+    await bed.#own(`${dir}/state/recordings`, 0o750);
     await Deno.mkdir(`${dir}/state/agents`);
     await bed.writePolicy();
     return bed;

@@ -38,6 +38,11 @@ export interface Client<A extends Api> {
   ): Promise<ResponseBody<A["routes"][K]>>;
   /** The answer of a route of kind `text`; one of more than a megabyte is refused. */
   text(name: keyof A["routes"] & string, options?: CallOptions): Promise<string>;
+  /** The answer of a route of kind `text` as it comes, however long it is. */
+  stream(
+    name: keyof A["routes"] & string,
+    options?: CallOptions,
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
   /** The events of an SSE route, until the server or `signal` ends it. */
   events(name: keyof A["routes"] & string, options?: CallOptions): AsyncGenerator<unknown>;
   /** Opens a WebSocket route; authorisation travels in the `token` query parameter's place, a header. */
@@ -110,6 +115,10 @@ export function createClient<A extends Api>(api: A, options: ClientOptions): Cli
         });
       }
       return text;
+    },
+    async stream(name, call = {}) {
+      const { body } = await request(api.routes[name]!, call);
+      return body ?? ReadableStream.from([]);
     },
     async *events(name, call = {}) {
       const response = await request(api.routes[name]!, call);

@@ -17,6 +17,7 @@ export interface Paths {
   readonly authority: string;
   readonly operator: string;
   readonly workspaces: string;
+  readonly recordings: string;
   readonly agents: string;
   readonly policy: string;
   readonly machineSession: string;
@@ -39,6 +40,7 @@ export function pathsOf({ stateDir, runDir }: Layout): Paths {
     authority: `${stateDir}/authority`,
     operator: `${stateDir}/operator`,
     workspaces: `${stateDir}/workspaces`,
+    recordings: `${stateDir}/recordings`,
     agents: `${stateDir}/agents`,
     policy: `${stateDir}/operator/policy.json`,
     machineSession: `${stateDir}/operator/machine-session.json`,

@@ -12,6 +12,7 @@ import { StartCondition } from "./condition.ts";
 import { CredentialPart } from "./credential_part.ts";
 import { Budgets } from "./budgets.ts";
 import { HealthCheck } from "./health.ts";
+import { Recording } from "./recording.ts";
 import { AuthorizationPolicy } from "./policy.ts";
 import { Signature } from "./signature.ts";
 
@@ -214,6 +215,8 @@ export const Template = z.object({
   health: z.optional(HealthCheck),
   /** What the program is told when its payload was replaced, if it catches that signal. Absent: nothing. */
   reload: z.optional(z.enum(["sighup"])),
+  /** What is kept of its terminal. Absent: all of it, for a while. */
+  recording: z.optional(Recording),
   proxy_services: z.optional(z.record(z.string(), ProxyService)),
   /** By name; the sandbox reaches them through `SSH_AUTH_SOCK`. */
   ssh_keys: z.optional(z.record(z.string(), SshKey)),

@@ -12,3 +12,4 @@ export * from "./parse.ts";
 export * from "./powerLevels.ts";
 export * from "./subject.ts";
 export * from "./workspace.ts";
+export * from "./recording.ts";

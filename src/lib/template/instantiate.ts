@@ -12,6 +12,7 @@ import type {
 } from "../schema/events.ts";
 import { quoteName } from "../ref/mod.ts";
 import type { HealthCheck } from "../schema/health.ts";
+import type { Recording } from "../schema/recording.ts";
 import { type ResolvedEgress, resolveEgress } from "./egress.ts";
 import { TemplateError } from "./errors.ts";
 import { compact, mergeBudgets } from "./merge.ts";
@@ -44,6 +45,7 @@ export interface ResolvedSpec {
   readonly payload: Record<string, unknown>;
   readonly reload: "sighup" | null;
   readonly health: HealthCheck | null;
+  readonly recording: Recording;
   readonly proxy_services: Record<string, ProxyService>;
   /** Environment variable → name of a credential. */
   readonly placeholders: Record<string, string>;
@@ -146,6 +148,7 @@ export function instantiate(
     payload: { ...resolved.default_payload, ...assignment.payload },
     reload: resolved.reload ?? null,
     health: resolved.health ?? null,
+    recording: resolved.recording ?? {},
     proxy_services: mapValues(resolved.proxy_services ?? {}, (service, name) => ({
       ...service,
       upstream: expand(service.upstream, `proxy_services.${name}.upstream`),

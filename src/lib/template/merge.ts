@@ -8,7 +8,7 @@ import type { AuthorizationPolicy, Mount, Template } from "../schema/events.ts";
  * | fields | rule |
  * |---|---|
  * | description, isolation, command, environment, resources, sysroot, hostname, seccomp, bridge, service, health, reload, restart_policy | the child's when it has one, whole |
- * | environment_variables, roles, default_payload, proxy_services, ssh_keys, placeholders, budgets | joined by key, the child's wins |
+ * | environment_variables, roles, default_payload, proxy_services, ssh_keys, placeholders, budgets, recording | joined by key, the child's wins |
  * | prepend_variables | per key: the child's entries, then the parent's, each once |
  * | filesystem, secrets | the parent's whose `dest` (`key`) the child doesn't name, then the child's |
  * | create_dirs, devices, protected_paths, required_credentials, required_services, egress, authorization | the parent's, then the child's, each once |
@@ -39,6 +39,7 @@ export function mergeTemplates(parent: Template, child: Template): Template {
     default_payload: byKey(parent.default_payload, child.default_payload),
     health: child.health ?? parent.health,
     reload: child.reload ?? parent.reload,
+    recording: byKey(parent.recording, child.recording),
     proxy_services: byKey(parent.proxy_services, child.proxy_services),
     ssh_keys: byKey(parent.ssh_keys, child.ssh_keys),
     placeholders: byKey(parent.placeholders, child.placeholders),

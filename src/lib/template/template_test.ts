@@ -115,10 +115,12 @@ Deno.test("mergeTemplates() follows its table when both sides speak", () => {
     seccomp: "networkless",
     egress: { allow: ["a:1", "b:1"] },
     authorization: { grants: [{ actions: ["a"] }], denials: [{ actions: ["d"] }] },
+    recording: { enabled: true, keep_days: 5 },
     restart_policy: "never",
     inherits: ["r:gone"],
   }, {
     command: ["c"],
+    recording: { enabled: false },
     resources: { pids_limit: 9 },
     prepend_variables: { PATH: ["/c", "/both"] },
     filesystem: [{ dest: "/w", source: "/c" }],
@@ -147,6 +149,7 @@ Deno.test("mergeTemplates() follows its table when both sides speak", () => {
       grants: [{ actions: ["a"] }, { actions: ["b"] }],
       denials: [{ actions: ["d"] }],
     },
+    recording: { enabled: false, keep_days: 5 },
     restart_policy: "always",
   });
 });
@@ -173,6 +176,7 @@ const template: fc.Arbitrary<Template> = fc.record({
   secrets: fc.uniqueArray(fc.record({ key: word, env: word }), { selector: ({ key }) => key }),
   default_payload: fc.dictionary(word, fc.nat()),
   egress: fc.record({ allow: words }),
+  recording: fc.record({ enabled: fc.boolean(), keep_days: fc.nat() }, { requiredKeys: [] }),
   authorization: fc.record({
     grants: fc.array(fc.record({ actions: words })),
     denials: fc.array(fc.record({ actions: words })),
@@ -296,6 +300,7 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
     payload: { document: "README.md" },
     reload: null,
     health: null,
+    recording: {},
     proxy_services: {
       timestamp: {
         upstream: "https://127.0.0.1:8443/tsa",

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The commands of the group `log`, declared. */
+import { type CommandSpec, defineCommand } from "../framework/command.ts";
+
+const NAME = {
+  name: "NAME",
+  brief: "`scribe`, `agent/scribe`, or the full name; also of one that is gone",
+} as const;
+const ID = {
+  name: "ID",
+  brief: "a recording or its beginning, a session (all of its parts), or `all`; absent: the newest",
+  optional: true,
+} as const;
+
+export const logCommands: readonly CommandSpec[] = [
+  defineCommand({
+    path: ["log", "list"],
+    brief: "List the recordings of an agent's terminal; without a name, whose there are",
+    args: [{ ...NAME, optional: true }],
+    examples: ["sh tasks/bureau log list", "sh tasks/bureau log list agent/scribe"],
+    load: async () => (await import("./list.ts")).list,
+  }),
+  defineCommand({
+    path: ["log", "show"],
+    brief: "Print what happened on an agent's terminal, as plain text",
+    docs: "What stood there while it rested, each line once. What a program drew over within a " +
+      "second is only in `play`.",
+    args: [NAME, ID],
+    flags: { times: { kind: "switch", brief: "each line with its time" } },
+    examples: ["sh tasks/bureau log show agent/scribe"],
+    load: async () => (await import("./show.ts")).show,
+  }),
+  defineCommand({
+    path: ["log", "tail"],
+    brief: "Print what happens on an agent's terminal as plain text, until ctrl-c",
+    docs:
+      "Goes on with the next recording, also when the agent is started anew. A recording is some " +
+      "seconds behind where the agent has secrets.",
+    args: [NAME],
+    flags: {
+      times: { kind: "switch", brief: "each line with its time" },
+      lines: {
+        kind: "text",
+        brief: "begin with the last so many; default 10",
+        placeholder: "COUNT",
+      },
+    },
+    load: async () => (await import("./tail.ts")).tail,
+  }),
+  defineCommand({
+    path: ["log", "export"],
+    brief: "Write a recording to standard output",
+    docs:
+      "`asciicast` is version 3 of the format, which asciinema plays from its version 3.0 on. It and " +
+      "`raw` are what the agent showed, escape sequences and all: play asciicasts with `log play`, " +
+      "which lets nothing dangerous through.",
+    args: [NAME, ID],
+    flags: {
+      format: {
+        kind: "text",
+        brief: "`asciicast` (the default), `text` as `log show`, or `raw` terminal bytes",
+        placeholder: "FORMAT",
+      },
+    },
+    examples: ["sh tasks/bureau log export agent/scribe --format text"],
+    load: async () => (await import("./export.ts")).exportRecording,
+  }),
+  defineCommand({
+    path: ["log", "play"],
+    brief: "Play a recording in this terminal",
+    docs:
+      "Space pauses, the arrows go 10 seconds back and forth (up and down a minute), + and - change " +
+      "the speed, q leaves.",
+    args: [NAME, ID],
+    flags: {
+      speed: { kind: "text", brief: "0.1 to 100; default 1", placeholder: "FACTOR" },
+      "idle-limit": {
+        kind: "text",
+        brief: "pauses last so many seconds at most; default 2, 0: as they were",
+        placeholder: "SECONDS",
+      },
+      from: { kind: "text", brief: "begin there: 90s, 5m, 1h", placeholder: "TIME" },
+    },
+    load: async () => (await import("./play.ts")).play,
+  }),
+];

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `log show`: a recording as text. */
+import type { CommandHandler } from "../framework/command.ts";
+import { daemonClient, loadSession, principalOf } from "../session.ts";
+import { openSource } from "./source.ts";
+import { Transcript, type TranscriptLine } from "./transcript.ts";
+
+export const show: CommandHandler = async (call) => {
+  const session = await loadSession(call);
+  const daemon = daemonClient(call, session);
+  try {
+    const principal = principalOf(session, call.args[0]!);
+    const source = await openSource(daemon, principal, call.args[1], call.signal);
+    const lines: { at: number; text: string }[] = [];
+    const transcript = new Transcript(source, ({ at, text }) => {
+      const line = { at: source.started + at, text };
+      if (call.json) lines.push(line);
+      else call.print(showLine(line, call.flags["times"] === true));
+    });
+    for await (const event of source.events) await transcript.add(event);
+    await transcript.rest();
+    transcript.dispose();
+    return { principal, recordings: source.recordings, lines };
+  } finally {
+    daemon.close();
+  }
+};
+
+/** @param line with a time since the epoch; harmless */
+export function showLine({ at, text }: TranscriptLine, withTime: boolean): string {
+  return withTime ? `${new Date(at).toISOString().slice(0, 19)}Z  ${text}`.trimEnd() : text;
+}
