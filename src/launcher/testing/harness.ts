@@ -20,7 +20,7 @@ export const SERVER = "bureau.local";
 export const MACHINE = `@bureau/fleet/dev/machine/box:${SERVER}`;
 /** Who the launcher is when the tests run as root: the ids that `up` gives it. */
 export const IDENTITY = { uid: 64_702, gid: 64_700 };
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 /** Waits until `look` gives something other than null or false. */
 export async function eventually<T>(
