@@ -51,7 +51,7 @@ export class PersonTerminal implements AsyncDisposable {
   }
 
   /** The screen once `wanted` is on it. */
-  async shows(wanted: string | RegExp, timeoutMs = 15_000): Promise<string> {
+  async shows(wanted: string | RegExp, timeoutMs = 60_000): Promise<string> {
     let last = "";
     return await eventually(`the terminal shows ${wanted}`, async () => {
       last = await this.screen();

@@ -4,7 +4,7 @@
 export async function waitFor(
   what: string,
   look: () => boolean | Promise<boolean>,
-  deadlineMs = 30_000,
+  deadlineMs = 60_000,
 ): Promise<void> {
   const deadline = performance.now() + deadlineMs;
   let last: unknown = "it never was";
