@@ -11,7 +11,7 @@ import { PersonTerminal } from "./terminal.ts";
 
 const HELP = "I know: report (the whole repository), report PATH, help";
 /** A supervisor starts a killed process again within this time. */
-const RECOVERY_MS = 10_000;
+const RECOVERY_MS = 60_000;
 
 /** `bureau observe` in a terminal, between two looks at the terminal's settings. */
 async function start(
