@@ -54,6 +54,8 @@ export class Attachment {
     key: string;
   } | null = null;
   #proxy: ProxyLink | null = null;
+  /** Rights that the launcher has of the present cell, or gets with the next, as JSON. */
+  #carried: string | null = null;
   #current: { key: string; proxyRestarts: number; admin: string; abort: AbortController } | null =
     null;
 
@@ -97,6 +99,12 @@ export class Attachment {
     this.#tellProxy();
   }
 
+  /** What a start takes along the launcher knows. @param rights null: it was refused */
+  carries(rights: ProxyPolicy | null): void {
+    this.#carried = rights === null ? null : JSON.stringify(rights);
+    if (rights === null) this.#tellProxy();
+  }
+
   #tellProxy(): void {
     if (this.#rights === null) return;
     const { policy, egress, budgets } = this.#rights;
@@ -129,8 +137,11 @@ export class Attachment {
     });
     const started_at = String(status.started_at);
     const remember = async (rights: ProxyPolicy, signal: AbortSignal) => {
+      const text = JSON.stringify(rights);
+      if (text === this.#carried) return;
       const params = { principal: this.#principal };
       await this.#launcher.call("rights", { params, query: { started_at }, body: rights, signal });
+      this.#carried = text;
     };
     this.#proxy = new ProxyLink({
       ...{ socket: admin, clock: this.#clock, log: this.#log, account, remember },

@@ -82,6 +82,30 @@ Deno.test("daemon starts, restarts, updates and removes a principal as the event
       assert.equal(launcher.destroys.length, 0);
     });
 
+    await t.step("rights that no assignment says are told to the launcher, too", async () => {
+      const say = (denials: { actions: string[] }[]) =>
+        b.operator.putState(
+          b.setup.configRoom,
+          "m.bureau.authorization",
+          `${FLEET}/agent/a:${SERVER_NAME}`,
+          { denials },
+        );
+      const isDenied = (all: readonly { denials: { actions: string[] }[] }[]) =>
+        all.at(-1)?.denials.some(({ actions }) => actions[0] === "matrix/y") === true;
+      await say([{ actions: ["matrix/y"] }]);
+      await until(
+        () => isDenied(launcher.rights) && isDenied(launcher.policies),
+        "both know",
+        60_000,
+      );
+      await say([]);
+      await until(
+        () => !isDenied(launcher.rights) && !isDenied(launcher.policies),
+        "and that it is over",
+        60_000,
+      );
+    });
+
     await t.step("rules for requests of one host reach the proxy without a restart", async () => {
       assert.deepEqual(launcher.rules.at(-1), { allow: [], deny: [] });
       const rule = { host: "api.test:443", methods: ["GET"], paths: ["v1/**"] };

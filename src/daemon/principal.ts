@@ -238,6 +238,8 @@ export class ManagedPrincipal {
   async #create(): Promise<void> {
     const { assignment, template, credentials, trigger } = this.#evaluation;
     if (assignment === null || template === null) return;
+    const rights = this.#rights().policy;
+    this.attachment.carries(rights);
     try {
       const status = await this.#deps.launcher.call("create", {
         params: { principal: this.localpart },
@@ -246,7 +248,7 @@ export class ManagedPrincipal {
           assignment,
           template,
           credentials,
-          ...this.#rights().policy,
+          ...rights,
           ...(trigger === null ? {} : { trigger }),
         },
       });
@@ -257,6 +259,7 @@ export class ManagedPrincipal {
       }
       this.setStatus(status, status.revision);
     } catch (thrown) {
+      this.attachment.carries(null);
       const error = thrown instanceof BureauError ? thrown : null;
       if (error !== null && mustReplace(error, this.#evaluation.desired, this.#cell())) {
         this.#memory = afterConflict(this.#memory);

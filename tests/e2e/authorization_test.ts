@@ -156,7 +156,7 @@ Deno.test("a right that was taken stays taken while the daemon is away, whatever
       const { denials } = JSON.parse(stdout) as { denials: { actions: string[] }[] };
       return denials.some(({ actions }) => actions.includes("matrix/read"));
     };
-    await eventually("it is not denied", async () => await isDenied() === false, 60_000);
+    await eventually("it is not denied", async () => await isDenied() === false, 120_000);
     const session = JSON.parse(
       await Deno.readTextFile(`${bureau.stateDir}/operator/session.json`),
     );
@@ -168,7 +168,7 @@ Deno.test("a right that was taken stays taken while the daemon is away, whatever
       `rooms/${[config, "state", "m.bureau.authorization", key].map(encodeURIComponent).join("/")}`,
       { method: "PUT", body: { denials: [{ actions: ["matrix/read"] }] } },
     );
-    await eventually("it is denied", async () => await isDenied() === true, 60_000);
+    await eventually("it is denied", async () => await isDenied() === true, 120_000);
     const daemon = (await findProcess(bureau, (line) => line.includes("/daemon.js")))!;
     Deno.kill(daemon, "SIGSTOP");
     try {
@@ -191,7 +191,7 @@ Deno.test("a right that was taken stays taken while the daemon is away, whatever
         eventually(
           "a new proxy",
           async () => (await proxies()).some((pid) => !before.includes(pid)),
-          60_000,
+          120_000,
         );
       await step(t, bureau, "its proxy", async () => {
         const before = await proxies();
