@@ -9,6 +9,7 @@ import { denoArguments } from "../lib/process/mod.ts";
 import { Tmux } from "../lib/tmux/mod.ts";
 import {
   encodeArguments,
+  FEW_ALLOCATIONS,
   type PrincipalDirectories,
   RUNTIME_DIR,
   type SandboxPlan,
@@ -182,14 +183,15 @@ export async function startServiceCell(
   send(
     child,
     3,
-    encodeArguments(
-      auditDir === undefined ? serviceCellArguments(runtimeDir, binds, role === "gate") : [
+    encodeArguments([
+      ...(auditDir === undefined ? serviceCellArguments(runtimeDir, binds, role === "gate") : [
         ...serviceCellArguments(runtimeDir, [...binds, { source: auditDir, dest: AUDIT_DIR }]),
         "--setenv",
         "DENO_AUDIT_PERMISSIONS",
         `${AUDIT_DIR}/${role}.jsonl`,
-      ],
-    ),
+      ]),
+      ...(role === "relay" ? FEW_ALLOCATIONS : []),
+    ]),
   );
   const exited = new Promise<void>((resolve) => {
     child.once("error", () => resolve());

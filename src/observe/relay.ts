@@ -40,11 +40,13 @@ export class Relay {
   #terminal: Terminal | null = null;
   #hub: Hub | null = null;
   #parts = 0;
+  readonly #pace: Pace;
   #ending: Promise<void> | null = null;
 
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#pace = new Pace(this.#clock);
     this.#session = new Session(this.#tmuxSocket, options.bootstrap.session);
   }
 
@@ -96,7 +98,6 @@ export class Relay {
   /** @returns why it ended */
   async #read(terminal: Terminal, hub: Hub): Promise<string> {
     const source = new Source({ onTitle: (title) => hub.title(title) });
-    const pace = new Pace(this.#clock);
     let drew = false;
     try {
       while (true) {
@@ -107,7 +108,7 @@ export class Relay {
         // A client that cannot attach says why in a line of plain text.
         drew ||= shown.includes(0x1b);
         if (shown.length > 0) hub.push(shown);
-        await pace.spend(bytes.length);
+        await this.#pace.spend(bytes.length, hub.watchers);
       }
     } catch (thrown) {
       return thrown instanceof Error ? thrown.message : String(thrown);
@@ -118,6 +119,7 @@ export class Relay {
 
   /** Ends when what was written until now has been read. */
   async #endAfterLastWords(reason: string): Promise<void> {
+    this.#pace.end();
     const deadline = this.#clock.now() + LAST_WORDS_MS;
     for (let seen = -1; seen !== this.#parts && this.#clock.now() < deadline;) {
       seen = this.#parts;

@@ -193,6 +193,12 @@ function throwAwayArguments(
 /** How this machine finds addresses. */
 const RESOLVER = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf"];
 
+/**
+ * For a service cell of which there are many and whose process allocates little: one place for all threads
+ * to allocate from, 1.5 MB less than one for each.
+ */
+export const FEW_ALLOCATIONS: readonly string[] = ["--setenv", "MALLOC_ARENA_MAX", "1"];
+
 /** A cell for one of Bureau's own processes: no network unless asked for, the runtime, and the named directories. */
 export function serviceCellArguments(
   runtimeDir: string,

@@ -6,7 +6,8 @@
  */
 import { denoArguments } from "../../lib/process/mod.ts";
 import { serverConfig } from "../../lib/tmux/mod.ts";
-import { serviceCellArguments } from "../../sandbox/mod.ts";
+import { FEW_ALLOCATIONS, serviceCellArguments } from "../../sandbox/mod.ts";
+import { bundleRole } from "../../../tasks/bundle_role.ts";
 import type { RelayBootstrap } from "../api.ts";
 
 const ROOT = new URL("../../../", import.meta.url).pathname.replace(/\/$/, "");
@@ -34,6 +35,7 @@ export class RelayCell implements AsyncDisposable {
           { source: `${dir}/observe`, dest: "/run/bureau/observe" },
           { source: `${dir}/tmux`, dest: "/run/bureau/tmux" },
         ]),
+        ...FEW_ALLOCATIONS,
         ...["--ro-bind", Deno.execPath(), "/opt/deno", "--", "/opt/deno"],
         ...denoArguments("relay", "/opt/bureau"),
       ],
@@ -76,13 +78,7 @@ export class RelayCell implements AsyncDisposable {
 
 async function buildRuntime(runtime: string): Promise<void> {
   await Deno.mkdir(runtime, { recursive: true });
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--output", `${runtime}/relay.js`, "src/cmd/relay.ts"],
-    cwd: ROOT,
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  await bundleRole("relay", `${runtime}/relay.js`);
   const { permissions } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
   await Deno.writeTextFile(`${runtime}/deno.json`, JSON.stringify({ permissions }));
 }
