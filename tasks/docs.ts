@@ -11,7 +11,7 @@ import { daemonApi } from "../src/daemon/api.ts";
 import { launcherApi } from "../src/launcher/api.ts";
 import type { Api } from "../src/lib/http/api.ts";
 import * as z from "zod/mini";
-import { MachineConfig, settingNames, SETTINGS, variableOf } from "../src/lib/config/mod.ts";
+import { MachineFile, settingNames, SETTINGS, variableOf } from "../src/lib/config/mod.ts";
 import { openapi } from "../src/lib/http/openapi.ts";
 import { EGRESS_PRESETS } from "../src/lib/template/mod.ts";
 import { parseGrants, ROLES } from "../src/lib/process/mod.ts";
@@ -133,8 +133,10 @@ function renderConfig(): string {
     const { flag, brief, default: usual } = SETTINGS[name];
     lines.push(`| \`${name}\` | \`${variableOf(name)}\` | \`${flag}\` | ${usual} | ${brief} |`);
   }
-  const schema = z.toJSONSchema(MachineConfig, { unrepresentable: "any" });
+  const schema = z.toJSONSchema(MachineFile, { unrepresentable: "any" });
   lines.push(
+    "",
+    "`notify` is a list of whom to tell when an agent needs a person: [the guide](../guide/attention.md) has its fields.",
     "",
     "As a JSON Schema, for editors:",
     "",

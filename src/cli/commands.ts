@@ -12,6 +12,7 @@ import { logCommands } from "./log/commands.ts";
 import { homeserverCommands } from "./homeserver/commands.ts";
 import { machineCommands } from "./machine/commands.ts";
 import { matrixCommands } from "./matrix/commands.ts";
+import { notifyCommands } from "./notify/commands.ts";
 import { sandboxCommands } from "./sandbox/commands.ts";
 import { serviceCommands } from "./service/commands.ts";
 import { templateCommands } from "./template/commands.ts";
@@ -27,6 +28,7 @@ export const groups: readonly Group[] = [
     name: "sandbox",
     brief: "What an agent's sandbox is made of, what it holds, and a command in one",
   },
+  { name: "notify", brief: "Who is told when an agent needs a person" },
   { name: "egress", brief: "Where agents may connect to, and what they ask for" },
   {
     name: "credential",
@@ -287,6 +289,7 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./sandbox/explain.ts")).explain,
   }),
   ...egressCommands,
+  ...notifyCommands,
   ...authCommands,
   ...credentialCommands,
   ...serviceCommands,

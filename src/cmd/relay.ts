@@ -8,6 +8,7 @@
 import { createLogger } from "../lib/log.ts";
 import { readBootstrapLines } from "../lib/provision/lines.ts";
 import { announceReady, failStart, ProvisionError, tellParent } from "../lib/provision/mod.ts";
+import { activityOfRelay } from "../observe/activity/mod.ts";
 import { parseRelayLine } from "../observe/frames.ts";
 import { Recording } from "../observe/recording/mod.ts";
 import { Relay } from "../observe/relay.ts";
@@ -29,7 +30,12 @@ try {
     throw new ProvisionError("bootstrap-malformed", "its first line is a later one");
   }
   recording = new Recording(bootstrap, (message) => log.warn(message));
-  relay = new Relay({ bootstrap, taps: recording.taps });
+  const activity = activityOfRelay();
+  relay = new Relay({
+    bootstrap,
+    taps: [...recording.taps, activity.tap],
+    endpoints: { "/v1/activity": activity.endpoint },
+  });
   await relay.listen();
 } catch (thrown) {
   failStart(thrown);

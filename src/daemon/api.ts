@@ -14,9 +14,17 @@ import { ProxyStats } from "../proxy/api.ts";
 import { DecisionView, PolicyView } from "./authority_api.ts";
 import { recordingRoutes } from "./recordings/api.ts";
 import { webRoutes } from "./web/api.ts";
+import { Attention } from "./attention/api.ts";
+import {
+  NotifyAnswer,
+  NotifyTarget,
+  NotifyTestAnswer,
+  NotifyTestRequest,
+} from "./attention/notify/types.ts";
 import { AsksAnswer, AskView, DecideAnswer, DecideRequest, PrincipalEgress } from "./asks/api.ts";
 
 export * from "./asks/api.ts";
+export * from "./attention/api.ts";
 export * from "./authority_api.ts";
 export { RecordingNews, RecordingView } from "./recordings/api.ts";
 export * from "./web/api.ts";
@@ -48,6 +56,8 @@ export const DaemonBootstrap = z.object({
     /** By which a reverse proxy is reached, `https://host`. */
     origins: z.array(z.string()),
   })),
+  /** Whom to tell when an agent needs a person. Secrets. */
+  notify: z.optional(z.array(NotifyTarget)),
 });
 export type DaemonBootstrap = z.infer<typeof DaemonBootstrap>;
 
@@ -85,6 +95,10 @@ export const PrincipalView = z.object({
   health: z.optional(Health),
   /** Present where its last good version runs in the place of one that failed: why. */
   rolled_back: z.optional(z.string()),
+  /** Whether it needs a person. */
+  attention: z.optional(Attention),
+  /** The last line on its terminal with something on it; empty: none is known. Made harmless. */
+  last_line: z.optional(z.string()),
 });
 export type PrincipalView = z.infer<typeof PrincipalView>;
 
@@ -201,6 +215,27 @@ export const daemonApi = defineApi({
       path: "/v1/principals/:principal",
       summary: "One principal",
       response: PrincipalView,
+    },
+    attention: {
+      method: "GET",
+      path: "/v1/attention",
+      summary:
+        "Whether principals need a person: server-sent events, all that the caller may observe at once (`all`), then those that change (`AttentionEvent`)",
+      kind: "sse",
+    },
+    notifyTargets: {
+      method: "GET",
+      path: "/v1/notify",
+      summary:
+        "Whom this machine tells when an agent needs a person, and how that went; right `notify` on the machine",
+      response: NotifyAnswer,
+    },
+    notifyTest: {
+      method: "POST",
+      path: "/v1/notify/test",
+      summary: "Send a test message to one target or all, once; right `notify` on the machine",
+      request: NotifyTestRequest,
+      response: NotifyTestAnswer,
     },
     usage: {
       method: "GET",

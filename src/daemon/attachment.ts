@@ -10,6 +10,7 @@ import type { ResolvedEgress } from "../lib/template/mod.ts";
 import type { launcherApi, Principal } from "../launcher/api.ts";
 import type { Client } from "../lib/http/mod.ts";
 import type { AskDecider } from "./asks/types.ts";
+import type { Said } from "./attention/decide.ts";
 import type { Gates, PrincipalGate } from "./egress/gates.ts";
 import type { EgressUsage } from "./egress/usage.ts";
 import type { ProxyStats } from "../proxy/api.ts";
@@ -33,6 +34,8 @@ export interface AttachmentOptions {
   readonly account: Promise<SpendingAccount>;
   /** What gate or proxy refused, for whoever tells operators. */
   readonly onRefused: (target: Target, code: string, count?: number) => void;
+  /** What the agent says of itself, through its proxy. */
+  readonly onSaid: (said: Said) => void;
 }
 
 export class Attachment {
@@ -44,6 +47,7 @@ export class Attachment {
   readonly #gates: Gates;
   readonly #gate: PrincipalGate;
   readonly #onRefused: AttachmentOptions["onRefused"];
+  readonly #onSaid: AttachmentOptions["onSaid"];
   readonly #account: Promise<SpendingAccount>;
   readonly #launcher: AttachmentOptions["launcher"];
   readonly #principal: string;
@@ -59,9 +63,9 @@ export class Attachment {
   #current: { key: string; proxyRestarts: number; admin: string; abort: AbortController } | null =
     null;
 
-  constructor(
-    { launcher, principal, runDir, clock, log, ask, gates, account, onRefused }: AttachmentOptions,
-  ) {
+  constructor(options: AttachmentOptions) {
+    const { launcher, principal, runDir, clock, log, ask, gates, account } = options;
+    const { onRefused, onSaid } = options;
     this.#launcher = launcher;
     this.#principal = principal;
     this.#account = account;
@@ -69,6 +73,7 @@ export class Attachment {
     this.#clock = clock;
     this.#log = log;
     this.#onRefused = onRefused;
+    this.#onSaid = onSaid;
     this.#gates = gates;
     this.#gate = gates.make({ principal, log, ask, onRefused });
   }
@@ -145,7 +150,7 @@ export class Attachment {
     };
     this.#proxy = new ProxyLink({
       ...{ socket: admin, clock: this.#clock, log: this.#log, account, remember },
-      onRefused: this.#onRefused,
+      ...{ onRefused: this.#onRefused, onSaid: this.#onSaid },
     });
     this.#tellProxy();
   }

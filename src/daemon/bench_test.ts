@@ -54,6 +54,8 @@ interface Setup {
 
 export class Bench implements AsyncDisposable {
   daemon: Deno.ChildProcess | null = null;
+  /** Whom the next daemon tells of agents that need a person. */
+  notify: DaemonBootstrap["notify"] = undefined;
   readonly #setup: Setup;
   #issued = Date.now();
 
@@ -121,6 +123,7 @@ export class Bench implements AsyncDisposable {
       run_dir: this.#setup.run,
       state_dir: `${this.#setup.run}/state`,
       launcher_socket: `${this.#setup.run}/launcher/launcher.sock`,
+      ...(this.notify === undefined ? {} : { notify: this.notify }),
     };
   }
 

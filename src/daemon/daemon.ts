@@ -20,6 +20,7 @@ import {
 } from "../messaging/mod.ts";
 import { TokenVerifier } from "./access.ts";
 import { EgressAsks } from "./asks/asks.ts";
+import { createAttention } from "./attention/mod.ts";
 import { type Gates, localGates } from "./egress/gates.ts";
 import { findConfigRoom } from "./connect.ts";
 import type { DaemonBootstrap } from "./api.ts";
@@ -38,7 +39,7 @@ import { ManagedPrincipal } from "./principal.ts";
 import { openRelay } from "./relay.ts";
 import { StatusPublisher } from "./publisher.ts";
 import { RefusalNotices } from "./refusals.ts";
-import { budgetNotice, Spending } from "./spending.ts";
+import { Spending, tellReached } from "./spending.ts";
 import { applyBatch, concerns } from "./touched.ts";
 import { Rooms } from "./rooms.ts";
 import { createDaemonHandler, DECIDE_ASKS } from "./serve.ts";
@@ -76,6 +77,7 @@ export class Daemon {
   readonly #stop = new AbortController();
   readonly #startedAt: number;
   readonly #asks: EgressAsks;
+  readonly #people: ReturnType<typeof createAttention>;
   readonly #refusals: RefusalNotices;
   readonly #spending: Spending;
   readonly #authority: MachineAuthority;
@@ -151,17 +153,15 @@ export class Daemon {
       ...{ clock, log },
       signal: this.#stop.signal,
     });
-    this.#spending = new Spending({
-      stateDir: bootstrap.state_dir,
-      ...{ clock, log },
-      onReached: (principal, rule, shown) => {
-        this.#log.warn("budget used up", { principal, rule, cap: shown });
-        const { body, content } = budgetNotice(principal, rule, shown);
-        this.#notices?.tell(this.#configRoom!, body, content);
-      },
+    this.#people = createAttention({
+      ...{ bootstrap, clock, log, asks: this.#asks, signal: this.#stop.signal },
+      principal: (name) => this.#principals.get(name),
+      post: (content, txn) => this.#notices!.post(this.#configRoom!, content, txn),
     });
     const say = (body: string, content: Readonly<Record<string, unknown>>) =>
       this.#notices?.tell(this.#configRoom!, body, content);
+    const onReached = tellReached(log, say);
+    this.#spending = new Spending({ stateDir: bootstrap.state_dir, ...{ clock, log, onReached } });
     this.#refusals = new RefusalNotices({ clock, say });
     this.#services = new Services({
       ...{ bootstrap, clock, log },
@@ -180,8 +180,7 @@ export class Daemon {
     });
     this.handler = createDaemonHandler({
       verifier: new TokenVerifier(homeserverUrl, clock),
-      fleet: bootstrap.fleet,
-      serverName: bootstrap.server_name,
+      ...{ fleet: bootstrap.fleet, serverName: bootstrap.server_name },
       principals: () => this.#principals.values(),
       principal: (localpart) => this.#principals.get(localpart),
       authority: this.#authority,
@@ -199,11 +198,9 @@ export class Daemon {
         openRelay(principal, this.#launcher.client, this.#bootstrap.run_dir),
       gateRestarts: () => this.#gates.restarts,
       ...{ fanout: this.#fanout, upgrade: this.#upgrade, services: this.#services },
-      stateDir: bootstrap.state_dir,
-      asks: this.#asks,
-      spending: this.#spending,
+      ...{ stateDir: bootstrap.state_dir, roomState: (room) => this.#client.roomState(room) },
+      ...{ asks: this.#asks, spending: this.#spending, ...this.#people },
       closing: this.#stop.signal,
-      roomState: (room) => this.#client.roomState(room),
       web: new Web({ ...{ bootstrap, clock, log }, signal: this.#stop.signal }),
       log,
     });
@@ -252,10 +249,10 @@ export class Daemon {
     const { signal } = this.#stop;
     const tools = { client: this.#client, clock: this.#clock, log: this.#log, signal };
     this.#notices = await Notices.open({ ...tools, stateDir });
-    await this.#asks.load();
+    await Promise.all([this.#asks.load(), this.#people.notifier.start()]);
     const launcher = this.#launcher.client;
     const principals = () => this.#principals.values();
-    beat({ ...tools, bootstrap, launcher, principals, version: DAEMON_VERSION });
+    beat({ ...tools, bootstrap, launcher, principals, ...this.#people, version: DAEMON_VERSION });
     await runSync({
       ...tools,
       userId,
@@ -342,6 +339,7 @@ export class Daemon {
           ...{ clock: this.#clock, log: this.#log },
           ...{ gates: this.#gates, asks: this.#asks, spending: this.#spending },
           onRefused: (refused) => this.#refusals.take(refused),
+          onSaid: (name, said) => this.#people.attention.said(name, said),
           onIdle: (idle) => this.#onIdle(idle),
         },
       );
@@ -353,11 +351,13 @@ export class Daemon {
 
   #onIdle(principal: ManagedPrincipal): void {
     this.#services.look();
+    this.#people.attention.look(principal);
     if (!this.#synced || !principal.isGone) return;
     principal.close();
     this.#principals.delete(principal.localpart);
     this.#conditions.release(principal.userId);
     this.#asks.desk.forget(principal.localpart);
+    this.#people.attention.forget(principal.localpart);
   }
 
   #onCell(name: string, status: LauncherPrincipal | null, revision: number): void {

@@ -29,6 +29,8 @@ export class FakeLauncher {
   refusal: BureauError | null = null;
   /** Whether other credentials reach what runs. */
   renews = true;
+  /** What agents say of themselves, by principal, to whoever watches their proxies from then on. */
+  readonly said = new Map<string, { state: string; message: string | null; at: number }>();
   readonly #run: string;
   #revision = 0;
   readonly #watchers = new Set<(event: LauncherEvent) => void>();
@@ -228,7 +230,13 @@ export class FakeLauncher {
       },
       budget: () => ({ ready: true }),
       drain: () => ({ active: 0 }),
-      watch: () => sseResponse(() => () => {}, life.signal),
+      watch: () => {
+        const said = this.said.get(name);
+        return sseResponse((send) => {
+          if (said !== undefined) send({ attention: said });
+          return () => {};
+        }, life.signal);
+      },
     });
     const { hash } = this.cells.get(name)!;
     const path = `${this.#run}/p/${hash}/admin/admin.sock`;

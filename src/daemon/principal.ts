@@ -14,6 +14,7 @@ import type { launcherApi, Principal as LauncherPrincipal } from "../launcher/ap
 import { accountOf } from "./account.ts";
 import type { PrincipalView } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
+import type { Said } from "./attention/decide.ts";
 import { Attachment } from "./attachment.ts";
 import { CONDITION_UNMET } from "./conditions/verdict.ts";
 import { type Evaluation, notYetKnown, problemOf } from "./desired.ts";
@@ -51,6 +52,7 @@ export interface PrincipalDeps {
   readonly asks: Pick<EgressAsks, "ask" | "extend" | "settle">;
   readonly spending: Spending;
   readonly onRefused: (refused: Refused) => void;
+  readonly onSaid?: (principal: string, said: Said) => void;
   /** Called after every pass, so that the owner can drop a principal that is gone. */
   readonly onIdle: (principal: ManagedPrincipal) => void;
 }
@@ -93,6 +95,7 @@ export class ManagedPrincipal {
       account: deps.spending.of(localpart),
       onRefused: (target, code, count = 1) =>
         deps.onRefused({ principal: localpart, target, code, count }),
+      onSaid: (said) => deps.onSaid?.(localpart, said),
     });
   }
 

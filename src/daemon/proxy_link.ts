@@ -10,6 +10,7 @@ import type { Logger } from "../lib/log.ts";
 import type { Budgets, ProxyPolicy } from "../lib/schema/mod.ts";
 import type { EgressRequests } from "../lib/template/mod.ts";
 import { proxyAdminApi, type ProxyStats, SpentUsage } from "../proxy/api.ts";
+import type { Said } from "./attention/decide.ts";
 import type { SpendingAccount } from "./spending.ts";
 
 const RETRY_FIRST_MS = 50;
@@ -27,6 +28,11 @@ const WatchEvent = z.object({
     z.array(z.object({ host: z.string(), port: z.number(), count: z.number() })),
   ),
   usage: z.optional(z.array(SpentUsage)),
+  attention: z.optional(z.object({
+    state: z.enum(["working", "waiting", "idle"]),
+    message: z.nullable(z.string()),
+    at: z.number(),
+  })),
 });
 
 /** What the proxy is told of its principal. */
@@ -45,6 +51,8 @@ export interface ProxyLinkOptions {
   readonly remember: (rights: ProxyPolicy, signal: AbortSignal) => Promise<void>;
   /** Tunnels that the proxy refused for want of a grant. */
   readonly onRefused: ProxyLinkListener;
+  /** What its agent says of itself. */
+  readonly onSaid: (said: Said) => void;
 }
 
 export class ProxyLink {
@@ -99,6 +107,7 @@ export class ProxyLink {
       this.#heard++;
       account.add(usage);
     }
+    if (parsed.data.attention !== undefined) this.#options.onSaid(parsed.data.attention);
     for (const { host, port, count } of parsed.data.refused ?? []) {
       const target = parseAuthority(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
       if (target !== null && count > 0) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { createLogger } from "../lib/log.ts";
 import { type PrincipalStatus, readNotice } from "../lib/schema/mod.ts";
 import { askContent, decidedContent } from "./asks/message.ts";
 import { partOf } from "./report.ts";
-import { budgetNotice } from "./spending.ts";
+import { tellReached } from "./spending.ts";
 
 const status: PrincipalStatus = {
   principal: "@bureau/fleet/dev/agent/a:s",
@@ -43,7 +44,10 @@ Deno.test("each sentence about a principal has a part that programs can read", (
 });
 
 Deno.test("what is said of budgets and of asks is of its kind", () => {
-  assert.ok(readNotice("budget_reached", budgetNotice(principal, "hour", "5 USD").content));
+  const said: Readonly<Record<string, unknown>>[] = [];
+  const log = createLogger("test", {}, () => {});
+  tellReached(log, (_, content) => said.push(content))(principal, "hour", "5 USD");
+  assert.ok(readNotice("budget_reached", said[0]!));
   const ask = { id: "a1", principal, host: "h", port: 443, since: 1, until: 2, event_id: null };
   assert.equal(readNotice("egress_ask", askContent(ask, ["@o:s"]))?.state, "pending");
   const decided = decidedContent({

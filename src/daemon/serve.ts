@@ -2,7 +2,7 @@
 
 /** The daemon's socket: every request is somebody's, and shows what that somebody may see. */
 import type { launcherApi } from "../launcher/api.ts";
-import { type Client, createHandler } from "../lib/http/mod.ts";
+import { type Client, createHandler, sseResponse } from "../lib/http/mod.ts";
 import { resolvePrincipal } from "../lib/ref/mod.ts";
 import type { StateEvent } from "../messaging/mod.ts";
 import type { TokenVerifier } from "./access.ts";
@@ -10,6 +10,8 @@ import { daemonApi, type DaemonStatus } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
 import { describeEgress } from "./asks/policy_view.ts";
 import { decideAsk, followAsks } from "./asks/serve.ts";
+import type { AttentionDesk } from "./attention/desk.ts";
+import type { Notifier } from "./attention/notify/notifier.ts";
 import { createAuthorityHandlers } from "./authority_serve.ts";
 import { DaemonError } from "./errors.ts";
 import type { Fanout } from "./fanout.ts";
@@ -39,6 +41,8 @@ export interface Served {
   readonly status: () => Omit<DaemonStatus, "principals" | "asks">;
   readonly asks: EgressAsks;
   readonly spending: Spending;
+  readonly attention: AttentionDesk;
+  readonly notifier: Notifier;
   /** Ends streams when the daemon ends. */
   readonly closing: AbortSignal;
   /** Asks the launcher for a relay. @returns its socket on the host */
@@ -64,9 +68,14 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
   const observable = (viewer: string) =>
     [...served.principals()].filter(({ userId }) => authority.may(viewer, "observe", userId));
 
+  const viewOf = (principal: ManagedPrincipal) => ({
+    ...principal.view(),
+    ...served.attention.of(principal.localpart),
+  });
+
   const visible = (viewer: string) =>
     observable(viewer)
-      .map((principal) => principal.view())
+      .map(viewOf)
       .sort((a, b) => a.principal < b.principal ? -1 : 1);
 
   /** What may not be seen is answered like what is not there. */
@@ -133,7 +142,25 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       return { ...served.status(), principals: visible(viewer), asks };
     },
     list: async ({ request }) => ({ principals: visible(await viewerOf(request)) }),
-    show: async ({ request, params }) => find(await viewerOf(request), params["principal"]!).view(),
+    show: async ({ request, params }) =>
+      viewOf(find(await viewerOf(request), params["principal"]!)),
+    attention: async ({ request }) => {
+      const viewer = await viewerOf(request);
+      const may = (name: string) => {
+        const principal = served.principal(name);
+        return principal !== undefined && authority.may(viewer, "observe", principal.userId);
+      };
+      return sseResponse((send) => served.attention.follow(may, send), served.closing);
+    },
+    notifyTargets: async ({ request }) => {
+      await onMachine(request, "notify");
+      return { targets: [...served.notifier.view] };
+    },
+    notifyTest: async ({ request, body }) => {
+      const viewer = await onMachine(request, "notify");
+      served.log.info("notifications tested", { by: viewer });
+      return await served.notifier.test(body.target);
+    },
     usage: async ({ request, params }) => {
       const { localpart } = find(await viewerOf(request), params["principal"]!);
       return await served.launcher.call("usage", { params: { principal: localpart } });
@@ -242,6 +269,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
             : "readonly",
         onStart: (mode) => {
           principal.attachment.watchers++;
+          served.attention.seen(principal.localpart);
           const action = mode === "readwrite" ? "observe/read-write" : "observe";
           const target = principal.userId;
           authority.audited(viewer, action, target, { wanted, who: guest?.who ?? viewer });

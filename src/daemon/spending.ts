@@ -59,12 +59,17 @@ export interface SpendingOptions {
   readonly onReached: (principal: string, rule: string, shown: string) => void;
 }
 
-/** What operators are told when a cap is reached. */
-export function budgetNotice(principal: string, rule: string, cap: string) {
-  return {
-    body: `${principal} has used up its budget (${rule}: ${cap}); its model requests are refused ` +
-      "until it is free again, or raised",
-    content: noticePart("budget_reached", { principal, rule, cap }),
+/** Tells operators that a cap is reached. */
+export function tellReached(
+  log: Logger,
+  say: (body: string, content: Readonly<Record<string, unknown>>) => void,
+): SpendingOptions["onReached"] {
+  return (principal, rule, cap) => {
+    log.warn("budget used up", { principal, rule, cap });
+    const body =
+      `${principal} has used up its budget (${rule}: ${cap}); its model requests are refused ` +
+      "until it is free again, or raised";
+    say(body, noticePart("budget_reached", { principal, rule, cap }));
   };
 }
 

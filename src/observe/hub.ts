@@ -210,7 +210,9 @@ export class Hub implements Stream {
       if (data.byteLength > MAX_INPUT_FRAME) return watcher.close(1009, "too much input");
       const frame = decodeFrame(data);
       if (frame?.kind !== "input" || frame.bytes.length === 0) return;
-      if (this.#keyboard.mayType(watcher)) this.#options.terminal.write(frame.bytes);
+      if (!this.#keyboard.mayType(watcher)) return;
+      this.#options.terminal.write(frame.bytes);
+      this.#eachTap((tap) => tap.typed?.(this.#options.now()));
     }
   }
 

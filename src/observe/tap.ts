@@ -23,6 +23,8 @@ export interface StreamTap {
   resize(size: Size, at: number): void;
   bell?(at: number): void;
   title?(text: string, at: number): void;
+  /** A watcher's key went to the session; what it was is not told. */
+  typed?(at: number): void;
   /** A person came, left, or took or let go of the keyboard. */
   watched?(
     change: { readonly what: "came" | "left" | "types" | "released"; readonly who: string },

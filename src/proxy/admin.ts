@@ -78,7 +78,7 @@ export function createAdminHandler(
   };
 }
 
-function watch(closing: AbortSignal, { refusals, budget }: ProxyState): Response {
+function watch(closing: AbortSignal, { attention, refusals, budget }: ProxyState): Response {
   let onClosing: () => void;
   let end: () => void = () => {};
   const encoder = new TextEncoder();
@@ -91,6 +91,7 @@ function watch(closing: AbortSignal, { refusals, budget }: ProxyState): Response
       const ends = [
         refusals.listen((refused) => say({ refused })),
         budget.listen((usage) => say({ usage })),
+        attention.listen((said) => say({ attention: said })),
       ];
       end = () => ends.forEach((each) => each());
       onClosing = () => {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Serves `proxy.sock`: what `proxyAgentApi` in `api.ts` describes. */
+import { parseSaid } from "./attention.ts";
 import type { Live } from "./credentials/source.ts";
 import { errorResponse, ProxyError } from "./errors.ts";
 import { ServiceForwarder, type UpstreamEnvironment } from "./forward.ts";
 import type { LoggedRequest, RequestStart } from "./log.ts";
+import { readJsonObject } from "./json.ts";
 import { MatrixAccount } from "./matrix/account.ts";
 import { isPassthrough, passThrough } from "./matrix/passthrough.ts";
 import { matrixRoutes } from "./matrix/routes.ts";
@@ -13,6 +15,9 @@ import { splitUrl } from "./path.ts";
 import { listServices } from "./services.ts";
 import type { ProxyState } from "./state.ts";
 import type { Upstream } from "./upstream.ts";
+
+/** Of a request's body; its message is cut at 200 characters. */
+const MAX_ATTENTION_BYTES = 16 * 1024;
 
 type Handler = (request: Request, query: URLSearchParams) => Response | Promise<Response>;
 type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
@@ -153,6 +158,15 @@ function agentRoutes(
     "/v1/services": { GET: () => Response.json({ services: listServices(state, services) }) },
     "/v1/openapi.json": {
       GET: () => new Response(openapiText(), { headers: { "content-type": "application/json" } }),
+    },
+    "/v1/attention": {
+      GET: () => Response.json({ said: state.attention.present }),
+      PUT: async (request) => {
+        const json = await readJsonObject(request, MAX_ATTENTION_BYTES);
+        const said = parseSaid(json, state.now());
+        state.attention.say(said);
+        return Response.json({ said });
+      },
     },
     "/v1/grants": { GET: () => Response.json(state.policy) },
     ...matrixHandlers(bootstrap.principal, matrix),

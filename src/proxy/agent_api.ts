@@ -14,6 +14,14 @@ const page = { from: "token", to: "token", dir: "`b` (default) or `f`", limit: "
 const txn = { txn: "transaction id: the same one never sends twice" };
 const reason = z.optional(z.string());
 
+const said = z.object({
+  state: z.enum(["working", "waiting", "idle"]),
+  /** One line, 200 characters at most. */
+  message: z.nullable(z.string()),
+  /** ms epoch */
+  at: z.number(),
+});
+
 const about = z.object({ room: z.string(), user_id: z.string(), reason });
 
 export const proxyAgentApi = defineApi({
@@ -45,6 +53,23 @@ export const proxyAgentApi = defineApi({
       path: "/v1/grants",
       summary: "What the caller may do, and what it is denied",
       response: ProxyPolicy,
+    },
+    attention: {
+      method: "GET",
+      path: "/v1/attention",
+      summary: "What the caller said of itself last",
+      response: z.object({ said: z.nullable(said) }),
+    },
+    setAttention: {
+      method: "PUT",
+      path: "/v1/attention",
+      summary:
+        "Say that one works, waits for a person, or has nothing to do. It counts more than what the terminal looks like; it needs no grant",
+      request: z.object({
+        state: z.enum(["working", "waiting", "idle"]),
+        message: z.optional(z.nullable(z.string())),
+      }),
+      response: z.object({ said }),
     },
     services: {
       method: "GET",

@@ -256,7 +256,7 @@ export const proxyAdminApi = defineApi({
       method: "GET",
       path: "/v1/watch",
       summary:
-        "SSE that stays open for the proxy's life: its end tells the daemon to push grants again. Events `{refused:[{host,port,count}]}`: tunnels that no grant allowed, at most one event a second",
+        "SSE that stays open for the proxy's life: its end tells the daemon to push grants again. Events `{refused:[{host,port,count}]}`: tunnels that no grant allowed, at most one event a second; `{usage:[…]}`; `{attention:{state,message,at}}`: what the agent says of itself",
       kind: "sse",
     },
   },

@@ -6,6 +6,7 @@ import { isUserPattern, matchUserPattern } from "../lib/glob/user.ts";
 import type { ProxyPolicy } from "../lib/schema/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ProxyBootstrap, ProxyStats } from "./api.ts";
+import { SaidAttention } from "./attention.ts";
 import { BudgetMeter } from "./budget/meter.ts";
 import { ProxyError } from "./errors.ts";
 import type { LogLines } from "./log_lines.ts";
@@ -27,6 +28,8 @@ export class ProxyState {
   readonly hosts: HostTable;
   /** Tunnels that no grant allows, for the daemon to tell operators of. */
   readonly refusals = new TunnelRefusals();
+  /** What the agent says of itself. */
+  readonly attention = new SaidAttention();
   /** A line and a count for each request. */
   readonly log: RequestLog;
   draining = false;

@@ -8,6 +8,7 @@ import { systemClock } from "../lib/clock.ts";
 import { BureauError, messageOf } from "../lib/errors.ts";
 import { createClient } from "../lib/http/mod.ts";
 import type { Logger } from "../lib/log.ts";
+import type { NotifyTarget } from "../lib/config/mod.ts";
 import { type Paths, pathsOf } from "../lib/process/mod.ts";
 import { launcherApi, type PreflightReport } from "../launcher/api.ts";
 import type { ReleaseStatus, SupervisorStatus } from "./api.ts";
@@ -17,6 +18,7 @@ import { EXAMPLE_AGENT, startExample } from "./example.ts";
 import { diskError, type Identities, makeDirectories, rootIdentities } from "./directories.ts";
 import { SupervisorError } from "./errors.ts";
 import { knownServerName, type RegistrationSecret, registrationSecret } from "./files.ts";
+import { notifySource } from "./notify.ts";
 import type { UpOptions } from "./options.ts";
 import { type Membership, membershipOf } from "./joined.ts";
 import { Processes, type ProcessName } from "./processes.ts";
@@ -41,6 +43,7 @@ export class DevBox {
   readonly processes: Processes;
   /** By which the daemon that we start knows us. Secret. */
   readonly token = crypto.getRandomValues(new Uint8Array(32)).toHex();
+  readonly #notify: () => NotifyTarget[];
   /** Set by whoever makes upgrades possible. */
   releases: (() => ReleaseStatus) | null = null;
   #identities: Identities | null = null;
@@ -57,6 +60,7 @@ export class DevBox {
     this.#commands = new Commands(options);
     this.#machine = machine;
     this.#log = log;
+    this.#notify = notifySource(options.stateDir, log);
     this.processes = new Processes(this.#commands, this.#paths.logs, log);
   }
 
@@ -321,7 +325,7 @@ export class DevBox {
 
   async #daemonBootstrap(): Promise<unknown> {
     const session = JSON.parse(await Deno.readTextFile(this.#paths.machineSession));
-    const known = { ...session, supervisor_token: this.token };
+    const known = { ...session, supervisor_token: this.token, notify: this.#notify() };
     if (this.#membership !== null) return known;
     const { web: listen, webOrigins: origins } = this.#options;
     return { ...known, web: { socket: this.#paths.webSocket, listen, origins } };

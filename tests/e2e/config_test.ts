@@ -100,6 +100,8 @@ Deno.test("a machine is configured by its file, the environment over it, and fla
         authority: `${file}:3:1`,
         agent: `${file}:4:1`,
         repo: "BUREAU_REPO",
+        web: "default",
+        web_origin: "default",
       });
       const wrong = await task(bureau, ["up", "--detach"], { BUREAU_LISTEN: "nowhere" });
       assert.equal(wrong.code, 1, wrong.stdout);

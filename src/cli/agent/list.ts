@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `agent list` and `agent show`, as the daemon sees them now. */
-import type { PrincipalView } from "../../daemon/api.ts";
+import { byNeed, type PrincipalView } from "../../daemon/api.ts";
 import type { Usage } from "../../launcher/api.ts";
 import { HttpApiError } from "../../lib/http/mod.ts";
 import { parseEntity } from "../../lib/ref/mod.ts";
@@ -9,6 +9,7 @@ import { neutralise } from "../../lib/terminal/mod.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
+import { attentionCell, attentionLines } from "./attention.ts";
 
 /** `agent/scribe` of a full name. */
 export function shortName(principal: string): string {
@@ -27,15 +28,16 @@ export function ago(since: number, now = Date.now()): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-/** One line an agent, under a heading. */
+/** One line an agent, under a heading; who needs a person most first. */
 export function agentTable(principals: readonly PrincipalView[]): string[] {
   if (principals.length === 0) return ["no agents are assigned to this machine"];
   return table(
-    ["AGENT", "STATE", "SINCE", "RESTARTS", "TEMPLATE", "NOTE"],
-    principals.map((view) => [
+    ["AGENT", "STATE", "SINCE", "ATTENTION", "RESTARTS", "TEMPLATE", "NOTE"],
+    [...principals].sort(byNeed).map((view) => [
       shortName(view.principal),
       view.phase,
       ago(view.since),
+      attentionCell(view, ago),
       String(view.restarts),
       view.template,
       (view.isolation === "none" ? "NOT ISOLATED " : "") +
@@ -135,6 +137,7 @@ export const show: CommandHandler = async (call) => {
         "rolled back",
         `to what worked last: ${neutralise(view.rolled_back)}`,
       ] as [string, string]]),
+      ...attentionLines(view, ago),
       ["restarts", String(view.restarts)],
       ["exit status", view.exit_code === null ? "none" : String(view.exit_code)],
       ["watchers", String(view.watchers)],

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import type { PrincipalView } from "../../daemon/api.ts";
+import type { Attention, PrincipalView } from "../../daemon/api.ts";
+import { attentionLines } from "./attention.ts";
 import { agentTable, usageTable } from "./list.ts";
 
 const VIEW: PrincipalView = {
@@ -46,4 +47,40 @@ Deno.test("the table of usage has limits where there are any, and says what nobo
   assert.match(counted!, /^agent\/scribe +running, frozen +6 of 512 +7 +1\.2 +- +1 +0$/);
   assert.match(uncounted!, /^agent\/scribe +exited +- +- +- +- +- +-$/);
   assert.match(usageTable([])[0]!, /no agents/);
+});
+
+Deno.test("the table of agents begins with who needs a person, and says for how long", () => {
+  const of = (name: string, state: Attention["state"], change: Partial<Attention> = {}) => ({
+    ...VIEW,
+    principal: `bureau/fleet/dev/agent/${name}`,
+    attention: {
+      state,
+      since: Date.now() - 180_000,
+      reason: "said" as const,
+      message: null,
+      unseen: true,
+      ...change,
+    },
+  });
+  const rows = agentTable([
+    of("a", "working"),
+    of("b", "waiting-input"),
+    of("c", "idle", { reason: "not-running" }),
+    of("d", "failed", { unseen: false }),
+  ]).slice(1);
+  assert.match(rows[0]!, /^agent\/d .* failed, 3 min +0/);
+  assert.match(rows[1]!, /^agent\/b .* waits for input, 3 min \* +0/);
+  assert.match(rows[2]!, /^agent\/a .* works +0/);
+  assert.match(rows[3]!, /^agent\/c .* - +0/);
+  const lines = attentionLines(
+    { ...of("b", "waiting-input", { message: "which\x1b[2J?" }), last_line: "last\x07" },
+    () => "3 min",
+  );
+  assert.deepEqual(lines, [
+    [
+      "attention",
+      "waits for input, for 3 min (it says so itself): which\\x1b[2J?; nobody has watched it since",
+    ],
+    ["last line", "last\\x07"],
+  ]);
 });

@@ -5,7 +5,10 @@ import {
   ConfigError,
   configPath,
   configTemplate,
+  type NotifyTargets,
   readConfigFile,
+  readNotify,
+  readSecretFile,
   readSettings,
   settingNames,
   SETTINGS,
@@ -31,6 +34,19 @@ function settingsOf(call: Invocation): Settings {
   });
 }
 
+/** With a look at the secrets that it names. */
+function notifyOf(call: Invocation): NotifyTargets {
+  const path = configPath(call.stateDir);
+  const text = readConfigFile(path);
+  if (text === null) return [];
+  const targets = readNotify({ file: { path, text }, stateDir: call.stateDir });
+  for (const { key_file: key, token_file: token } of targets) {
+    const secret = key ?? token;
+    if (secret !== undefined) readSecretFile(secret, "notify");
+  }
+  return targets;
+}
+
 export const init: CommandHandler = async (call) => {
   const path = configPath(call.stateDir);
   const there = readConfigFile(path) !== null;
@@ -45,7 +61,8 @@ export const check: CommandHandler = (call) => {
   const path = configPath(call.stateDir);
   try {
     const settings = settingsOf(call);
-    const count = Object.keys(settings).length;
+    const targets = notifyOf(call);
+    const count = Object.keys(settings).length + Math.min(1, targets.length);
     call.print(`${path}: ${count === 0 ? "nothing is set" : `${count} set, and no mistake`}`);
     return Promise.resolve({ path, problems: [] });
   } catch (thrown) {

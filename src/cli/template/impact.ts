@@ -41,7 +41,8 @@ interface Reached {
 
 /** What changes without a restart; the launcher leaves the same out of its digest of a cell's shape. */
 function shape(template: Template): string {
-  const { authorization: _a, egress: _e, budgets: _b, restart_policy: _r, ...rest } = template;
+  const { authorization: _a, egress: _e, budgets: _b, restart_policy: _r, attention: _t, ...rest } =
+    template;
   return canonicalJson(rest);
 }
 

@@ -3,6 +3,7 @@
 /** What is said of a machine, from what was measured. Pure. Matrix knows whole numbers only. */
 import type { Inventory } from "../../lib/hwinfo/mod.ts";
 import type { MachineInfo, MachineStatus } from "../../lib/schema/mod.ts";
+import type { AttentionState } from "../attention/api.ts";
 import type { Host } from "./host.ts";
 
 const MB = 1024 * 1024;
@@ -17,6 +18,7 @@ export interface Measured {
   /** Since its start; null: nothing counts it. */
   readonly cpuMs: number | null;
   readonly memoryBytes: number;
+  readonly attention?: AttentionState | undefined;
 }
 
 /** One moment. */
@@ -97,7 +99,7 @@ export function statusOf(before: Sample, now: Sample, principal: string): Machin
     sandboxes: { running: live.length, idle: live.filter(({ frozen }) => frozen).length },
     uptime_seconds: Math.round(now.host.uptimeSeconds),
     principals: Object.fromEntries(
-      told.map(({ userId, cpuMs, memoryBytes, frozen, phase }) => {
+      told.map(({ userId, cpuMs, memoryBytes, frozen, phase, attention }) => {
         // Started in between: what it used, it used since.
         const since = earlier.get(userId) ?? 0;
         const used = cpuMs! >= since ? cpuMs! - since : cpuMs!;
@@ -106,6 +108,7 @@ export function statusOf(before: Sample, now: Sample, principal: string): Machin
           cpu_percent: Math.max(0, Math.round(100 * used / elapsed)),
           memory_mb: Math.round(memoryBytes / MB),
           status: frozen ? "idle" as const : phase,
+          ...(attention === undefined ? {} : { attention }),
         }];
       }),
     ),
@@ -130,7 +133,13 @@ export function isNews(last: MachineStatus, next: MachineStatus): boolean {
   return Object.entries(after).some(([userId, now]) => {
     const then = before[userId];
     return then === undefined || then.status !== now.status ||
+      needs(then.attention) !== needs(now.attention) ||
       Math.abs(then.cpu_percent - now.cpu_percent) > 3 ||
       Math.abs(then.memory_mb - now.memory_mb) > 50;
   });
+}
+
+/** Who works and who is idle changes all the time: that is no news. */
+function needs(attention: AttentionState | undefined): boolean {
+  return attention !== undefined && attention !== "working" && attention !== "idle";
 }

@@ -12,6 +12,7 @@ import { roomAlias, stateKey } from "../../lib/ref/mod.ts";
 import { EventType, type MachineStatus } from "../../lib/schema/mod.ts";
 import type { launcherApi } from "../../launcher/api.ts";
 import { type Content, type MatrixClient, sameContent } from "../../messaging/mod.ts";
+import type { AttentionDesk } from "../attention/desk.ts";
 import type { DaemonBootstrap } from "../api.ts";
 import type { ManagedPrincipal } from "../principal.ts";
 import { infoOf, isNews, type Measured, type Sample, statusOf } from "./content.ts";
@@ -30,6 +31,7 @@ export interface HeartbeatOptions {
   readonly client: Pick<MatrixClient, "resolveAlias" | "join" | "getState" | "putState">;
   readonly launcher: Client<typeof launcherApi>;
   readonly principals: () => Iterable<Pick<ManagedPrincipal, "userId" | "localpart" | "status">>;
+  readonly attention?: Pick<AttentionDesk, "of">;
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -113,7 +115,7 @@ class Heart {
   }
 
   async #sample(): Promise<Sample> {
-    const { clock, host = readHost, launcher, principals, signal } = this.#options;
+    const { attention, clock, host = readHost, launcher, principals, signal } = this.#options;
     const measured: Measured[] = [];
     for (const { userId, localpart, status } of principals()) {
       if (status?.phase !== "running" && status?.phase !== "starting") continue;
@@ -126,6 +128,7 @@ class Heart {
         frozen: status.frozen === true,
         cpuMs: usage?.cpu_ms ?? null,
         memoryBytes: usage?.memory_bytes ?? 0,
+        attention: attention?.of(localpart).attention?.state,
       });
     }
     return { at: clock.now(), host: host(), principals: measured };

@@ -5,7 +5,10 @@ import {
   configPath,
   configTemplate,
   MachineConfig,
+  namesOf,
   readConfigFile,
+  readNotify,
+  readSecretFile,
   readSettings,
   settingNames,
   SETTINGS,
@@ -134,6 +137,76 @@ Deno.test("a file that others may write is not obeyed", async () => {
     await Deno.remove(path);
     await Deno.mkdir(path, { mode: 0o700 });
     assert.match(problems(() => readConfigFile(path))[0]!, /it is no file/);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+/** `bureau.yaml` with these lines below `notify:`. */
+const notify = (...lines: string[]) =>
+  readNotify({ file: { path: FILE, text: ["notify:", ...lines].join("\n") }, stateDir });
+
+Deno.test("notify: targets with what they say, and names for those without", () => {
+  assert.deepEqual(readNotify({ stateDir }), []);
+  const targets = notify(
+    "  - matrix: true",
+    "  - webhook: http://127.0.0.1:9/hook",
+    "    key_file: /s/operator/hook-key",
+    "    states: [failed]",
+    "    quiet_hours: 22:00-07:00",
+    "    time_zone: Europe/Berlin",
+    "  - name: phone",
+    "    ntfy: https://ntfy.sh/topic",
+    "  - ntfy: https://ntfy.sh/other",
+    "    agents: [agent/*]",
+    "    link: https://box/#/agent/{agent}",
+    "  - ntfy: https://ntfy.sh/third",
+  );
+  assert.deepEqual(namesOf(targets), ["matrix", "webhook", "phone", "ntfy", "ntfy-2"]);
+  assert.deepEqual(targets[1]?.states, ["failed"]);
+});
+
+for (
+  const [why, lines, wanted] of [
+    ["nothing", ["  - states: [failed]"], /:2:5 notify: each target has exactly one/],
+    ["two kinds", ["  - matrix: true", "    ntfy: https://h/t"], /exactly one/],
+    ["another state", ["  - matrix: true", "    states: [angry]"], /:3:14 notify: takes some of/],
+    ["another field", ["  - matrix: true", "    colour: red"], /there is no "colour" in a target/],
+    ["a password", ["  - webhook: https://u:hunter2@h/x"], /:2:14 notify: takes an http/],
+    ["no topic", ["  - ntfy: https://ntfy.sh/"], /takes the URL of a topic/],
+    ["a key elsewhere", ["  - webhook: https://h/", "    key_file: /etc/shadow"], /must be below/],
+    ["a climbing key", ["  - webhook: https://h/", "    key_file: /s/operator/../x"], /below/],
+    ["a key of none", ["  - matrix: true", "    key_file: /s/operator/k"], /belongs to a webhook/],
+    [
+      "a token in the clear",
+      ["  - ntfy: http://ntfy.lan/t", "    token_file: /s/operator/t"],
+      /with https, or on this machine/,
+    ],
+    ["a name twice", ["  - {name: a, matrix: true}", "  - {name: a, matrix: true}"], /of its own/],
+    ["bad hours", ["  - matrix: true", "    quiet_hours: 25:00-07:00"], /HH:MM-HH:MM/],
+    ["a bad zone", ["  - matrix: true", "    time_zone: Mars/Base"], /takes a time zone/],
+    ["a word", ["  matrix"], /takes a list of targets/],
+  ] as const
+) {
+  Deno.test(`notify: ${why} is refused, and no value repeated`, () => {
+    const [first] = problems(() => notify(...lines));
+    assert.match(first!, wanted);
+    assert.ok(!first!.includes("hunter2"));
+  });
+}
+
+Deno.test("a secret's file is read only when nobody else may", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const path = `${dir}/key`;
+    assert.match(problems(() => readSecretFile(path, "notify"))[0]!, /can't be read/);
+    await Deno.writeTextFile(path, "hunter2\n", { mode: 0o600 });
+    assert.equal(readSecretFile(path, "notify"), "hunter2");
+    await Deno.chmod(path, 0o640);
+    assert.match(problems(() => readSecretFile(path, "notify"))[0]!, /somebody else may read/);
+    await Deno.chmod(path, 0o600);
+    await Deno.writeTextFile(path, "\n");
+    assert.match(problems(() => readSecretFile(path, "notify"))[0]!, /it is empty/);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

@@ -57,7 +57,7 @@ export function readDocument<S extends z.ZodMiniObject>(
   const parsed = z.safeParse(schema, values);
   for (const issue of parsed.error?.issues ?? []) {
     const setting = String(issue.path[0] ?? "");
-    const offset = offsets.get(setting)?.value ?? 0;
+    const offset = nearest(document, issue.path) ?? offsets.get(setting)?.value ?? 0;
     problems.push({ at: offset, where: place(offset), setting, message: issue.message });
   }
   if (!parsed.success || problems.length > 0) {
@@ -68,6 +68,18 @@ export function readDocument<S extends z.ZodMiniObject>(
     values: parsed.data as z.infer<S>,
     places: new Map([...offsets].map(([name, { key }]) => [name, place(key)])),
   };
+}
+
+/** Where the innermost thing stands that a mistake is about; null: the document has no such place. */
+function nearest(
+  document: ReturnType<typeof parseDocument>,
+  path: readonly PropertyKey[],
+): number | null {
+  for (let length = path.length; length > 1; length--) {
+    const node = document.getIn(path.slice(0, length), true) as Node | undefined;
+    if (node?.range) return node.range[0];
+  }
+  return null;
 }
 
 /** Aliases can make a small text endless: there is nothing here that needs one. */

@@ -4,6 +4,7 @@
 import * as z from "zod/mini";
 import { readDocument } from "./document.ts";
 import { ConfigError, type Problem } from "./errors.ts";
+import { NotifyTargets } from "./notify.ts";
 
 const HOST_PORT = /^(\[[0-9a-f:]+\]|[^:\s,]+):(\d{1,5})$/i;
 
@@ -46,6 +47,12 @@ export const MachineConfig = z.object({
   repo: path,
 });
 export type MachineConfig = z.infer<typeof MachineConfig>;
+/** The whole file: settings of `up`, and what neither a flag nor a variable says. */
+export const MachineFile = z.object({
+  ...MachineConfig.shape,
+  notify: z.optional(NotifyTargets),
+});
+
 export type SettingName = keyof MachineConfig;
 
 interface Declared {
@@ -171,7 +178,7 @@ function fromFile(
   stateDir: string,
 ): Settings {
   if (file === null) return {};
-  const { values, places } = readDocument(file.text, file.path, MachineConfig);
+  const { values, places } = readDocument(file.text, file.path, MachineFile);
   const settings: Settings = {};
   for (const name of settingNames) {
     const value = values[name];
@@ -183,7 +190,28 @@ function fromFile(
       `must be below "${stateDir}": \`up\` may read nothing else that no argument names`;
     throw new ConfigError([{ where: token.from, setting: "registration_token_file", message }]);
   }
+  secretsBelow(values.notify ?? [], places.get("notify") ?? file.path, stateDir);
   return settings;
+}
+
+/** @throws {ConfigError} */
+function secretsBelow(targets: NotifyTargets, where: string, stateDir: string): void {
+  for (const { key_file: key, token_file: token } of targets) {
+    const path = key ?? token;
+    if (path === undefined || isBelow(path, `${stateDir}/operator`)) continue;
+    const message = `key_file and token_file must be below "${stateDir}/operator"`;
+    throw new ConfigError([{ where, setting: "notify", message }]);
+  }
+}
+
+/**
+ * Whom to tell when an agent needs a person.
+ * @throws {ConfigError} with every mistake of the file
+ */
+export function readNotify({ file, stateDir }: ConfigSources): NotifyTargets {
+  if (!file) return [];
+  fromFile(file, stateDir);
+  return readDocument(file.text, file.path, MachineFile).values.notify ?? [];
 }
 
 function isBelow(path: string, dir: string): boolean {
@@ -200,5 +228,13 @@ export function configTemplate(): string {
     const { brief, default: usual, example } = SETTINGS[name];
     lines.push("", `# ${brief} (default: ${usual}; ${variableOf(name)})`, `# ${name}: ${example}`);
   }
+  lines.push(
+    "",
+    "# whom to tell when an agent needs a person (default: nobody; docs/guide/attention.md)",
+    "# notify:",
+    "#   - matrix: true",
+    "#   - ntfy: https://ntfy.sh/a-topic-that-nobody-guesses",
+    "#     states: [failed, waiting-approval, waiting-input]",
+  );
   return lines.join("\n") + "\n";
 }

@@ -8,3 +8,6 @@ export * from "./document.ts";
 export * from "./errors.ts";
 export * from "./file.ts";
 export * from "./machine.ts";
+export * from "./notify.ts";
+export * from "./notify_target.ts";
+export * from "./secret_file.ts";

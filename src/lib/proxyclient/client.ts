@@ -27,6 +27,16 @@ export interface Service {
   readonly deny?: readonly RequestRule[];
 }
 
+/** What an agent may say of itself. */
+export interface Said {
+  /** `waiting`: a person has to do something. */
+  readonly state: "working" | "waiting" | "idle";
+  /** One line for people. */
+  readonly message: string | null;
+  /** ms epoch */
+  readonly at: number;
+}
+
 /** All methods throw `ProxyClientError`. */
 export interface ProxyClient extends Disposable {
   readonly matrix: ProxyMatrix;
@@ -34,6 +44,10 @@ export interface ProxyClient extends Disposable {
   identity(): Promise<Identity>;
   grants(): Promise<ProxyPolicy>;
   services(): Promise<readonly Service[]>;
+  /** What I said of myself last; null: nothing. */
+  attention(): Promise<Said | null>;
+  /** Says that I work, wait for a person, or have nothing to do; it outranks what my terminal looks like. */
+  setAttention(state: Said["state"], message?: string): Promise<Said>;
   /** The proxy's interface as an OpenAPI document. */
   openapi(): Promise<Record<string, unknown>>;
   /**
@@ -62,6 +76,15 @@ export function createProxyClient(
         "list the services",
       );
       return answer.services;
+    },
+    attention: async () => {
+      const what = "read what I said of myself";
+      return (await transport.json<{ said: Said | null }>("GET", "/v1/attention", what)).said;
+    },
+    setAttention: async (state, message) => {
+      const options = { body: { state, ...(message === undefined ? {} : { message }) } };
+      const what = "say how I am";
+      return (await transport.json<{ said: Said }>("PUT", "/v1/attention", what, options)).said;
     },
     openapi: () => transport.json("GET", "/v1/openapi.json", "read the interface"),
     http: (service, path, init) =>

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** An agent's proxy, for agents written in TypeScript and for tests; README.md has an example. */
-export { createProxyClient, type Identity, type ProxyClient, type Service } from "./client.ts";
+export {
+  createProxyClient,
+  type Identity,
+  type ProxyClient,
+  type Said,
+  type Service,
+} from "./client.ts";
 export { ProxyClientError } from "./errors.ts";
 export type { FollowedEvent, FollowOptions } from "./follow.ts";
 export type {

@@ -39,6 +39,8 @@ Deno.test("the client has a call for every endpoint of the proxy", async () => {
     await client.identity();
     await client.grants();
     await client.services();
+    await client.attention();
+    await client.setAttention("idle");
     await client.openapi();
     await (await client.http("svc", "/x?y=1", { method: "GET" })).body?.cancel();
     await matrix.whoami();

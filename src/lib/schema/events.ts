@@ -10,6 +10,7 @@
 import * as z from "zod/mini";
 import { StartCondition } from "./condition.ts";
 import { CredentialPart } from "./credential_part.ts";
+import { AttentionSettings } from "./attention.ts";
 import { Budgets } from "./budgets.ts";
 import { HealthCheck } from "./health.ts";
 import { Recording } from "./recording.ts";
@@ -230,6 +231,7 @@ export const Template = z.object({
   egress: z.optional(EgressPolicy),
   /** Hot: a change needs no restart. */
   budgets: z.optional(Budgets),
+  attention: z.optional(AttentionSettings),
   authorization: z.optional(AuthorizationPolicy),
   restart_policy: z.optional(RestartPolicy),
 });

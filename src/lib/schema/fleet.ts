@@ -65,6 +65,10 @@ export const MachineStatus = z.object({
       gpu_percent: z.optional(z.int()),
       gpu_memory_mb: z.optional(z.int()),
       status: z.optional(z.enum(["running", "idle", "starting"])),
+      /** Whether it needs a person; the daemon's interface tells it at once and with why. */
+      attention: z.optional(
+        z.enum(["failed", "waiting-approval", "waiting-input", "working", "idle"]),
+      ),
     }),
   )),
 });

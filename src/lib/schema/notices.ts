@@ -28,6 +28,16 @@ export const NOTICES = {
     until: z.int(),
     state: outcome(["pending", "approved", "denied", "timed-out", "withdrawn"]),
   }),
+  /** Agents need somebody, or changed otherwise, as `notify` of the machine's file asks to be told. */
+  attention: z.object({
+    version,
+    principals: z.array(z.object({
+      principal,
+      state: outcome(["failed", "waiting-approval", "waiting-input", "working", "idle"]),
+      since: z.int(),
+      reason: z.string(),
+    })),
+  }),
   egress_refused: z.object({
     version,
     principal,

@@ -27,6 +27,7 @@ Deno.test("a notice is written and read by its kind; anything else is none", () 
 
 Deno.test("every kind has a version and says of whom it speaks, or is about the machine", () => {
   const machine = [
+    "attention",
     "service_directory_updated",
     "daemon_self_update",
     "bureau_version_update",

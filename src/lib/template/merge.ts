@@ -11,7 +11,7 @@ import type { AuthorizationPolicy, Mount, Template } from "../schema/events.ts";
  * | environment_variables, roles, default_payload, proxy_services, ssh_keys, placeholders, budgets, recording | joined by key, the child's wins |
  * | prepend_variables | per key: the child's entries, then the parent's, each once |
  * | filesystem, secrets | the parent's whose `dest` (`key`) the child doesn't name, then the child's |
- * | create_dirs, devices, protected_paths, required_credentials, required_services, egress, authorization | the parent's, then the child's, each once |
+ * | create_dirs, devices, protected_paths, required_credentials, required_services, egress, authorization, attention | the parent's, then the child's, each once |
  *
  * No child can take away a parent's denial. `inherits` is not carried over.
  */
@@ -46,6 +46,7 @@ export function mergeTemplates(parent: Template, child: Template): Template {
     secrets: mergeSecrets(parent.secrets, child.secrets),
     egress: mergeEgress(parent.egress, child.egress),
     budgets: mergeBudgets(parent.budgets, child.budgets),
+    attention: mergeAttention(parent.attention, child.attention),
     authorization: mergeAuthorization(parent.authorization, child.authorization),
     restart_policy: child.restart_policy ?? parent.restart_policy,
   });
@@ -82,6 +83,18 @@ export function mergeBudgets(
   if (parent === undefined || child === undefined) return child ?? parent;
   const prices = byKey(parent.prices, child.prices);
   return { ...parent, ...child, ...(prices === undefined ? {} : { prices }) };
+}
+
+/** Patterns of both; how long quiet is idle is the child's word. */
+function mergeAttention(
+  parent: Template["attention"],
+  child: Template["attention"],
+): Template["attention"] {
+  if (parent === undefined || child === undefined) return child ?? parent;
+  return compact({
+    waiting: appended(parent.waiting, child.waiting),
+    idle_after_seconds: child.idle_after_seconds ?? parent.idle_after_seconds,
+  });
 }
 
 function mergeAuthorization(

@@ -113,6 +113,7 @@ const KEYED: ReadonlySet<string> = new Set([
   "egress",
   "budgets",
   "budgets.prices",
+  "attention",
   "authorization",
 ]);
 /** Lists that are replaced whole. */

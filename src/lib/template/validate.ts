@@ -6,6 +6,7 @@ import { isGlob } from "../glob/mod.ts";
 import { isSegment, parseTemplateRef } from "../ref/mod.ts";
 import type { EgressRule, Mount, ProxyService, Template } from "../schema/events.ts";
 import { isRole } from "../token/rules.ts";
+import { attentionProblems } from "./attention.ts";
 import { ASK_TIMEOUT } from "./egress.ts";
 import { mountPoint } from "./merge.ts";
 import { EGRESS_PRESETS, presetOf } from "./presets.ts";
@@ -75,6 +76,7 @@ export function validateTemplate(template: Template): Problem[] {
   }
   serviceProblems(template, add);
   budgetProblems(template, add);
+  attentionProblems(template.attention, add);
   for (const text of policyProblems(template.authorization ?? {})) add("authorization", text);
   for (const [field, text] of expandable(template)) {
     for (const name of variablesOf(text)) {
