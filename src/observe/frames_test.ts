@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ObserveMay, ObserveUp, RelayBootstrap } from "./api.ts";
-import { parseAttach, parseRelayBootstrap, parseUp } from "./frames.ts";
+import { listSecrets } from "../lib/recording/mod.ts";
+import { ObserveMay, ObserveUp, RelayBootstrap, RelaySecrets } from "./api.ts";
+import { parseAttach, parseRelayBootstrap, parseRelayLine, parseUp } from "./frames.ts";
 
 Deno.test("parseUp() takes exactly what the interface says, when given anything", () => {
   const side = fc.integer({ min: 1, max: 1000 });
@@ -79,4 +80,26 @@ Deno.test("parseRelayBootstrap() agrees with the schema, and refuses unsafe sess
       { session: "a'b" },
     ]
   ) assert.throws(() => parseRelayBootstrap({ ...good, ...change }), /is wrong/);
+});
+
+Deno.test("parseRelayLine() takes what is recorded, and other secrets later, when they are whole", async () => {
+  const good = { version: 1, principal: "a/b", machine: "@m:s", session: "agent" };
+  const secrets = JSON.parse(JSON.stringify(await listSecrets(["a secret value", "another one"])));
+  const recording = { max_bytes: 1, keep_ms: 0, secrets };
+  const whole = { ...good, recording };
+  assert.deepEqual(parseRelayLine(whole), RelayBootstrap.parse(whole));
+  assert.deepEqual(parseRelayLine({ secrets }), RelaySecrets.parse({ secrets }));
+  for (
+    const change of [
+      { max_bytes: -1 },
+      { keep_ms: 1.5 },
+      { secrets: null },
+      { secrets: { ...secrets, key: 1 } },
+      { secrets: { ...secrets, pieces: [[7, 1, "short"]] } },
+      { secrets: { ...secrets, pieces: [[64, 1, "long"]] } },
+    ]
+  ) {
+    const line = { ...good, recording: { ...recording, ...change } };
+    assert.throws(() => parseRelayLine(line), /is wrong/, JSON.stringify(change));
+  }
 });

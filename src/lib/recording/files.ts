@@ -86,18 +86,18 @@ export interface Keep {
 /**
  * Removes what is too old, then the oldest while there is too much.
  *
- * @param writing the one that must stay
+ * @param isWriting whether that one must stay
  */
 export async function pruneRecordings(
   dir: string,
   { maxBytes, keepMs }: Keep,
   now: number,
-  writing: string | null = null,
+  isWriting: (id: string) => boolean = () => false,
 ): Promise<void> {
   const files = await listRecordings(dir);
   let bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   for (const file of files) {
-    if (file.id === writing) continue;
+    if (isWriting(file.id)) continue;
     if (bytes <= maxBytes && now - file.ended <= keepMs) continue;
     await Deno.remove(`${dir}/${file.name}`).catch(() => {});
     bytes -= file.bytes;
@@ -107,18 +107,22 @@ export async function pruneRecordings(
 /**
  * What a relay that was killed left: unfinished compressions go, parts that were open are returned.
  *
- * @param writing the one that is open rightly
+ * @param isWriting whether that one is open rightly
  */
-export async function leftOpen(dir: string, writing: string | null): Promise<string[]> {
+export async function leftOpen(
+  dir: string,
+  isWriting: (id: string) => boolean,
+): Promise<string[]> {
   const names = await namesIn(dir);
   const closed = new Set(names.filter((name) => name.endsWith(".cast.gz")));
   const open: string[] = [];
   for (const name of names) {
-    if (UNFINISHED.test(name) && !name.startsWith(`${writing}.`)) {
+    // Only whoever compresses looks for them, one after the other.
+    if (UNFINISHED.test(name)) {
       await Deno.remove(`${dir}/${name}`).catch(() => {});
     }
     const parsed = parseRecordingName(name);
-    if (parsed === null || !parsed.open || parsed.id === writing) continue;
+    if (parsed === null || !parsed.open || isWriting(parsed.id)) continue;
     if (closed.has(`${name}.gz`)) await Deno.remove(`${dir}/${name}`).catch(() => {});
     else open.push(parsed.id);
   }

@@ -282,8 +282,12 @@ export class Recorder implements StreamTap {
   #tidy(): void {
     const { dir, maxBytes, keepMs } = this.#options;
     this.#housework = this.#housework.then(async () => {
-      for (const id of await leftOpen(dir, this.#writing)) await compressPart(dir, id);
-      await pruneRecordings(dir, { maxBytes, keepMs }, this.#clock.now(), this.#writing);
+      const isWriting = (id: string) => id === this.#writing;
+      for (const id of await leftOpen(dir, isWriting)) {
+        // One that began while they were looked for.
+        if (!isWriting(id)) await compressPart(dir, id);
+      }
+      await pruneRecordings(dir, { maxBytes, keepMs }, this.#clock.now(), isWriting);
     }).catch(() => {});
   }
 
