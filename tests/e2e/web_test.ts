@@ -236,6 +236,34 @@ async function tour(t: Deno.TestContext, bureau: Bureau, browsers: Browsers): Pr
     await phone.context.close();
   });
 
+  await step(t, bureau, "what was shown is played again, from any moment", async () => {
+    await page.getByText("Recordings", { exact: true }).click();
+    await page.locator(".records .card").first().click();
+    // It plays by itself; the pauses are skipped.
+    await shows(page, /scribe starts/);
+    const slider = page.getByLabel("Position");
+    const end = await slider.getAttribute("max");
+    assert.ok(Number(end) > 0);
+    await slider.fill(end!);
+    const last = await shows(page, /^README\.md: 22 bytes, 3 lines/m);
+    await page.getByRole("button", { name: "Play" }).waitFor();
+    await slider.fill("0");
+    await eventually(
+      "it is at its beginning",
+      async () => !(await screenOf(page)).includes("README.md: 22 bytes"),
+      PATIENCE_MS,
+    );
+    await slider.fill(end!);
+    await eventually(
+      "it comes to the same end",
+      async () => await screenOf(page) === last,
+      PATIENCE_MS,
+    );
+    await page.getByText("‹ Recordings").click();
+    await page.getByText("Watch it now").click();
+    await shows(page, /listening; I know/);
+  });
+
   await step(t, bureau, "a question is asked in the page, and its answer holds", async () => {
     const asks = await bureau.cli("egress", "ask", "agent/scribe", "*:443");
     assert.equal(asks.code, 0, asks.stderr);

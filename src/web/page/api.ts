@@ -33,6 +33,16 @@ export interface Usage {
   readonly cpu_ms: number | null;
 }
 
+export interface Recording {
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly started: number;
+  readonly ended: number;
+  /** On disk. */
+  readonly bytes: number;
+  readonly open: boolean;
+}
+
 export interface Ask {
   readonly id: string;
   readonly principal: string;
@@ -96,6 +106,10 @@ export const api = {
     (await (await request("/v1/principals")).json()).principals,
   usage: async (principal: string): Promise<Usage> =>
     await (await request(at(principal, "/usage"))).json(),
+  recordings: async (principal: string): Promise<readonly Recording[]> =>
+    (await (await request(at(principal, "/recordings"))).json()).recordings,
+  recording: async (principal: string, id: string): Promise<string> =>
+    await (await request(at(principal, `/recordings/${encodeURIComponent(id)}`))).text(),
   decide: async (
     id: string,
     verdict: "approve" | "deny",

@@ -7,6 +7,8 @@ import { button, el, type View } from "./dom.ts";
 import { agentList } from "./list.ts";
 import { loginView, tokenFromAddress } from "./login.ts";
 import { personName } from "./names.ts";
+import { playerView } from "./player.ts";
+import { recordsView } from "./records.ts";
 import { styleWithoutMarkup } from "./styles.ts";
 import { watchView } from "./watch.ts";
 
@@ -40,7 +42,7 @@ async function start(why: string | null): Promise<void> {
 
 /** By a shared link: one terminal, to look at. */
 function sharedView({ principal }: SessionView): View {
-  const watch = watchView(principal!, { shared: true, recordings: false });
+  const watch = watchView(principal!, { shared: true });
   const element = el("div", { class: "detail" }, watch.element);
   element.style.height = "100%";
   watch.element.style.flex = "1";
@@ -77,13 +79,12 @@ function operatorView(session: SessionView): View {
   let opened: View | null = null;
 
   const route = () => {
-    const [, what, name] = /^#\/(watch)\/(.+)$/.exec(location.hash) ?? [];
+    const [, what, name, id] =
+      /^#\/(watch|recordings)\/([^/]+)(?:\/([^/]+))?$/.exec(location.hash) ?? [];
     opened?.close();
     opened = null;
     const principal = name === undefined ? null : decoded(name);
-    if (what === "watch" && principal !== null) {
-      opened = watchView(principal, { shared: false, recordings: false });
-    }
+    if (principal !== null) opened = viewOf(principal, what!, id);
     list.select(principal);
     panes.classList.toggle("detailed", opened !== null);
     detail.replaceChildren(opened?.element ?? nothing);
@@ -99,6 +100,12 @@ function operatorView(session: SessionView): View {
       asks.close();
     },
   };
+}
+
+function viewOf(principal: string, what: string, id: string | undefined): View | null {
+  if (what === "watch") return watchView(principal, { shared: false });
+  const recording = id === undefined ? null : decoded(id);
+  return recording === null ? recordsView(principal) : playerView(principal, recording);
 }
 
 function decoded(text: string): string | null {

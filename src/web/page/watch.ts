@@ -12,7 +12,7 @@ const BELL_MS = 1_200;
 /** @param shared by a link that only shows */
 export function watchView(
   principal: string,
-  { shared, recordings }: { readonly shared: boolean; readonly recordings: boolean },
+  { shared }: { readonly shared: boolean },
 ): View {
   const place = el("div", { class: "screen" });
   const who = el("span", { class: "note grow" });
@@ -25,7 +25,7 @@ export function watchView(
     shared ? null : el("a", { class: "back", href: "#/", label: "Back to the list" }, "‹ Agents"),
     title,
     who,
-    shared || !recordings ? null : el(
+    shared ? null : el(
       "a",
       { class: "note", href: `#/recordings/${encodeURIComponent(principal)}` },
       "Recordings",
