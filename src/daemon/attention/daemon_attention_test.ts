@@ -85,7 +85,9 @@ Deno.test("the daemon knows who needs a person, tells them once, and survives ev
   const attention = async (wanted: string) =>
     await until(
       async () => {
-        const view = await b.view("agent/a");
+        // A daemon that has just begun knows nobody yet.
+        const view = await b.view("agent/a").catch(() => null);
+        if (view === null) return null;
         const { state, reason } = view.attention ?? {};
         return `${state} ${reason}` === wanted ? view : null;
       },
