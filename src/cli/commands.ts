@@ -9,6 +9,7 @@ import { egressCommands } from "./egress/commands.ts";
 import { type CommandSpec, defineCommand } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
 import { logCommands } from "./log/commands.ts";
+import { layoutCommands } from "./layout/commands.ts";
 import { homeserverCommands } from "./homeserver/commands.ts";
 import { machineCommands } from "./machine/commands.ts";
 import { matrixCommands } from "./matrix/commands.ts";
@@ -23,6 +24,7 @@ export const groups: readonly Group[] = [
   { name: "agent", brief: "Agents on this machine" },
   { name: "log", brief: "Recordings of agents' terminals" },
   { name: "machine", brief: "The machines of the fleet" },
+  { name: "layout", brief: "What dashboards show, and where" },
   { name: "config", brief: "What this machine's `up` starts from" },
   {
     name: "sandbox",
@@ -68,16 +70,36 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./status/status.ts")).status,
   }),
   defineCommand({
+    path: ["list"],
+    brief: "List all agents and services here: state, processor, memory, watchers, last line",
+    docs:
+      "Who needs a person comes first, with a `!` before the state. The processor's use is of one processor, in percent, over a moment.",
+    flags: { watch: { kind: "switch", brief: "again and again, until ctrl-C" } },
+    examples: ["sh tasks/bureau list", "sh tasks/bureau list --json"],
+    load: async () => (await import("./list/list.ts")).list,
+  }),
+  defineCommand({
     path: ["observe"],
     brief: "Watch an agent's terminal live, and drive it",
-    docs: "ctrl-] leaves; the agent goes on. Needs a terminal, except with --dump.",
+    docs:
+      "ctrl-] then d leaves; the agent goes on. ctrl-] ? shows the other keys. Whoever types has the keyboard, and the agent's terminal that one's size; " +
+      "all others see it in theirs as it fits. After a break of the connection it goes on where it was. Needs a terminal, except with --dump.",
     args: [NAME],
     flags: {
-      "read-only": { kind: "switch", brief: "watch without a keyboard" },
+      readonly: { kind: "switch", brief: "watch without a keyboard" },
+      "read-only": { kind: "switch", brief: "the same" },
+      since: {
+        kind: "text",
+        brief:
+          "show first, quickly, what was since then: 90s, 10m, 1h; with --dump the screen of then",
+        placeholder: "TIME",
+      },
       dump: { kind: "switch", brief: "print the screen as it is now and leave" },
+      wait: { kind: "switch", brief: "stay while it does not run, until it runs again" },
     },
     examples: [
       "sh tasks/bureau observe agent/scribe",
+      "sh tasks/bureau observe agent/scribe --since 10m",
       "sh tasks/bureau observe agent/scribe --dump",
     ],
     load: async () => (await import("./observe/observe.ts")).observe,
@@ -288,6 +310,7 @@ export const commands: readonly CommandSpec[] = [
     ],
     load: async () => (await import("./sandbox/explain.ts")).explain,
   }),
+  ...layoutCommands,
   ...egressCommands,
   ...notifyCommands,
   ...authCommands,

@@ -190,7 +190,7 @@ export function summary(status: SupervisorStatus): string {
       `The example agent ${status.agent} works in its room:`,
       `  read        ${bureau(`matrix messages ${status.agent}`)}`,
       `  talk        ${bureau(`matrix send ${status.agent} "report README.md"`)}`,
-      `  watch       ${bureau(`observe ${status.agent}`)}   (ctrl-] leaves)`,
+      `  watch       ${bureau(`observe ${status.agent}`)}   (ctrl-] d leaves)`,
       `  remove      ${bureau(`agent destroy ${status.agent}`)}`,
     );
   }

@@ -88,7 +88,17 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "person",
     // The agent's own lines begin with the time.
     sees: /^\d\d:\d\d:\d\d /m,
-    types: (person) => person.press("C-]"),
+    types: (person) => person.press("C-]", "d"),
+  }],
+  [/^sh tasks\/bureau dashboard(?!.*--json)/, {
+    kind: "person",
+    // From the agent's own pane, and from what counts them.
+    sees: /^\d\d:\d\d:\d\d [^]* of \d+ run/m,
+    types: (person) => person.press("C-a", "d"),
+  }],
+  [/^(EDITOR=\S+ )?sh tasks\/bureau layout (edit|set (?!-))/, {
+    kind: "not-run",
+    reason: "its file is the reader's own; tests/e2e/dashboard_test.ts goes through it",
   }],
   [/^sh tasks\/bureau agent destroy (?!.*--yes)/, {
     kind: "person",

@@ -51,8 +51,8 @@ export function agentTable(principals: readonly PrincipalView[]): string[] {
   );
 }
 
-/** @throws what is no answer of the daemon's */
-function uncounted(thrown: unknown): null {
+/** For `catch`: null where nothing is counted. @throws what is no answer of the daemon's */
+export function uncounted(thrown: unknown): null {
   if (thrown instanceof HttpApiError && COUNTLESS.has(thrown.code)) return null;
   throw thrown;
 }

@@ -28,6 +28,7 @@ export interface AssignedPrincipal {
   readonly principal: string;
   readonly desired: Assignment["desired"];
   readonly template: string;
+  readonly labels: Readonly<Record<string, string>>;
   /** What the machine says of it; null: nothing. */
   readonly phase: PrincipalStatus["phase"] | null;
   readonly since: number | null;
@@ -232,6 +233,7 @@ function principalsOf(
       principal: assigned.principal,
       desired: assigned.desired,
       template: assigned.template,
+      labels: assigned.labels ?? {},
       phase: status?.phase ?? null,
       since: status?.since ?? null,
       message: status?.message ?? null,

@@ -1,73 +1,133 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** `observe`: this terminal becomes a window on the agent's, until ctrl-] or its end. */
+/** `observe`: this terminal becomes a window on the agent's, until the person leaves or the agent ends. */
 import { systemClock } from "../../lib/clock.ts";
-import { neutraliseLine } from "../../lib/terminal/mod.ts";
+import { BureauError } from "../../lib/errors.ts";
 import { OBSERVE_PROTOCOL } from "../../observe/api.ts";
+import type { PrincipalView } from "../../daemon/api.ts";
+import { shortName } from "../agent/list.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
-import { daemonClient, loadSession, principalOf } from "../session.ts";
+import { daemonClient, isUnreachable, loadSession, principalOf } from "../session.ts";
 import { attachTerminal } from "./attach.ts";
-import { readControl } from "./frames.ts";
+import { dumpScreen } from "./dump.ts";
 import { Incoming } from "./incoming.ts";
 
-/** How long the relay may take for one screen. */
-const DUMP_DEADLINE_MS = 20_000;
 const CONNECT_ATTEMPTS = 5;
 const CONNECT_PAUSE_MS = 400;
+const WAIT_PAUSE_MS = 1_000;
 
 export const observe: CommandHandler = async (call) => {
   const dump = call.flags["dump"] === true;
+  const wait = call.flags["wait"] === true;
   if (!dump && (!Deno.stdin.isTerminal() || !Deno.stdout.isTerminal())) {
     throw new CliError("usage", "Cannot observe: this is not a terminal", {
       hint: "use --dump to print the screen once",
     });
   }
+  const since = sinceOf(call.flags["since"]);
   const session = await loadSession(call);
   const principal = principalOf(session, call.args[0]!);
   const daemon = daemonClient(call, session);
+  const { signal } = call;
   try {
-    // A plain request first: its error says why, where a refused WebSocket says nothing.
-    const view = await daemon.call("show", { params: { principal }, signal: call.signal });
-    if (view.phase !== "running") {
-      throw new CliError("not-observable", `Cannot observe "${principal}": it is ${view.phase}`, {
-        hint: view.hint ?? "`bureau agent show` says more",
-      });
-    }
-    if (view.frozen === true) {
-      throw new CliError(
-        "frozen",
-        `Cannot observe "${principal}": it is frozen, its terminal too`,
-        {
-          hint: "`bureau agent thaw` lets it go on",
-        },
-      );
-    }
-    const readOnly = dump || call.flags["read-only"] === true;
-    const size = dump ? { columns: 80, rows: 24 } : Deno.consoleSize();
-    const connect = () => {
+    const show = () => daemon.call("show", { params: { principal }, signal });
+    const connect = (query: Record<string, string>) => {
       const socket = daemon.websocket("observe", {
         params: { principal },
-        query: {
-          mode: readOnly ? "readonly" : "readwrite",
-          cols: String(size.columns),
-          rows: String(size.rows),
-        },
+        query,
         protocol: OBSERVE_PROTOCOL,
       });
       socket.binaryType = "arraybuffer";
-      return new Incoming(socket);
+      return socket;
     };
-    const incoming = await connectPatiently(connect, principal, call.signal);
-    if (dump) return await dumpScreen(call, incoming, principal);
-    console.error(`observing ${principal}; ctrl-] leaves`);
-    const reason = await attachTerminal({ incoming, signal: call.signal, readOnly });
+    const first = (query: Record<string, string>) =>
+      connectPatiently(() => new Incoming(connect(query)), principal, signal);
+    // A plain request first: its error says why, where a refused WebSocket says nothing.
+    if (wait) await untilThere(call, show);
+    else refuseAway(await show());
+    if (dump) return await dumpScreen(call, first, principal, since);
+    const readOnly = call.flags["readonly"] === true || call.flags["read-only"] === true;
+    const reason = await attachTerminal({
+      name: shortName(principal),
+      mode: readOnly ? "readonly" : "readwrite",
+      ...(since === undefined ? {} : { since }),
+      wait,
+      first,
+      connect,
+      over: async () => {
+        try {
+          return awayReason(await show());
+        } catch (thrown) {
+          if (thrown instanceof BureauError && isFinal(thrown)) return thrown.message;
+          throw thrown;
+        }
+      },
+      signal,
+    });
     console.error(`left ${principal}: ${reason}`);
     return { principal, reason };
   } finally {
     daemon.close();
   }
 };
+
+/** Seconds. @throws {CliError} `usage` */
+export function sinceOf(flag: unknown): number | undefined {
+  if (flag === undefined) return undefined;
+  const [, number, unit] = /^(\d{1,6})([smh]?)$/.exec(String(flag)) ?? [];
+  if (number === undefined || Number(number) === 0) {
+    throw new CliError("usage", `Cannot read the time "${flag}"`, {
+      hint: "for example --since 90s, --since 10m, --since 1h",
+    });
+  }
+  return Number(number) * { s: 1, m: 60, h: 3600 }[(unit || "s") as "s" | "m" | "h"];
+}
+
+function awayReason(view: PrincipalView): string | null {
+  if (view.phase !== "running") return `it is ${view.phase}`;
+  return view.frozen === true ? "it is frozen, its terminal too" : null;
+}
+
+/** @throws {CliError} `not-observable`, `frozen` */
+function refuseAway(view: PrincipalView): void {
+  const why = awayReason(view);
+  if (why === null) return;
+  const frozen = view.phase === "running";
+  throw new CliError(
+    frozen ? "frozen" : "not-observable",
+    `Cannot observe "${view.principal}": ${why}`,
+    {
+      hint: frozen
+        ? "`bureau agent thaw` lets it go on"
+        : view.hint ?? "`bureau agent show` says more",
+    },
+  );
+}
+
+/** Nothing that time mends: there is none of that name, or no right to it. */
+function isFinal({ status, code }: BureauError): boolean {
+  return code !== "unreachable" && (status === 401 || status === 403 || status === 404);
+}
+
+/** @throws what is final */
+async function untilThere(call: Invocation, show: () => Promise<PrincipalView>): Promise<void> {
+  let told = "";
+  while (true) {
+    let why: string | null;
+    try {
+      why = awayReason(await show());
+    } catch (thrown) {
+      if (!isUnreachable(thrown)) throw thrown;
+      why = "the daemon does not answer";
+    }
+    if (why === null) return;
+    if (why !== told) console.error(`waiting for ${call.args[0]}: ${why}`);
+    told = why;
+    await systemClock.sleep(WAIT_PAUSE_MS, call.signal);
+    call.signal.throwIfAborted();
+  }
+}
 
 /**
  * A relay that just ended, or is still being made on a busy machine, is there a moment later; a refusal
@@ -102,28 +162,4 @@ async function opened(socket: WebSocket, principal: string): Promise<void> {
         ),
       );
   });
-}
-
-async function dumpScreen(call: Invocation, incoming: Incoming, principal: string) {
-  const { socket } = incoming;
-  const answer = Promise.withResolvers<string[]>();
-  const failed = (why: string) =>
-    answer.reject(new CliError("no-screen", `Cannot observe "${principal}": ${why}`));
-  incoming.receive(({ data }) => {
-    const frame = readControl(data);
-    if (frame?.type === "metadata") socket.send(JSON.stringify({ type: "screen" }));
-    else if (frame?.type === "screen") answer.resolve(frame.lines);
-    else if (frame?.type === "exit") failed(frame.reason);
-  });
-  incoming.ended.then(() => failed("the connection ended"));
-  const deadline = AbortSignal.any([AbortSignal.timeout(DUMP_DEADLINE_MS), call.signal]);
-  deadline.addEventListener("abort", () => failed("no answer in time"), { once: true });
-  try {
-    const lines = await answer.promise;
-    while (lines.at(-1) === "") lines.pop();
-    for (const line of lines) call.print(neutraliseLine(line));
-    return { principal, lines };
-  } finally {
-    socket.close();
-  }
 }

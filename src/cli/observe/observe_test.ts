@@ -1,245 +1,256 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** The command on a real terminal (made by `script`), a daemon's socket that leads to a real tmux session. */
+/** The command on real terminals, a daemon's socket that leads to a real relay and a real tmux session. */
 import assert from "node:assert/strict";
-import { daemonApi, type PrincipalView } from "../../daemon/api.ts";
-import { createHandler, type Handlers, HttpApiError, listenUnix } from "../../lib/http/mod.ts";
-import { joinRelay } from "../../daemon/observe.ts";
-import { createLogger } from "../../lib/log.ts";
-import { bootstrap, TmuxServer, until } from "../../observe/_session.ts";
-import { Relay } from "../../observe/relay.ts";
+import { TmuxServer, until } from "../../observe/_session.ts";
+import { FakeDaemon, Person, SCRIBE } from "./testing/rig.ts";
+import { sinceOf } from "./observe.ts";
 
-const ROOT = new URL("../../../", import.meta.url).pathname;
-const SCRIBE = "bureau/fleet/dev/agent/scribe";
+/** Rows of the agent's screen, without what is blank below. */
+const rowsOf = (screen: string) => screen.split("\n").map((row) => row.trimEnd());
 
-const VIEW: PrincipalView = {
-  principal: SCRIBE,
-  user_id: `@${SCRIBE}:bureau.local`,
-  template: "bureau/template:scribe",
-  desired: "running",
-  phase: "running",
-  since: 0,
-  restarts: 0,
-  exit_code: null,
-  message: null,
-  hint: null,
-  room: null,
-  watchers: 0,
-  egress: { allowed: 0, refused: 0, bytes: 0 },
-};
-
-class FakeDaemon implements AsyncDisposable {
-  /** Ends what everybody watches. */
-  readonly relay: Relay;
-
-  private constructor(readonly dir: string, readonly tmux: TmuxServer) {
-    this.relay = new Relay({
-      bootstrap: bootstrap(),
-      socket: `${dir}/relay.sock`,
-      tmuxSocket: tmux.socket,
-    });
-  }
-
-  server!: Deno.HttpServer;
-
-  static async start(tmux: TmuxServer): Promise<FakeDaemon> {
-    const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-" });
-    await Deno.mkdir(`${dir}/s/operator`, { recursive: true });
-    await Deno.mkdir(`${dir}/r/daemon`, { recursive: true });
-    const session = {
-      version: 1,
-      homeserver_url: "http://127.0.0.1:1",
-      user_id: "@operator:bureau.local",
-      access_token: "token",
-      password: "password",
-      server_name: "bureau.local",
-      namespace: "bureau",
-      fleet: "bureau/fleet/dev",
-      machine: "bureau/fleet/dev/machine/m",
-    };
-    await Deno.writeTextFile(`${dir}/s/operator/session.json`, JSON.stringify(session));
-    const daemon = new FakeDaemon(dir, tmux);
-    await daemon.relay.listen();
-    daemon.server = await listenUnix(`${dir}/r/daemon/daemon.sock`, daemon.#handler());
-    return daemon;
-  }
-
-  #handler() {
-    const none = () => {
-      throw new HttpApiError("not-found", "Cannot find it", { status: 404 });
-    };
-    return createHandler(daemonApi, {
-      ...Object.fromEntries(
-        Object.keys(daemonApi.routes).map((name) => [name, none]),
-      ) as unknown as Handlers<typeof daemonApi>,
-      health: () => ({ status: "ok" }),
-      list: () => ({ principals: [VIEW] }),
-      show: ({ params }) => params["principal"] === SCRIBE ? VIEW : none(),
-      observe: ({ request, query }) =>
-        joinRelay({
-          request,
-          who: "@operator:bureau.local",
-          asked: query.get("mode") === "readwrite" ? "readwrite" : "readonly",
-          relaySocket: `${this.dir}/relay.sock`,
-          log: createLogger("test", {}, () => {}),
-          mayNow: () => "readwrite",
-          onStart: () => () => {},
-        }),
-    });
-  }
-
-  command(...args: string[]): string[] {
-    return [
-      Deno.execPath(),
-      ...["run", "--quiet", "--no-prompt", "--cached-only", `--config=${ROOT}deno.json`],
-      ...["--allow-read", "--allow-write", "--allow-net", "--allow-env"],
-      `${ROOT}src/cmd/bureau.ts`,
-      ...["--state-dir", `${this.dir}/s`, "--run-dir", `${this.dir}/r`],
-      ...["observe", "scribe", ...args],
-    ];
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.relay.close();
-    await this.relay.finished();
-    await this.server.shutdown();
-    await Deno.remove(this.dir, { recursive: true });
-  }
-}
-
-/** `command` on a terminal of its own, whose settings are printed before and after. */
-class Screen implements AsyncDisposable {
-  readonly #process: Deno.ChildProcess;
-  readonly #keys: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #reading: Promise<void>;
-  output = "";
-
-  constructor(command: readonly string[]) {
-    const quoted = command.map((word) => `'${word}'`).join(" ");
-    const script =
-      `stty cols 90 rows 25; stty -g; ${quoted} & echo "pid=$!."; fg >/dev/null; echo "status=$?."; stty -g; echo "the end"`;
-    this.#process = new Deno.Command("/usr/bin/script", {
-      args: [
-        "--quiet",
-        "--flush",
-        "--command",
-        `bash -mc '${script.replaceAll("'", `'\\''`)}'`,
-        "/dev/null",
-      ],
-      env: { SHELL: "/bin/sh", TERM: "xterm-256color", NO_COLOR: "1" },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    this.#keys = this.#process.stdin.getWriter();
-    this.#reading = this.#read(this.#process.stdout);
-  }
-
-  async #read(stdout: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
-    for await (const text of stdout.pipeThrough(new TextDecoderStream())) this.output += text;
-  }
-
-  async type(text: string): Promise<void> {
-    await this.#keys.write(new TextEncoder().encode(text));
-  }
-
-  get pid(): number {
-    return Number(/pid=(\d+)\./.exec(this.output)?.[1]);
-  }
-
-  /** Waits for the shell's last words. @returns the command's exit status */
-  async ended(): Promise<number> {
-    await until("the shell is back", () => this.output.includes("the end"));
-    const settings = this.output.match(/^[0-9a-f]+(:[0-9a-f]+){10,}/gm)!;
-    assert.equal(settings.length, 2, this.output);
-    assert.equal(settings[0], settings[1], "the terminal's settings are as they were");
-    const after = this.output.slice(this.output.lastIndexOf("\x1b[?1049h"));
-    assert.ok(after.includes("\x1b[?1049l"), "the alternate screen is left");
-    assert.ok(after.includes("\x1b[?25h"), "the cursor is shown");
-    return Number(/status=(\d+)\./.exec(this.output)![1]);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#process.kill("SIGKILL");
-    } catch {
-      // It ended by itself.
-    }
-    await this.#process.status;
-    await this.#reading;
-  }
-}
-
-Deno.test("observe shows and drives the agent's terminal, and ctrl-] leaves it running", async () => {
+Deno.test("observe shows and drives the agent's terminal, which gets the size of who types, and leaves it running", async () => {
   await using tmux = await TmuxServer.start(["sh"]);
   await using daemon = await FakeDaemon.start(tmux);
-  await using screen = new Screen(daemon.command());
-  await until("it says how to leave", () => screen.output.includes("ctrl-] leaves"));
-  await until("it has this terminal's size", async () => await tmux.size() === "90x25");
-  await screen.type("echo x-$((40+2))\r");
-  await until("it shows what was typed", () => screen.output.includes("x-42"));
+  await using person = await Person.sit(90, 25);
+  await person.start(daemon.command());
+  await person.shows(/agent\/scribe · type to take the keyboard/);
+  assert.equal(await tmux.size(), "100x30", "who only looks changes nothing");
+  await person.enter("echo x-$((40+2))");
+  await person.shows("x-42");
+  await person.shows(/you have the keyboard/);
+  // The last row is the command's own.
+  await until("it has this terminal's size", async () => await tmux.size() === "90x24");
+  await person.resize(70, 20);
+  await until("it follows", async () => await tmux.size() === "70x19");
   // ctrl-c is the agent's, not ours.
-  await screen.type("sleep 1000\r");
-  await until(
-    "it runs",
-    async () => (await tmux.tmux("list-panes", "-F", "#{pane_current_command}")) === "sleep",
-  );
-  await screen.type("\x03");
-  await until(
-    "it was interrupted",
-    async () => (await tmux.tmux("list-panes", "-F", "#{pane_current_command}")) !== "sleep",
-  );
-  await screen.type("\x1d");
-  assert.equal(await screen.ended(), 0);
-  assert.match(screen.output, /you left with ctrl-\]/);
+  const runs = async () => await tmux.tmux("list-panes", "-F", "#{pane_current_command}");
+  await person.enter("sleep 1000");
+  await until("it runs", async () => await runs() === "sleep");
+  await person.press("C-c");
+  await until("it was interrupted", async () => await runs() !== "sleep");
+  await person.press("C-]", "r");
+  await person.shows(/type to take the keyboard/);
+  await person.press("C-]", "?");
+  await person.shows(/d leave, t take/);
+  await person.press("C-]", "d");
+  const { code, screen } = await person.left();
+  assert.equal(code, 0);
+  assert.match(screen, /left bureau\/fleet\/dev\/agent\/scribe: you left with ctrl-\] d/);
   assert.equal(await tmux.tmux("list-panes", "-F", "#{pane_dead}"), "0");
 });
 
-Deno.test("observe puts the terminal back when the session ends, the relay goes, or a signal comes", async () => {
-  const ends: Record<string, (screen: Screen, tmux: TmuxServer, daemon: FakeDaemon) => unknown> = {
-    session: (_screen, tmux) => tmux.tmux("kill-server"),
-    relay: (_screen, _tmux, daemon) => daemon.relay.close(),
-    SIGTERM: (screen) => Deno.kill(screen.pid, "SIGTERM"),
-    SIGHUP: (screen) => Deno.kill(screen.pid, "SIGHUP"),
+Deno.test("observe fits the agent's screen into a smaller and a larger terminal without changing it", async () => {
+  const draw =
+    "stty -echo; for y in $(seq 1 29); do printf '\\033[%d;1Hrow %d %090d|' $y $y 7; done; exec sleep 1000";
+  await using tmux = await TmuxServer.start(["sh", "-c", draw]);
+  await using daemon = await FakeDaemon.start(tmux);
+  await using small = await Person.sit(40, 10);
+  await using large = await Person.sit(130, 40);
+  await small.start(daemon.command("--readonly"));
+  await large.start(daemon.command("--readonly"));
+  await large.shows(/^row 29 0+7\|/m);
+  const theirs = rowsOf(await tmux.screen());
+  const shown = rowsOf(await large.screen());
+  for (const [y, row] of theirs.entries()) {
+    if (row !== "") assert.equal(shown[y]!.slice(0, 100).trimEnd(), row);
+  }
+  assert.equal(shown[0]!.slice(100), "·".repeat(30));
+  assert.equal(shown[35], "·".repeat(130));
+  // The small one shows where the cursor is, and the rest on demand.
+  await small.shows(/7\|/);
+  for (let n = 0; n < 8; n++) await small.press("C-]", "Up", "C-]", "Left");
+  await small.shows(/^row 1 0+$/m);
+  assert.equal(await tmux.size(), "100x30");
+  for (const person of [small, large]) {
+    await person.press("C-]", "d");
+    await person.left();
+  }
+});
+
+Deno.test("wherever the connection breaks, the screen is right in the end and nothing is missing", async () => {
+  await using tmux = await TmuxServer.start(["sh"]);
+  await using daemon = await FakeDaemon.start(tmux);
+  await using person = await Person.sit(90, 25);
+  await person.start(daemon.command());
+  await person.shows(/type to take/);
+  await person.enter(
+    "for i in $(seq 1 400); do echo line-$i-$((i*7919%1000)); sleep 0.01; done; echo over-$((1+1))",
+  );
+  for (let n = 0; n < 6; n++) {
+    await until("it goes on", async () =>
+      (await tmux.screen()).includes(`line-${40 * (n + 1)}-`) ||
+      (await tmux.screen()).includes("over-2"));
+    await daemon.watched();
+    daemon.cut();
+  }
+  await person.shows("over-2");
+  await until("it shows what is there", async () => {
+    const [theirs, shown] = [rowsOf(await tmux.screen()), rowsOf(await person.screen())];
+    return theirs.every((row, y) => shown[y] === row);
+  });
+  // Each went on where the one before was: no screen was sent anew.
+  const again = daemon.queries.slice(1);
+  assert.ok(again.length >= 1);
+  assert.equal(new Set(again.map((query) => query.get("stream"))).size, 1);
+  assert.ok(again.every((query) => Number(query.get("offset")) > 0));
+  assert.doesNotMatch(await person.screen(), /GAP/);
+  // It can be typed again.
+  await person.insists("echo again-$((1+2))", "again-3");
+  await daemon.watched();
+  // A daemon that is away for longer is said.
+  daemon.stopListening();
+  await person.shows(/no connection: .*trying again/);
+  daemon.listen();
+  await person.shows(/type to take the keyboard/);
+  await person.press("C-]", "d");
+  assert.equal((await person.left()).code, 0);
+});
+
+Deno.test("another relay is told as a gap, and its screen is shown", async () => {
+  await using tmux = await TmuxServer.start(["sh"]);
+  await using daemon = await FakeDaemon.start(tmux);
+  await using person = await Person.sit(110, 25);
+  await person.start(daemon.command());
+  await person.shows(/type to take/);
+  await daemon.stopRelay();
+  await person.shows(/no connection/);
+  await tmux.tmux("send-keys", "-t", "=agent:", "echo meanwhile-$((1+1))", "Enter");
+  await daemon.startRelay();
+  await person.shows(/GAP: some output not shown/);
+  await person.shows("meanwhile-2");
+  await tmux.tmux("kill-server");
+  const { screen } = await person.left();
+  assert.match(screen, /agent\/scribe: the session ended/);
+});
+
+Deno.test("one has the keyboard, and the other can take it; both see who", async () => {
+  await using tmux = await TmuxServer.start(["sh"]);
+  await using daemon = await FakeDaemon.start(tmux);
+  await using one = await Person.sit(100, 20);
+  await using other = await Person.sit(100, 24);
+  await one.start(daemon.command());
+  await one.shows(/type to take/);
+  await one.enter("echo one-$((1+1))");
+  await one.shows(/you have the keyboard/);
+  await other.start(daemon.command());
+  await other.shows(/operator has the keyboard/);
+  await other.enter("echo other-$((1+1))");
+  await other.shows(/ctrl-\] t takes it/);
+  await other.press("C-]", "t");
+  await other.shows(/you have the keyboard/);
+  await one.shows(/operator has the keyboard/);
+  await until("the size is the other's", async () => await tmux.size() === "100x23");
+  await other.enter("echo other-$((2+2))");
+  await one.shows("other-4");
+  assert.doesNotMatch(await tmux.screen(), /other-2/);
+  for (const person of [one, other]) {
+    await person.press("C-]", "d");
+    await person.left();
+  }
+});
+
+Deno.test("observe puts the terminal back when the session ends, or a signal comes", async () => {
+  const ends: Record<string, (person: Person, tmux: TmuxServer) => unknown> = {
+    session: (_person, tmux) => tmux.tmux("kill-server"),
+    SIGTERM: async (person) => Deno.kill(await person.pid(), "SIGTERM"),
+    SIGHUP: async (person) => Deno.kill(await person.pid(), "SIGHUP"),
   };
   for (const [name, end] of Object.entries(ends)) {
-    const tmux = await TmuxServer.start(["cat"]);
+    const program = "printf '\\033[?1h\\033[?2004h\\033[?1002h\\033[?1006hready'; exec cat";
+    const tmux = await TmuxServer.start(["sh", "-c", program]);
     try {
       await using daemon = await FakeDaemon.start(tmux);
-      await using screen = new Screen(daemon.command());
-      await until("it is drawn", () => screen.output.includes("\x1b[?1049h"));
-      await end(screen, tmux, daemon);
-      assert.equal(await screen.ended(), 0, name);
-      assert.match(screen.output, /left bureau\/fleet\/dev\/agent\/scribe: /);
+      await using person = await Person.sit(90, 25);
+      await person.start(daemon.command());
+      await person.shows("ready");
+      await end(person, tmux);
+      const { code, screen } = await person.left();
+      assert.equal(code, 0, name);
+      assert.match(screen, /left bureau\/fleet\/dev\/agent\/scribe: /);
     } finally {
       await tmux[Symbol.asyncDispose]();
     }
   }
 });
 
-Deno.test("observe --read-only types nothing, and --dump prints the screen without a terminal", async () => {
+Deno.test("observe --readonly types nothing, and --dump prints the screen without a terminal", async () => {
   await using tmux = await TmuxServer.start(["cat"]);
   await using daemon = await FakeDaemon.start(tmux);
   {
-    await using screen = new Screen(daemon.command("--read-only"));
-    await until("it is drawn", () => screen.output.includes("\x1b[?1049h"));
-    await screen.type("forbidden\r\x1d");
-    assert.equal(await screen.ended(), 0);
+    await using person = await Person.sit(90, 25);
+    await person.start(daemon.command("--readonly"));
+    await person.shows(/you watch/);
+    await person.enter("forbidden");
+    await person.shows(/nothing is typed/);
+    await person.press("C-]", "t");
+    await person.shows(/not type/);
+    await person.press("C-]", "d");
+    assert.equal((await person.left()).code, 0);
   }
   await tmux.tmux("send-keys", "-t", "=agent:", "allowed", "Enter");
   await until("the control arrives", async () => (await tmux.screen()).includes("allowed"));
   assert.doesNotMatch(await tmux.screen(), /forbidden/);
-  const run = async (...args: string[]) => {
-    const [program, ...rest] = daemon.command(...args);
-    const { code, stdout, stderr } = await new Deno.Command(program!, { args: rest, stdin: "null" })
-      .output();
-    return {
-      code,
-      text: new TextDecoder().decode(stdout),
-      error: new TextDecoder().decode(stderr),
-    };
-  };
-  assert.deepEqual(await run("--dump"), { code: 0, text: "allowed\nallowed\n", error: "" });
-  const json = await run("--dump", "--json");
+  await until(
+    "the relay has seen it",
+    async () => (await daemon.run("--dump")).text.includes("allowed\nallowed"),
+  );
+  assert.deepEqual(await daemon.run("--dump"), { code: 0, text: "allowed\nallowed\n", error: "" });
+  const json = await daemon.run("--dump", "--json");
   assert.deepEqual(JSON.parse(json.text), { principal: SCRIBE, lines: ["allowed", "allowed"] });
+  // As it was before anybody typed: so long ago is as far back as is known.
+  assert.deepEqual((await daemon.run("--dump", "--since", "1h")).text.trim(), "");
+  assert.equal((await daemon.run("--dump", "--since", "soon")).code, 2);
+});
+
+Deno.test("observe --since shows what was, and any key the present", async () => {
+  await using tmux = await TmuxServer.start(["sh"]);
+  await using daemon = await FakeDaemon.start(tmux);
+  await tmux.tmux(
+    "send-keys",
+    "-t",
+    "=agent:",
+    "echo past-$((1+1)); sleep 1; clear; echo now-$((1+1))",
+    "Enter",
+  );
+  await until("it is past", async () => (await daemon.run("--dump")).text.startsWith("now-2"));
+  await using person = await Person.sit(100, 31);
+  await person.start(daemon.command("--readonly", "--since", "10m"));
+  await person.shows(/^now-2/m);
+  await person.shows(/you watch/);
+  await person.press("C-]", "d");
+  await person.left();
+});
+
+Deno.test("observe --wait stays while the agent does not run", async () => {
+  await using tmux = await TmuxServer.start(["cat"]);
+  await using daemon = await FakeDaemon.start(tmux);
+  daemon.phase = "stopped";
+  assert.equal((await daemon.run("--dump")).code, 1);
+  await using person = await Person.sit(90, 25);
+  await person.start(daemon.command("--wait"));
+  await person.shows(/waiting for scribe: it is stopped/);
+  daemon.phase = "running";
+  await person.shows(/type to take/);
+  await daemon.watched();
+  daemon.phase = "exited";
+  daemon.cut();
+  await person.shows(/no connection: it is exited/);
+  daemon.phase = "running";
+  await person.shows(/type to take/);
+  await person.press("C-]", "d");
+  assert.equal((await person.left()).code, 0);
+});
+
+Deno.test("sinceOf() reads times", () => {
+  assert.deepEqual(["90", "90s", "10m", "2h", undefined].map(sinceOf), [
+    90,
+    90,
+    600,
+    7200,
+    undefined,
+  ]);
+  for (const bad of ["0", "m", "1d", "-1", "1.5m"]) {
+    assert.throws(() => sinceOf(bad), { code: "usage" });
+  }
 });

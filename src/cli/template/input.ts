@@ -2,10 +2,10 @@
 
 /** A template that comes on stdin: `sh tasks/bureau` puts the file there, as this process may not read it. */
 import type { Template } from "../../lib/schema/mod.ts";
-import { neutraliseLine } from "../../lib/terminal/mod.ts";
 import type { Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
-import { type Mistake, type ReadTemplate, readTemplateText } from "./document.ts";
+import { mistakeLine } from "../framework/document.ts";
+import { type ReadTemplate, readTemplateText } from "./document.ts";
 
 export interface TemplateFile extends ReadTemplate {
   /** As the person named it. */
@@ -29,12 +29,6 @@ export async function readTemplateFile(call: Invocation, argument: string): Prom
     throw new CliError("usage", `Cannot read "${source}": it is not UTF-8`, { cause });
   }
   return { source, ...readTemplateText(text) };
-}
-
-/** `file:3:5: filesystem[0].mode: must be …`, as compilers write it. */
-export function mistakeLine(source: string, { line, column, field, message }: Mistake): string {
-  const place = line === null ? source : `${source}:${line}:${column}`;
-  return neutraliseLine(`${place}: ${field === "" ? "" : `${field} `}${message}`);
 }
 
 /** A template without a mistake. @throws {CliError} `invalid-template` */

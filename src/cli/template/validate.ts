@@ -3,7 +3,8 @@
 /** `template validate`: every mistake of a file, and what is seldom meant, without asking anybody. */
 import type { CommandHandler } from "../framework/command.ts";
 import { Ended, Exit } from "../framework/exit.ts";
-import { mistakeLine, readTemplateFile } from "./input.ts";
+import { mistakeLine } from "../framework/document.ts";
+import { readTemplateFile } from "./input.ts";
 
 export const validate: CommandHandler = async (call) => {
   const file = await readTemplateFile(call, call.args[0]!);

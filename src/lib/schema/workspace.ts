@@ -52,8 +52,10 @@ const Pane = z.object({
   role: z.optional(z.string()),
   observe_members: z.optional(z.object({ labels: z.optional(names) })),
   split: z.optional(z.enum(["horizontal", "vertical"])),
-  /** Percent. */
+  /** Percent of the pane that it splits; absent: equal parts with its neighbours. */
   size: z.optional(z.int().check(z.minimum(1), z.maximum(99))),
+  /** Which earlier pane of the window it splits, from 0; absent: the one before it. */
+  of: z.optional(z.int().check(z.minimum(0))),
 });
 
 /** `m.bureau.layout`, state key = a principal, or nobody: windows of a terminal and what they show. */

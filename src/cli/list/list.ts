@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `list`: everything that runs on this machine on one screen, who needs a person first. */
+import type { PrincipalView } from "../../daemon/api.ts";
+import type { Usage } from "../../launcher/api.ts";
+import { systemClock } from "../../lib/clock.ts";
+import { neutraliseLine, safeJson } from "../../lib/terminal/mod.ts";
+import { ago, shortName, uncounted } from "../agent/list.ts";
+import type { CommandHandler, Invocation } from "../framework/command.ts";
+import { table } from "../framework/table.ts";
+import { daemonClient, loadSession } from "../session.ts";
+import { byNeed, needOf } from "./need.ts";
+
+/** Over which time a processor's use is taken, for one look. */
+const SAMPLE_MS = 300;
+const WATCH_MS = 2_000;
+const MAX_LINE = 200;
+const MIB = 2 ** 20;
+
+export interface Row {
+  readonly view: PrincipalView;
+  readonly usage: Usage | null;
+  /** Of one processor; null: nothing counts it. */
+  readonly cpu_percent: number | null;
+}
+
+type Daemon = ReturnType<typeof daemonClient>;
+
+interface Sample {
+  readonly at: number;
+  readonly views: readonly PrincipalView[];
+  readonly usages: ReadonlyMap<string, Usage | null>;
+}
+
+async function sample(call: Invocation, daemon: Daemon): Promise<Sample> {
+  const { principals } = await daemon.call("list", { signal: call.signal });
+  const usages = await Promise.all(principals.map(async ({ principal, phase }) => {
+    if (phase !== "running") return [principal, null] as const;
+    const asked = daemon.call("usage", { params: { principal }, signal: call.signal });
+    // Not there any more, or on a machine that does not count.
+    return [principal, await asked.catch(uncounted)] as const;
+  }));
+  return { at: performance.now(), views: principals, usages: new Map(usages) };
+}
+
+/** What was used between two samples, who needs a person first. */
+export function rowsOf(before: Sample, now: Sample): Row[] {
+  const rows = now.views.map((view): Row => {
+    const usage = now.usages.get(view.principal) ?? null;
+    const then = before.usages.get(view.principal)?.cpu_ms ?? null;
+    const cpu = usage?.cpu_ms ?? null;
+    const used = cpu === null || then === null ? null : cpu - then;
+    const elapsed = now.at - before.at;
+    // Less than before: another life of it.
+    const cpu_percent = used === null || used < 0 || elapsed <= 0 ? null : 100 * used / elapsed;
+    return { view, usage, cpu_percent };
+  });
+  return rows.sort((a, b) => byNeed(a.view, b.view));
+}
+
+/** @param width longest line; undefined: any */
+export function listTable(rows: readonly Row[], width?: number): string[] {
+  if (rows.length === 0) return ["nothing is assigned to this machine"];
+  const lines = table(
+    ["NAME", "STATE", "SINCE", "CPU %", "MEMORY MiB", "WATCHERS", "LAST LINE"],
+    rows.map(({ view, usage, cpu_percent: cpu }) => {
+      const need = needOf(view);
+      const memory = usage?.memory_bytes ?? null;
+      return [
+        shortName(view.principal),
+        (need.waits ? "! " : "") + need.word + (view.frozen === true ? ", frozen" : ""),
+        ago(need.since),
+        cpu === null ? "-" : cpu < 10 ? cpu.toFixed(1) : String(Math.round(cpu)),
+        memory === null ? "-" : String(Math.ceil(memory / MIB)),
+        String(view.watchers),
+        lastLine(view),
+      ];
+    }),
+  );
+  return width === undefined ? lines : lines.map((line) => [...line].slice(0, width).join(""));
+}
+
+function lastLine(view: PrincipalView): string {
+  const { last_line: line } = view;
+  const ended = view.exit_code === null ? "" : `exit status ${view.exit_code}`;
+  return neutraliseLine(view.message ?? (line || ended)).slice(0, MAX_LINE);
+}
+
+const resultOf = (rows: readonly Row[]) => ({
+  principals: rows.map(({ view, usage, cpu_percent }) => ({ ...view, usage, cpu_percent })),
+});
+
+export const list: CommandHandler = async (call) => {
+  const session = await loadSession(call);
+  const daemon = daemonClient(call, session);
+  try {
+    let before = await sample(call, daemon);
+    if (call.flags["watch"] !== true) {
+      const counts = [...before.usages.values()].some((usage) => usage !== null);
+      if (counts) await systemClock.sleep(SAMPLE_MS, call.signal);
+      const rows = rowsOf(before, counts ? await sample(call, daemon) : before);
+      for (const line of listTable(rows)) call.print(line);
+      return resultOf(rows);
+    }
+    const onScreen = Deno.stdout.isTerminal() && !call.json;
+    await systemClock.sleep(SAMPLE_MS, call.signal);
+    while (!call.signal.aborted) {
+      const now = await sample(call, daemon);
+      const rows = rowsOf(before, now);
+      if (call.json) call.emit(safeJson(resultOf(rows)));
+      else {
+        if (onScreen) call.print("\x1b[H\x1b[2J\x1b[H");
+        const size = onScreen ? Deno.consoleSize() : null;
+        const lines = listTable(rows, size?.columns);
+        for (const line of size === null ? lines : lines.slice(0, size.rows - 2)) call.print(line);
+      }
+      before = now;
+      await systemClock.sleep(WATCH_MS, call.signal);
+    }
+    return undefined;
+  } catch (thrown) {
+    // Told to stop: that is how watching ends.
+    if (call.flags["watch"] === true && call.signal.aborted) return undefined;
+    throw thrown;
+  } finally {
+    daemon.close();
+  }
+};
