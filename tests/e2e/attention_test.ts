@@ -230,17 +230,18 @@ Deno.test("whoever needs a person is seen and told of, once", async (t) => {
       });
 
       await step(t, bureau, "an agent says it itself, which counts more", async () => {
-        const hash = await principalHash("bureau/fleet/dev/agent/works");
+        // One that writes nothing: its word holds until it says another.
+        const hash = await principalHash("bureau/fleet/dev/agent/rings");
         using proxy = createProxyClient({ socket: `${bureau.runDir}/p/${hash}/agent/proxy.sock` });
         await proxy.setAttention("waiting", "which of the two?");
-        const said = await attention("works", "waiting-input said");
+        const said = await attention("rings", "waiting-input said");
         assert.equal(said.attention?.message, "which of the two?");
         assert.match(
-          await ok("agent", "show", "agent/works"),
+          await ok("agent", "show", "agent/rings"),
           /attention +waits for input, for .* \(it says so itself\): which of the two\?; nobody/,
         );
-        // It goes on writing: the word is old after half a minute.
-        await attention("works", "working output");
+        await proxy.setAttention("working");
+        await attention("rings", "working said");
       });
 
       await step(t, bureau, "an answer at the terminal ends the question", async () => {
