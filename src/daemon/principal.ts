@@ -12,10 +12,12 @@ import type { Logger } from "../lib/log.ts";
 import type { Localpart } from "../lib/ref/mod.ts";
 import type { launcherApi, Principal as LauncherPrincipal } from "../launcher/api.ts";
 import { accountOf } from "./account.ts";
+import { Alarm } from "./alarm.ts";
 import type { PrincipalView } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
 import type { Said } from "./attention/decide.ts";
 import { Attachment } from "./attachment.ts";
+import { cellOf } from "./cell.ts";
 import { CONDITION_UNMET } from "./conditions/verdict.ts";
 import { type Evaluation, notYetKnown, problemOf } from "./desired.ts";
 import type { Gates } from "./egress/gates.ts";
@@ -25,7 +27,6 @@ import {
   afterCreated,
   afterDestroyed,
   afterRefused,
-  type Cell,
   isLive,
   type Memory,
   mustReplace,
@@ -79,16 +80,19 @@ export class ManagedPrincipal {
   #dirty = false;
   #busy = false;
   #closed = false;
-  #timer: AbortController | null = null;
+  readonly #alarm: Alarm;
 
   constructor(localpart: Localpart, userId: string, deps: PrincipalDeps) {
     this.localpart = localpart;
     this.userId = userId;
     this.#deps = deps;
     this.#log = deps.log.with({ principal: localpart });
+    this.#alarm = new Alarm(deps.clock);
     this.attachment = new Attachment({
       principal: localpart,
-      ...{ launcher: deps.launcher, runDir: deps.runDir, clock: deps.clock },
+      launcher: deps.launcher,
+      runDir: deps.runDir,
+      clock: deps.clock,
       log: this.#log,
       ask: deps.asks,
       gates: deps.gates,
@@ -144,7 +148,7 @@ export class ManagedPrincipal {
 
   close(): void {
     this.#closed = true;
-    this.#timer?.abort();
+    this.#alarm.cancel();
     this.attachment.close();
   }
 
@@ -171,12 +175,12 @@ export class ManagedPrincipal {
       }
       const { memory, action } = reconcile(
         this.#evaluation.desired,
-        { known: this.#known, cell: this.#cell() },
+        { known: this.#known, cell: cellOf(this.#status) },
         this.#memory,
         this.#deps.clock.now(),
       );
       this.#memory = memory;
-      this.#timer?.abort();
+      this.#alarm.cancel();
       this.#report();
       await this.#retire();
       if (action !== null) await this.#act(action);
@@ -213,18 +217,6 @@ export class ManagedPrincipal {
     const { template, assignment } = this.#evaluation;
     const budgets = mergeBudgets(template?.budgets, assignment?.budgets) ?? null;
     this.attachment.setRights(rights.policy, rights.egress, budgets);
-  }
-
-  #cell(): Cell | null {
-    const status = this.#status;
-    return status === null ? null : {
-      phase: status.phase,
-      issuedAt: status.issued_at,
-      credentialsDigest: status.credentials_digest,
-      startedAt: status.started_at,
-      exit: status.exit === null ? null : { code: status.exit.code, at: status.exit.at },
-      message: status.message,
-    };
   }
 
   async #act(action: Action): Promise<void> {
@@ -264,7 +256,7 @@ export class ManagedPrincipal {
     } catch (thrown) {
       this.attachment.carries(null);
       const error = thrown instanceof BureauError ? thrown : null;
-      if (error !== null && mustReplace(error, this.#evaluation.desired, this.#cell())) {
+      if (error !== null && mustReplace(error, this.#evaluation.desired, cellOf(this.#status))) {
         this.#memory = afterConflict(this.#memory);
       } else {
         const refusal = problemOf(thrown);
@@ -314,19 +306,16 @@ export class ManagedPrincipal {
   }
 
   #wakeAt(at: number, evaluate = false): void {
-    this.#timer?.abort();
-    const timer = this.#timer = new AbortController();
-    const wait = Math.max(0, at - this.#deps.clock.now());
-    this.#deps.clock.sleep(wait, timer.signal).then(() => {
+    this.#alarm.set(at, () => {
       if (evaluate) this.#stale = true;
       this.#poke();
-    }, () => {});
+    });
   }
 
   #report(): void {
     const { desired } = this.#evaluation;
     const now = this.#deps.clock.now();
-    const actual = { known: this.#known, cell: this.#cell() };
+    const actual = { known: this.#known, cell: cellOf(this.#status) };
     const next = summarise(desired, actual, this.#memory, now);
     const previous = this.#summary;
     const changed = previous === null || previous.phase !== next.phase ||
@@ -355,7 +344,7 @@ export class ManagedPrincipal {
 
   /** True while its cell lives. */
   get isLive(): boolean {
-    const cell = this.#cell();
+    const cell = cellOf(this.#status);
     return cell !== null && isLive(cell);
   }
 
@@ -364,7 +353,7 @@ export class ManagedPrincipal {
     const summary = this.#summary ??
       summarise(
         desired,
-        { known: this.#known, cell: this.#cell() },
+        { known: this.#known, cell: cellOf(this.#status) },
         this.#memory,
         this.#deps.clock.now(),
       );
