@@ -89,6 +89,7 @@ export async function joinRelay(watching: Watching): Promise<Response> {
     if (ended) return;
     ended = true;
     clearInterval(recheck);
+    clearTimeout(late);
     end();
     closeSocket(relay, reason);
     closeSocket(watcher, reason);
@@ -109,6 +110,10 @@ export async function joinRelay(watching: Watching): Promise<Response> {
     end();
     end = watching.onStart(mode);
   }, RECHECK_MS);
+  // One that vanishes in mid-handshake neither opens nor closes (Deno 2.9).
+  const late = setTimeout(() => {
+    if (watcher.readyState === WebSocket.CONNECTING) finish("the watcher never came");
+  }, CONNECT_DEADLINE_MS);
   const down = (data: string | ArrayBuffer) => {
     if (watcher.readyState !== WebSocket.OPEN) return;
     if (watcher.bufferedAmount > MAX_BEHIND_BYTES) return say("the watcher is too slow");
