@@ -61,7 +61,7 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   }],
   [/^sh tasks\/bureau machine upgrade worker /, {
     kind: "not-run",
-    reason: "its release is the reader's own; tests/e2e/upgrade_asked_test.ts does it",
+    reason: "its release is the reader's own; tests/slow/upgrade_asked_test.ts does it",
   }],
   [/^sh tasks\/bureau .* --machine worker/, {
     kind: "not-run",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** What the daemon carries, to whom, and what it tells; tests/e2e/upgrade_asked_test.ts has the whole. */
+/** What the daemon carries, to whom, and what it tells; tests/slow/upgrade_asked_test.ts has the whole. */
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock.ts";
 import { createLogger } from "../../lib/log.ts";

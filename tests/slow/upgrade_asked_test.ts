@@ -4,9 +4,16 @@
 import assert from "node:assert/strict";
 import { generateSigningKey, parseSigningKey, signContent } from "../../src/lib/signature/mod.ts";
 import { createMatrixClient } from "../../src/messaging/mod.ts";
-import { type Bureau, embeddedOnly, eventually, findProcess, step, withBureau } from "./harness.ts";
-import { matrix, messages, roomId, stateEvents } from "./matrix.ts";
-import { CRASHES, mark, place, running } from "./releases.ts";
+import {
+  type Bureau,
+  embeddedOnly,
+  eventually,
+  findProcess,
+  step,
+  withBureau,
+} from "../e2e/harness.ts";
+import { matrix, messages, roomId, stateEvents } from "../e2e/matrix.ts";
+import { CRASHES, mark, place, running } from "../e2e/releases.ts";
 
 const TYPE = "m.bureau.bureau_version";
 const WITHIN_MS = 120_000;

@@ -2,9 +2,9 @@
 
 /** Every process is replaced while an agent works; what is bad is put back, said, and not tried again. */
 import assert from "node:assert/strict";
-import { agentPid, eventually, processesOf, step, withBureau } from "./harness.ts";
-import { CRASHES, HANGS, mark, place, ROLES, running, SILENT } from "./releases.ts";
-import { messages, roomId, SCRIBE, stateEvents } from "./matrix.ts";
+import { agentPid, eventually, processesOf, step, withBureau } from "../e2e/harness.ts";
+import { CRASHES, HANGS, mark, place, ROLES, running, SILENT } from "../e2e/releases.ts";
+import { messages, roomId, SCRIBE, stateEvents } from "../e2e/matrix.ts";
 
 Deno.test("an upgrade replaces every process under a working agent, and what fails is put back", async (t) => {
   await withBureau(async (bureau) => {
