@@ -257,7 +257,10 @@ export class Person implements AsyncDisposable {
     const file = `${this.tmux.directory}/run`;
     await Deno.writeTextFile(
       file,
-      `before=$(stty -g); ${command} & pid=$!; echo "$pid" >${this.tmux.directory}/pid; fg >/dev/null; code=$?; ` +
+      // tmux's own environment has none of these, and Deno finds its packages by them.
+      ["HOME", "DENO_DIR"].map((name) => [name, Deno.env.get(name)] as const)
+        .map(([name, value]) => value === undefined ? "" : `export ${name}='${value}'\n`).join("") +
+        `before=$(stty -g); ${command} & pid=$!; echo "$pid" >${this.tmux.directory}/pid; fg >/dev/null; code=$?; ` +
         `[ "$before" = "$(stty -g)" ] && echo "ended $code, settings kept"\n`,
     );
     await this.enter(`clear; set -m; . ${file}`);
