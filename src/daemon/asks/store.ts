@@ -2,8 +2,8 @@
 
 /** `<state>/daemon/asks.json`: decisions that hold for a while, what is open, and what was decided last. */
 import * as z from "zod/mini";
-import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
+import { stateFile } from "../state_file.ts";
 import type { AskState } from "./types.ts";
 
 const AskSchema = {
@@ -50,51 +50,19 @@ export interface AskStore {
 
 /** What can't be read is as if nothing had been decided: nothing is allowed by it. */
 export function fileAskStore(dir: string, log: Logger): AskStore {
-  const path = `${dir}/asks.json`;
-  let waiting: AskState | null = null;
-  let writing: Promise<void> | null = null;
-
-  async function drain(): Promise<void> {
-    while (waiting !== null) {
-      const state = waiting;
-      waiting = null;
-      try {
-        await Deno.writeTextFile(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
-        await Deno.rename(`${path}.new`, path);
-      } catch (thrown) {
-        log.error("egress decisions not written: they end with this daemon", {
-          why: messageOf(thrown),
-        });
-      }
-    }
-    writing = null;
-  }
-
+  const file = stateFile({
+    path: `${dir}/asks.json`,
+    schema: StateSchema,
+    empty: () => emptyState,
+    what: "egress decisions",
+    unwritten: "they end with this daemon",
+    log,
+  });
+  let saved = Promise.resolve();
   return {
-    async load() {
-      let text: string;
-      try {
-        text = await Deno.readTextFile(path);
-      } catch (thrown) {
-        if (!(thrown instanceof Deno.errors.NotFound)) {
-          log.error("egress decisions not read", { why: messageOf(thrown) });
-        }
-        return emptyState;
-      }
-      try {
-        return z.parse(StateSchema, JSON.parse(text));
-      } catch (thrown) {
-        log.error("egress decisions are damaged and forgotten", { why: messageOf(thrown) });
-        return emptyState;
-      }
-    },
-    save(state) {
-      waiting = state;
-      writing ??= drain();
-    },
-    async settled() {
-      await writing;
-    },
+    load: () => file.load(),
+    save: (state) => void (saved = file.save(state)),
+    settled: () => saved,
   };
 }
 

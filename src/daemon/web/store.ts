@@ -2,8 +2,8 @@
 
 /** What outlives the daemon of the web page: who may open it, and where it listens. */
 import * as z from "zod/mini";
-import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
+import { stateFile } from "../state_file.ts";
 
 const Kind = z.enum(["link", "token", "share"]);
 
@@ -66,32 +66,14 @@ export interface AccessStore {
 
 /** Damaged or missing: nobody is logged in. */
 export async function openStore(dir: string, log: Logger): Promise<AccessStore> {
-  const path = `${dir}/web.json`;
-  const content = await read(path, log);
-  let last: Promise<void> = Promise.resolve();
-  return {
-    content,
-    save: () => {
-      last = last.then(async () => {
-        try {
-          await Deno.writeTextFile(`${path}.new`, JSON.stringify(content), { mode: 0o600 });
-          await Deno.rename(`${path}.new`, path);
-        } catch (thrown) {
-          log.warn("logins of the web page are not kept", { why: messageOf(thrown) });
-        }
-      });
-      return last;
-    },
-  };
-}
-
-async function read(path: string, log: Logger): Promise<Content> {
-  try {
-    return z.parse(Content, JSON.parse(await Deno.readTextFile(path)));
-  } catch (thrown) {
-    if (!(thrown instanceof Deno.errors.NotFound)) {
-      log.warn("logins of the web page are lost", { why: messageOf(thrown) });
-    }
-    return { version: 1, port: null, lan: null, grants: [], sessions: [] };
-  }
+  const file = stateFile({
+    path: `${dir}/web.json`,
+    schema: Content,
+    empty: (): Content => ({ version: 1, port: null, lan: null, grants: [], sessions: [] }),
+    what: "logins of the web page",
+    unwritten: "they end with this daemon",
+    log,
+  });
+  const content = await file.load();
+  return { content, save: () => file.save(content) };
 }
