@@ -19,6 +19,7 @@ import {
   type RoomStates,
   sameContent,
 } from "../messaging/mod.ts";
+import type { Notices } from "./notices.ts";
 import { partOf } from "./report.ts";
 
 export interface Report {
@@ -34,12 +35,7 @@ export interface PublisherOptions {
   readonly states: RoomStates;
   readonly room: () => string | null;
   /** Takes over a sentence for people and its part for programs; the same transaction is said once. */
-  readonly say: (
-    room: string,
-    body: string,
-    txn: string,
-    part: Readonly<Record<string, unknown>>,
-  ) => Promise<void>;
+  readonly say: Notices["say"];
   /** User id that the status events are sent by. */
   readonly machine: string;
   readonly clock: Clock;

@@ -14,6 +14,7 @@ import { HOLD_MS, type UpgradeAnswer, type UpgradeReport } from "../../lib/upgra
 import type { Content } from "../../messaging/mod.ts";
 import type { DaemonBootstrap } from "../api.ts";
 import { DaemonError } from "../errors.ts";
+import type { Notices } from "../notices.ts";
 import { type TrustContext, verdictOn } from "../trust.ts";
 import { type Asked, sentenceOf } from "./sentence.ts";
 import { Told } from "./told.ts";
@@ -24,12 +25,7 @@ export interface WantedReleaseOptions {
   /** Null before the first sync. */
   readonly configRoom: () => string | null;
   /** A notice that is sent once for each `txn`. */
-  readonly say: (
-    room: string,
-    body: string,
-    txn: string,
-    part: Readonly<Record<string, unknown>>,
-  ) => Promise<void>;
+  readonly say: Notices["say"];
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;

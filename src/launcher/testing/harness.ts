@@ -14,38 +14,15 @@ import { generateSigningKey, signContent, type SigningKey } from "../../lib/sign
 import { templateDigest } from "../../lib/template/mod.ts";
 import { type CgroupPlace, type CreateRequest, launcherApi } from "../api.ts";
 import { buildRuntime } from "./runtime.ts";
+import { eventually, textOf } from "./wait.ts";
+
+export { eventually, textOf };
 
 const ROOT = new URL("../../../", import.meta.url).pathname.replace(/\/$/, "");
 export const SERVER = "bureau.local";
 export const MACHINE = `@bureau/fleet/dev/machine/box:${SERVER}`;
 /** Who the launcher is when the tests run as root: the ids that `up` gives it. */
 export const IDENTITY = { uid: 64_702, gid: 64_700 };
-const DEADLINE_MS = 60_000;
-
-/** Waits until `look` gives something other than null or false. */
-export async function eventually<T>(
-  what: string,
-  look: () => T | null | false | Promise<T | null | false>,
-  deadlineMs = DEADLINE_MS,
-): Promise<T> {
-  const deadline = performance.now() + deadlineMs;
-  while (true) {
-    const seen = await look();
-    if (seen !== null && seen !== false) return seen;
-    if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
-
-/** @returns null when the file is not there yet */
-export async function textOf(path: string): Promise<string | null> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (thrown) {
-    if (thrown instanceof Deno.errors.NotFound) return null;
-    throw thrown;
-  }
-}
 
 export interface RunningLauncher {
   readonly process: Deno.ChildProcess;
