@@ -76,10 +76,15 @@ export class ActivityLink {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     for (let failures = 0; !signal.aborted; failures++) {
-      if (await this.#listen()) failures = 0;
+      if (await this.#isThere() && await this.#listen()) failures = 0;
       const wait = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(failures, 10));
       await this.#options.clock.sleep(wait, signal).catch(() => {});
     }
+  }
+
+  /** To look costs little; a connection that fails as much as one that doesn't, for each of a hundred agents. */
+  async #isThere(): Promise<boolean> {
+    return await Deno.stat(this.#options.socket).then(() => true, () => false);
   }
 
   /** Resolves when it is over. @returns whether anything was heard */
