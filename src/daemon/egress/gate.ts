@@ -46,6 +46,8 @@ export interface GateOptions {
   readonly ask?: AskDecider;
   /** What the policy refused, for whoever tells operators. */
   readonly onRefused?: (target: Target, code: string) => void;
+  /** `usage` is another than it was; not said of the bytes of a tunnel that stands. */
+  readonly onUsage?: () => void;
 }
 
 /** What a person is asked about; see `ResolvedEgress`. */
@@ -199,6 +201,7 @@ export class EgressGate {
     this.#running.set(opened, transferred);
     try {
       this.#usage.allow(show(target));
+      this.#options.onUsage?.();
       await writeAll(caller, encoder.encode("HTTP/1.1 200 Connection established\r\n\r\n"));
       await writeAll(opened.upstream, read.rest);
       transferred.up += read.rest.length;
@@ -208,6 +211,7 @@ export class EgressGate {
       closeQuietly(opened.upstream);
       this.#running.delete(opened);
       this.#usage.add(show(target), transferred);
+      this.#options.onUsage?.();
       this.#options.log.info("egress", {
         verdict: "allowed",
         target: show(target),
@@ -382,6 +386,7 @@ export class EgressGate {
   async #refuse(caller: Deno.UnixConn, target: Target | null, refusal: Refusal): Promise<void> {
     const { status, code, message } = refusal;
     this.#usage.refuse(target === null ? null : show(target));
+    this.#options.onUsage?.();
     if (target !== null && status === 403) this.#options.onRefused?.(target, code);
     this.#options.log.warn("egress", {
       verdict: "refused",

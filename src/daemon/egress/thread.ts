@@ -12,7 +12,7 @@ export interface ThreadPort {
   onmessage: ((event: MessageEvent<ToThread>) => void) | null;
 }
 
-/** Counters that changed are told this often. */
+/** Counters that changed are told this often; while nothing moves, no timer runs. */
 const TELL_MS = 200;
 
 interface Served {
@@ -32,6 +32,31 @@ export function serveGates(port: ThreadPort, log: Logger): void {
   const gates = new Map<number, Served>();
   const asked = new Map<number, (answer: AskAnswer) => void>();
   let calls = 0;
+  /** Gates whose counters may differ from what was told. */
+  const moving = new Set<number>();
+  let isArmed = false;
+
+  const move = (id: number) => {
+    moving.add(id);
+    if (isArmed) return;
+    isArmed = true;
+    setTimeout(tell, TELL_MS);
+  };
+
+  const tell = () => {
+    isArmed = false;
+    for (const id of [...moving]) {
+      moving.delete(id);
+      const served = gates.get(id);
+      if (served === undefined) continue;
+      const { usage } = served.gate;
+      const told = JSON.stringify(usage);
+      if (told !== served.told) port.postMessage({ kind: "usage", gate: id, usage });
+      served.told = told;
+      // What a tunnel carries is counted in it, and nobody says when that grows.
+      if (usage.active > 0) move(id);
+    }
+  };
 
   const deciderOf = (gate: number): AskDecider => ({
     ask: (principal, target, signal) =>
@@ -58,6 +83,7 @@ export function serveGates(port: ThreadPort, log: Logger): void {
       principal,
       log: log.with({ principal }),
       ask: deciderOf(id),
+      onUsage: () => move(id),
       onRefused: (target, code) => port.postMessage({ kind: "refused", gate: id, target, code }),
     });
     return { gate, listening: new AbortController(), told: "" };
@@ -101,14 +127,5 @@ export function serveGates(port: ThreadPort, log: Logger): void {
     }
   };
 
-  setInterval(() => {
-    for (const [gate, served] of gates) {
-      const { usage } = served.gate;
-      const told = JSON.stringify(usage);
-      if (told === served.told) continue;
-      served.told = told;
-      port.postMessage({ kind: "usage", gate, usage });
-    }
-  }, TELL_MS);
   port.postMessage({ kind: "ready" });
 }
