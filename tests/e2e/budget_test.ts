@@ -2,7 +2,7 @@
 
 /** A budget for a model: what was spent is known to the next daemon, and ends where the cap is. */
 import assert from "node:assert/strict";
-import { startModels } from "../interop/mock_models/mod.ts";
+import { startModels } from "../../src/agent/testing/model/mod.ts";
 import { eventually, step, withBureau } from "./harness.ts";
 import { matrix, messages, roomId } from "./matrix.ts";
 

@@ -6,8 +6,8 @@
  */
 import assert from "node:assert/strict";
 import { skip } from "../../src/lib/testing/skip.ts";
-import { startModels } from "./mock_models/mod.ts";
-import { scenarios } from "./mock_models/scenarios.ts";
+import { startModels } from "../../src/agent/testing/model/mod.ts";
+import { scenarios } from "../../src/agent/testing/model/scenarios.ts";
 import { packages } from "./packages.ts";
 import { type Agent, withRig } from "./rig.ts";
 import { authorityOf, DOMAIN } from "./servers/tls.ts";

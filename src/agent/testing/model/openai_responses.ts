@@ -73,24 +73,26 @@ function itemsOf(say: Say): Item[] {
 }
 
 function usageOf(say: Say): Record<string, unknown> {
-  const { input, output } = say.usage ?? DEFAULT_USAGE;
+  const { input, output, cacheRead = 0 } = say.usage ?? DEFAULT_USAGE;
+  const input_tokens = input + cacheRead;
   return {
-    input_tokens: input,
-    input_tokens_details: { cached_tokens: 0 },
+    input_tokens,
+    input_tokens_details: { cached_tokens: cacheRead },
     output_tokens: output,
     output_tokens_details: { reasoning_tokens: 0 },
-    total_tokens: input + output,
+    total_tokens: input_tokens + output,
   };
 }
 
 function response(ask: Ask, say: Say, status: "in_progress" | "completed"): Item {
+  const cutShort = status === "completed" && say.stop !== undefined;
   return {
     id: nextId("resp_"),
     object: "response",
     created_at: 1_700_000_000,
-    status,
+    status: cutShort ? "incomplete" : status,
     error: null,
-    incomplete_details: null,
+    incomplete_details: cutShort ? { reason: say.stop } : null,
     instructions: null,
     max_output_tokens: null,
     model: ask.model,
@@ -173,16 +175,33 @@ function events(ask: Ask, say: Say): ServerEvent[] {
     found.push(...itemEvents(item, output_index, say));
     found.push({ type: "response.output_item.done", output_index, item });
   }
-  found.push({ type: "response.completed", response: done });
+  found.push({ type: `response.${done["status"]}`, response: done });
   return found.map((data, sequence_number) => ({
     event: String(data["type"]),
     data: { ...data, sequence_number },
   }));
 }
 
+function fault(body: Readonly<Record<string, unknown>>): string | null {
+  if (typeof body["model"] !== "string") return "Missing required parameter: 'model'.";
+  if (body["input"] === undefined) return "Missing required parameter: 'input'.";
+  const items = listOf(body["input"]).map(fieldsOf);
+  const ids = (type: string) =>
+    items.filter((item) => item["type"] === type).map((item) => String(item["call_id"]));
+  const [asked, given] = [ids("function_call"), ids("function_call_output")];
+  const open = asked.find((id) => !given.includes(id));
+  if (open !== undefined) return `No tool output found for function call ${open}.`;
+  const unasked = given.find((id) => !asked.includes(id));
+  // What was asked may stand in the response that this one goes on from.
+  return unasked === undefined || body["previous_response_id"]
+    ? null
+    : `No tool call found for function call output with call_id ${unasked}.`;
+}
+
 export const openaiResponses: WireFormat = {
   api: "openai-responses",
   readAsk,
+  fault,
   whole: (ask, say) => response(ask, say, "completed"),
   events,
   error: ({ type, message }) => ({ error: { message, type, param: null, code: type } }),

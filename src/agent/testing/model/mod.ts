@@ -2,4 +2,16 @@
 
 /** Protocol-true stand-ins for model providers, for any test that runs a model's client. See README.md. */
 export { type MockModels, type ModelsOptions, startModels } from "./server.ts";
-export type { Ask, Fail, ModelApi, Reply, Say, Script, ToolCall } from "./script.ts";
+export { call, fail, overloaded, say, turns } from "./script.ts";
+export type {
+  Ask,
+  Fail,
+  ModelApi,
+  Recorded,
+  Reply,
+  Say,
+  Script,
+  ToolCall,
+  Turn,
+  Usage,
+} from "./script.ts";

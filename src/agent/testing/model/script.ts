@@ -19,6 +19,15 @@ export interface Ask {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+/** One request as it came, whoever sent it: what a test looks for secrets in. */
+export interface Recorded {
+  readonly method: string;
+  /** With its query. */
+  readonly path: string;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
 export interface ToolCall {
   readonly name: string;
   readonly input: Readonly<Record<string, unknown>>;
@@ -30,13 +39,25 @@ export interface Say {
   readonly text?: readonly string[];
   readonly thinking?: string;
   readonly tools?: readonly ToolCall[];
-  readonly usage?: { readonly input: number; readonly output: number };
+  readonly usage?: Usage;
+  /** Why it ended, in the API's own word, e.g. `max_tokens`; absent: what follows from the rest. */
+  readonly stop?: string;
   /** Held back after the first piece of text: proves that nobody on the way waits for the end. */
   readonly holdAfterFirst?: Promise<void>;
   /** The connection is cut after this many events. */
   readonly dropAfter?: number;
   /** After this many events an error event comes instead of the rest. */
   readonly failAfter?: number;
+  /** The stream comes in pieces of this many bytes, cut wherever it falls, also inside a letter. */
+  readonly pieceBytes?: number;
+}
+
+export interface Usage {
+  /** Without what the cache gave or took. */
+  readonly input: number;
+  readonly output: number;
+  readonly cacheRead?: number;
+  readonly cacheWrite?: number;
 }
 
 export interface Fail {
@@ -51,6 +72,44 @@ export interface Fail {
 export type Reply = Say | Fail;
 export type Script = (ask: Ask) => Reply | Promise<Reply>;
 
+/** A reply that may look at what was asked. */
+export type Turn = Reply | Script;
+
+/** Answers one turn after the other; who asks once more than there are turns is told so. */
+export function turns(...list: readonly Turn[]): Script {
+  let at = 0;
+  return (ask) => {
+    const turn = list[at++];
+    if (typeof turn === "function") return turn(ask);
+    return turn ?? fail(400, "invalid_request_error", `the script has ${list.length} turns only`);
+  };
+}
+
+export function say(...text: readonly string[]): Say {
+  return { kind: "say", text };
+}
+
+export function call(name: string, input: ToolCall["input"]): Say {
+  return { kind: "say", tools: [{ name, input }] };
+}
+
+export function fail(
+  status: number,
+  type: string,
+  message: string,
+  retryAfterSeconds?: number,
+): Fail {
+  return {
+    kind: "fail",
+    status,
+    type,
+    message,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  };
+}
+
+export const overloaded: Fail = fail(529, "overloaded_error", "Overloaded");
+
 /** A Server-Sent Event; without a name it is only data. */
 export interface ServerEvent {
   readonly event?: string;
@@ -61,6 +120,8 @@ export interface ServerEvent {
 export interface WireFormat {
   readonly api: ModelApi;
   readAsk(body: Readonly<Record<string, unknown>>): Ask;
+  /** What the real API would refuse the request for; null: nothing. */
+  fault(body: Readonly<Record<string, unknown>>, headers: Headers): string | null;
   whole(ask: Ask, say: Say): Readonly<Record<string, unknown>>;
   events(ask: Ask, say: Say): readonly ServerEvent[];
   error(fail: Fail, requestId: string): Readonly<Record<string, unknown>>;
@@ -68,7 +129,7 @@ export interface WireFormat {
   errorEvent(): ServerEvent;
 }
 
-export const DEFAULT_USAGE = { input: 11, output: 7 } as const;
+export const DEFAULT_USAGE: Usage = { input: 11, output: 7 };
 
 /** A number for ids: they must be unlike one another, not random. */
 let lastId = 0;

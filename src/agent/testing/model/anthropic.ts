@@ -52,12 +52,17 @@ function blocksOf(say: Say): Record<string, unknown>[] {
 }
 
 function stopReason(say: Say): string {
-  return (say.tools ?? []).length > 0 ? "tool_use" : "end_turn";
+  return say.stop ?? ((say.tools ?? []).length > 0 ? "tool_use" : "end_turn");
 }
 
-function usageOf(say: Say): { input_tokens: number; output_tokens: number } {
-  const { input, output } = say.usage ?? DEFAULT_USAGE;
-  return { input_tokens: input, output_tokens: output };
+function usageOf(say: Say): Record<string, number> {
+  const { input, output, cacheRead = 0, cacheWrite = 0 } = say.usage ?? DEFAULT_USAGE;
+  return {
+    input_tokens: input,
+    cache_creation_input_tokens: cacheWrite,
+    cache_read_input_tokens: cacheRead,
+    output_tokens: output,
+  };
 }
 
 function whole(ask: Ask, say: Say): Record<string, unknown> {
@@ -125,9 +130,51 @@ function events(ask: Ask, say: Say): ServerEvent[] {
   return found.map((data) => ({ event: String(data["type"]), data }));
 }
 
+/** Ids of a message's blocks of one kind. */
+function idsOf(message: unknown, type: string, field: string): string[] {
+  return listOf(fieldsOf(message)["content"]).map(fieldsOf)
+    .filter((block) => block["type"] === type).map((block) => String(block[field]));
+}
+
+function fault(body: Readonly<Record<string, unknown>>, headers: Headers): string | null {
+  if (headers.get("anthropic-version") === null) return "anthropic-version: header is required";
+  if (typeof body["model"] !== "string") return "model: Field required";
+  const messages = listOf(body["messages"]).map(fieldsOf);
+  if (messages.length === 0) return "messages: at least one message is required";
+  if (messages[0]!["role"] !== "user") return 'messages: first message must use the "user" role';
+  for (const [at, message] of messages.entries()) {
+    if (message["content"] === "" || listOf(message["content"]).some(isEmptyText)) {
+      return `messages.${at}: text content blocks must be non-empty`;
+    }
+    const asked = idsOf(messages[at - 1], "tool_use", "id");
+    const given = idsOf(message, "tool_result", "tool_use_id");
+    const unasked = given.find((id) => !asked.includes(id));
+    if (unasked !== undefined) {
+      return `messages.${at}: unexpected \`tool_use_id\` found in \`tool_result\` blocks: ${unasked}. ` +
+        "Each `tool_result` block must have a corresponding `tool_use` block in the previous message.";
+    }
+    const open = asked.filter((id) => !given.includes(id));
+    if (open.length > 0) {
+      return `messages.${at - 1}: \`tool_use\` ids were found without \`tool_result\` blocks ` +
+        `immediately after: ${open.join(", ")}.`;
+    }
+  }
+  return idsOf(messages.at(-1), "tool_use", "id").length > 0
+    ? "messages: final assistant message has open `tool_use` blocks"
+    : null;
+}
+
+function isEmptyText(block: unknown): boolean {
+  const { type, text } = fieldsOf(block);
+  return type === "text" && text === "";
+}
+
 export const anthropic: WireFormat = {
   api: "anthropic",
   readAsk,
+  fault: (body, headers) =>
+    fault(body, headers) ??
+      (typeof body["max_tokens"] === "number" ? null : "max_tokens: Field required"),
   whole,
   events,
   error: ({ type, message }, request_id) => ({

@@ -2,9 +2,9 @@
 
 /**
  * A script that is chosen by the model's name, which every client lets its user set: what clients must be
- * able to live through. `programs/anthropic.mjs` and `programs/openai.mjs` play all of them.
+ * able to live through. `tests/interop/programs/{anthropic,openai}.mjs` play all of them.
  */
-import type { Ask, Reply, Script } from "./script.ts";
+import { type Ask, fail, overloaded, type Reply, type Script } from "./script.ts";
 
 export function scenarios(): Script {
   let release = Promise.withResolvers<void>();
@@ -36,18 +36,8 @@ export function scenarios(): Script {
       return times % 2 === 1 ? tooMany : { kind: "say", text: ["at last"] };
     },
     busy: () => tooMany,
-    invalid: () => ({
-      kind: "fail",
-      status: 400,
-      type: "invalid_request_error",
-      message: "max_tokens: must be greater than 0",
-    }),
-    overloaded: () => ({
-      kind: "fail",
-      status: 529,
-      type: "overloaded_error",
-      message: "Overloaded",
-    }),
+    invalid: () => fail(400, "invalid_request_error", "max_tokens: must be greater than 0"),
+    overloaded: () => overloaded,
     dropped: () => ({ kind: "say", text: ["it begins", " and goes on"], dropAfter: 4 }),
     "fails-midway": () => ({ kind: "say", text: ["it begins", " and goes on"], failAfter: 4 }),
     /** Never ends by itself: for clients that leave. */
@@ -62,10 +52,9 @@ export function scenarios(): Script {
       { kind: "say", text: ["You said: ", ask.lastText], usage: { input: 21, output: 5 } };
 }
 
-const tooMany = {
-  kind: "fail",
-  status: 429,
-  type: "rate_limit_error",
-  message: "Number of requests has exceeded your rate limit",
-  retryAfterSeconds: 0,
-} as const;
+const tooMany = fail(
+  429,
+  "rate_limit_error",
+  "Number of requests has exceeded your rate limit",
+  0,
+);

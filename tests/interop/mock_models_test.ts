@@ -2,10 +2,10 @@
 
 /** The mock is true to its protocols: the official SDKs live with it, without anything between. */
 import assert from "node:assert/strict";
-import { skip } from "../../../src/lib/testing/skip.ts";
-import { packages } from "../packages.ts";
-import { startModels } from "./mod.ts";
-import { scenarios } from "./scenarios.ts";
+import { skip } from "../../src/lib/testing/skip.ts";
+import { packages } from "./packages.ts";
+import { startModels } from "../../src/agent/testing/model/mod.ts";
+import { scenarios } from "../../src/agent/testing/model/scenarios.ts";
 
 const keys = { anthropic: "anthropic-key-0123456789", openai: "openai-key-0123456789" };
 

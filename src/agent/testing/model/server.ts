@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * Model providers on a loopback port: `POST /v1/messages` (Anthropic), `/v1/chat/completions` and
+ * Model providers on a loopback port or a Unix socket: `POST /v1/messages` (Anthropic), `/v1/chat/completions` and
  * `/v1/responses` (OpenAI), `/v1/models`. Each wants its own key where its API does, and answers what the
  * test's script says in the wire format of who asks.
  */
@@ -11,7 +11,10 @@ import { openaiResponses } from "./openai_responses.ts";
 import {
   type Ask,
   type Fail,
+  fail,
+  fieldsOf,
   nextId,
+  type Recorded,
   type Reply,
   type Say,
   type Script,
@@ -27,12 +30,17 @@ export interface ModelsOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Absent: a free one. */
   readonly port?: number;
+  /** Path of a Unix socket to listen on instead. */
+  readonly socket?: string;
 }
 
 export interface MockModels {
+  /** 0 on a Unix socket. */
   readonly port: number;
-  /** Every request that had the right key. */
+  /** Every request for an answer that had the right key. */
   readonly asks: readonly Ask[];
+  /** Every request, as it came. */
+  readonly requests: readonly Recorded[];
   /** How many came without it. */
   readonly strangers: () => number;
   /** Streams whose reader left before the end. */
@@ -48,32 +56,42 @@ const FORMATS: Readonly<Record<string, WireFormat>> = {
 
 export function startModels(options: ModelsOptions): MockModels {
   const asks: Ask[] = [];
+  const requests: Recorded[] = [];
   let strangers = 0;
   let abandoned = 0;
   const serve = async (request: Request): Promise<Response> => {
-    const { pathname } = new URL(request.url);
+    const { pathname, search } = new URL(request.url);
+    const { method, headers } = request;
+    const body = await request.text();
+    requests.push({ method, path: pathname + search, headers: new Headers(headers), body });
     const format = FORMATS[pathname] ?? (pathname.startsWith("/v1/messages") ? anthropic : null);
     const requestId = nextId("req_");
     if (!hasKey(request.headers, format, options.keys)) {
       strangers++;
-      return refusal(format ?? openaiChat, requestId, {
-        kind: "fail",
-        status: 401,
-        type: "authentication_error",
-        message: "invalid x-api-key",
-      });
+      const stranger = fail(401, "authentication_error", "invalid x-api-key");
+      return refusal(format ?? openaiChat, requestId, stranger);
     }
     if (request.method === "GET" && pathname === "/v1/models") return models();
     if (request.method !== "POST" || format === null) {
-      return refusal(openaiChat, requestId, {
-        kind: "fail",
-        status: 404,
-        type: "not_found_error",
-        message: `no ${request.method} ${pathname} here`,
+      const nothing = fail(404, "not_found_error", `no ${request.method} ${pathname} here`);
+      return refusal(openaiChat, requestId, nothing);
+    }
+    const fields = parse(body);
+    if (fields === null) {
+      const broken = fail(400, "invalid_request_error", "The request body is not valid JSON");
+      return refusal(format, requestId, broken);
+    }
+    const ask = format.readAsk(fields);
+    if (pathname === "/v1/messages/count_tokens") {
+      // Four characters are a token, as estimators begin with.
+      return Response.json({
+        input_tokens: Math.ceil(JSON.stringify(fields["messages"]).length / 4),
       });
     }
-    const ask = format.readAsk(await request.json());
-    if (pathname === "/v1/messages/count_tokens") return Response.json({ input_tokens: 11 });
+    const fault = format.fault(fields, headers);
+    if (fault !== null) {
+      return refusal(format, requestId, fail(400, "invalid_request_error", fault));
+    }
     asks.push(ask);
     const reply: Reply = await options.script(ask);
     if (reply.kind === "fail") return refusal(format, requestId, reply);
@@ -88,15 +106,19 @@ export function startModels(options: ModelsOptions): MockModels {
       },
     });
   };
-  const server = Deno.serve({
-    hostname: "127.0.0.1",
-    port: options.port ?? 0,
-    onListen: () => {},
-    ...(options.tls ?? {}),
-  }, serve);
+  const onListen = () => {};
+  const server = options.socket === undefined
+    ? Deno.serve({
+      hostname: "127.0.0.1",
+      port: options.port ?? 0,
+      onListen,
+      ...(options.tls ?? {}),
+    }, serve)
+    : Deno.serve({ path: options.socket, onListen }, serve);
   return {
-    port: server.addr.port,
+    port: "port" in server.addr ? server.addr.port : 0,
     asks,
+    requests,
     strangers: () => strangers,
     abandoned: () => abandoned,
     stop: () => server.shutdown(),
@@ -114,6 +136,14 @@ function hasKey(
   const openaiKey = bearer === `Bearer ${keys.openai}`;
   if (format === null) return anthropicKey || openaiKey;
   return format.api === "anthropic" ? anthropicKey : openaiKey;
+}
+
+function parse(body: string): Readonly<Record<string, unknown>> | null {
+  try {
+    return fieldsOf(JSON.parse(body));
+  } catch {
+    return null;
+  }
 }
 
 function idHeaders(requestId: string): Record<string, string> {
@@ -183,7 +213,11 @@ function stream(
       if (sent === say.dropAfter) return controller.error(new Error("cut by the script"));
       const event = sent === say.failAfter ? format.errorEvent() : events[sent];
       if (event === undefined) return controller.close();
-      controller.enqueue(encode(event));
+      const bytes = encode(event);
+      const step = say.pieceBytes ?? bytes.length;
+      for (let at = 0; at < bytes.length; at += step) {
+        controller.enqueue(bytes.subarray(at, at + step));
+      }
       hold = held !== undefined && isText(event, say);
       if (sent === say.failAfter) return controller.close();
       sent++;

@@ -40,15 +40,23 @@ function callsOf(say: Say): { id: string; type: "function"; function: Record<str
   }));
 }
 
-function usageOf(say: Say): Record<string, number> {
-  const { input, output } = say.usage ?? DEFAULT_USAGE;
-  return { prompt_tokens: input, completion_tokens: output, total_tokens: input + output };
+function usageOf(say: Say): Record<string, unknown> {
+  const { input, output, cacheRead = 0 } = say.usage ?? DEFAULT_USAGE;
+  // Here what the cache gave is a part of what was put in.
+  const prompt_tokens = input + cacheRead;
+  return {
+    prompt_tokens,
+    completion_tokens: output,
+    total_tokens: prompt_tokens + output,
+    prompt_tokens_details: { cached_tokens: cacheRead, audio_tokens: 0 },
+    completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0 },
+  };
 }
 
 const CREATED = 1_700_000_000;
 
 function finish(say: Say): string {
-  return (say.tools ?? []).length > 0 ? "tool_calls" : "stop";
+  return say.stop ?? ((say.tools ?? []).length > 0 ? "tool_calls" : "stop");
 }
 
 function whole(ask: Ask, say: Say): Record<string, unknown> {
@@ -103,9 +111,27 @@ function events(ask: Ask, say: Say): ServerEvent[] {
   return found;
 }
 
+function fault(body: Readonly<Record<string, unknown>>): string | null {
+  if (typeof body["model"] !== "string") return "you must provide a model parameter";
+  const messages = listOf(body["messages"]).map(fieldsOf);
+  if (messages.length === 0) return "'messages' must not be empty";
+  let open = new Set<string>();
+  for (const [at, message] of messages.entries()) {
+    if (message["role"] === "tool") {
+      if (open.delete(String(message["tool_call_id"]))) continue;
+      return `messages with role 'tool' must be a response to a preceding message with 'tool_calls' (${at})`;
+    }
+    if (open.size > 0) break;
+    open = new Set(listOf(message["tool_calls"]).map((call) => String(fieldsOf(call)["id"])));
+  }
+  return open.size === 0 ? null : "an assistant message with 'tool_calls' must be followed by " +
+    `tool messages responding to each 'tool_call_id': ${[...open].join(", ")}`;
+}
+
 export const openaiChat: WireFormat = {
   api: "openai-chat",
   readAsk,
+  fault,
   whole,
   events,
   error: ({ type, message }) => ({ error: { message, type, param: null, code: type } }),
