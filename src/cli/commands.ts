@@ -56,6 +56,11 @@ export const groups: readonly Group[] = [
 
 const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
 
+const APPROVAL = {
+  name: "ID",
+  brief: "of `bureau agent approvals`; four letters are enough",
+} as const;
+
 export const commands: readonly CommandSpec[] = [
   defineCommand({
     path: ["status"],
@@ -239,6 +244,26 @@ export const commands: readonly CommandSpec[] = [
     args: [NAME],
     examples: ["sh tasks/bureau agent kill agent/scribe"],
     load: async () => (await import("./agent/usage.ts")).kill,
+  }),
+  defineCommand({
+    path: ["agent", "approvals"],
+    brief: "Show tool calls that agents ask leave for, and the last that ended",
+    docs: "Of each agent on which one has the right `grant/approve/tool`.",
+    args: [{ ...NAME, optional: true }],
+    examples: ["sh tasks/bureau agent approvals"],
+    load: async () => (await import("./agent/approvals.ts")).approvals,
+  }),
+  defineCommand({
+    path: ["agent", "approve"],
+    brief: "Allow one tool call that an agent asks leave for",
+    args: [APPROVAL],
+    load: async () => (await import("./agent/approvals.ts")).approve,
+  }),
+  defineCommand({
+    path: ["agent", "deny"],
+    brief: "Refuse one tool call that an agent asks leave for",
+    args: [APPROVAL],
+    load: async () => (await import("./agent/approvals.ts")).deny,
   }),
   agentCreate,
   defineCommand({

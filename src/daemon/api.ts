@@ -21,8 +21,10 @@ import {
   NotifyTestAnswer,
   NotifyTestRequest,
 } from "./attention/notify/types.ts";
+import { approvalRoutes } from "./approvals/api.ts";
 import { AsksAnswer, AskView, DecideAnswer, DecideRequest, PrincipalEgress } from "./asks/api.ts";
 
+export { ApprovalsAnswer, ApprovalView, DecideApproval } from "./approvals/api.ts";
 export * from "./asks/api.ts";
 export * from "./attention/api.ts";
 export * from "./authority_api.ts";
@@ -378,6 +380,7 @@ export const daemonApi = defineApi({
       query: { room: "room id" },
       response: RoomStateAnswer,
     },
+    ...approvalRoutes,
     ...recordingRoutes,
     ...webRoutes,
   },

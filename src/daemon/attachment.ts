@@ -9,6 +9,7 @@ import type { Budgets, ProxyPolicy } from "../lib/schema/mod.ts";
 import type { ResolvedEgress } from "../lib/template/mod.ts";
 import type { launcherApi, Principal } from "../launcher/api.ts";
 import type { Client } from "../lib/http/mod.ts";
+import type { ApprovalNews, Reply } from "./approvals/approvals.ts";
 import type { AskDecider } from "./asks/types.ts";
 import type { Said } from "./attention/decide.ts";
 import type { Gates, PrincipalGate } from "./egress/gates.ts";
@@ -36,6 +37,8 @@ export interface AttachmentOptions {
   readonly onRefused: (target: Target, code: string, count?: number) => void;
   /** What the agent says of itself, through its proxy. */
   readonly onSaid: (said: Said) => void;
+  /** Tool calls that the agent asks leave for, through its proxy. */
+  readonly onApprovals: (news: ApprovalNews | null, reply: Reply) => void;
 }
 
 export class Attachment {
@@ -48,6 +51,7 @@ export class Attachment {
   readonly #gate: PrincipalGate;
   readonly #onRefused: AttachmentOptions["onRefused"];
   readonly #onSaid: AttachmentOptions["onSaid"];
+  readonly #onApprovals: AttachmentOptions["onApprovals"];
   readonly #account: Promise<SpendingAccount>;
   readonly #launcher: AttachmentOptions["launcher"];
   readonly #principal: string;
@@ -65,7 +69,7 @@ export class Attachment {
 
   constructor(options: AttachmentOptions) {
     const { launcher, principal, runDir, clock, log, ask, gates, account } = options;
-    const { onRefused, onSaid } = options;
+    const { onRefused, onSaid, onApprovals } = options;
     this.#launcher = launcher;
     this.#principal = principal;
     this.#account = account;
@@ -74,6 +78,7 @@ export class Attachment {
     this.#log = log;
     this.#onRefused = onRefused;
     this.#onSaid = onSaid;
+    this.#onApprovals = onApprovals;
     this.#gates = gates;
     this.#gate = gates.make({ principal, log, ask, onRefused });
   }
@@ -150,7 +155,7 @@ export class Attachment {
     };
     this.#proxy = new ProxyLink({
       ...{ socket: admin, clock: this.#clock, log: this.#log, account, remember },
-      ...{ onRefused: this.#onRefused, onSaid: this.#onSaid },
+      ...{ onRefused: this.#onRefused, onSaid: this.#onSaid, onApprovals: this.#onApprovals },
     });
     this.#tellProxy();
   }

@@ -9,7 +9,6 @@ import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { parseLocalpart, parseStateKey, userId } from "../lib/ref/mod.ts";
 import { EventType } from "../lib/schema/mod.ts";
-import { noEgress } from "../lib/template/mod.ts";
 import type { Principal as LauncherPrincipal } from "../launcher/api.ts";
 import {
   createMatrixClient,
@@ -19,12 +18,12 @@ import {
   type SyncBatch,
 } from "../messaging/mod.ts";
 import { TokenVerifier } from "./access.ts";
-import { EgressAsks } from "./asks/asks.ts";
 import { createAttention } from "./attention/mod.ts";
 import { type Gates, localGates } from "./egress/gates.ts";
 import { findConfigRoom } from "./connect.ts";
 import type { DaemonBootstrap } from "./api.ts";
 import { Conditions } from "./conditions/conditions.ts";
+import { Deciders } from "./deciders.ts";
 import { evaluate, type Evaluation, notYetKnown } from "./desired.ts";
 import { ConfigRoomLost, endEverything, lossOf } from "./emergency.ts";
 import { DaemonError } from "./errors.ts";
@@ -41,8 +40,9 @@ import { StatusPublisher } from "./publisher.ts";
 import { RefusalNotices } from "./refusals.ts";
 import { Spending, tellReached } from "./spending.ts";
 import { applyBatch, concerns } from "./touched.ts";
+import type { Telling } from "./questions.ts";
 import { Rooms } from "./rooms.ts";
-import { createDaemonHandler, DECIDE_ASKS } from "./serve.ts";
+import { createDaemonHandler } from "./serve.ts";
 import { Services } from "./services/mod.ts";
 import { fileSyncStore } from "./store.ts";
 import { SyncHealth } from "./sync_health.ts";
@@ -76,7 +76,7 @@ export class Daemon {
   readonly #principals = new Map<string, ManagedPrincipal>();
   readonly #stop = new AbortController();
   readonly #startedAt: number;
-  readonly #asks: EgressAsks;
+  readonly #deciders: Deciders;
   readonly #people: ReturnType<typeof createAttention>;
   readonly #refusals: RefusalNotices;
   readonly #spending: Spending;
@@ -134,27 +134,24 @@ export class Daemon {
       states: this.#states,
       configRoom: () => this.#synced ? this.#configRoom : null,
       principal: (name) => this.#principals.get(name),
-      extend: (name, rights) => this.#asks.extend(name, rights),
+      extend: (name, rights) => this.#deciders.asks.extend(name, rights),
       send: (type, content) => this.#notices?.record(this.#configRoom, type, content),
       ...{ clock, log },
     });
-    this.#asks = new EgressAsks({
-      client: this.#client,
-      configRoom: () => this.#configRoom,
-      machine: bootstrap.user_id,
-      mayDecide: (user) => this.#authority.audited(user, DECIDE_ASKS, bootstrap.user_id),
-      admins: bootstrap.admins,
+    const telling: Telling = {
+      ...{ client: this.#client, configRoom: () => this.#configRoom, clock, log },
+      ...{ machine: bootstrap.user_id, admins: bootstrap.admins, stateDir: bootstrap.state_dir },
       post: (room, content, txn) => this.#notices!.post(room, content, txn),
-      timeoutOf: (name) =>
-        (this.#principals.get(name)?.evaluation.egress ?? noEgress).ask.timeoutMs,
-      onRules: (name) => this.#principals.get(name)?.pushRights(),
-      onTypes: (types) => this.#wanted.set("answers", types),
-      stateDir: bootstrap.state_dir,
-      ...{ clock, log },
       signal: this.#stop.signal,
+    };
+    this.#deciders = new Deciders({
+      ...{ ...telling, wanted: this.#wanted, authority: () => this.#authority },
+      principal: (name) => this.#principals.get(name),
     });
+    const { asks, approvals } = this.#deciders;
     this.#people = createAttention({
-      ...{ bootstrap, clock, log, asks: this.#asks, signal: this.#stop.signal },
+      ...{ bootstrap, clock, log, asks, approvals },
+      signal: this.#stop.signal,
       principal: (name) => this.#principals.get(name),
       post: (content, txn) => this.#notices!.post(this.#configRoom!, content, txn),
     });
@@ -199,7 +196,7 @@ export class Daemon {
       gateRestarts: () => this.#gates.restarts,
       ...{ fanout: this.#fanout, upgrade: this.#upgrade, services: this.#services },
       ...{ stateDir: bootstrap.state_dir, roomState: (room) => this.#client.roomState(room) },
-      ...{ asks: this.#asks, spending: this.#spending, ...this.#people },
+      ...{ asks, approvals, spending: this.#spending, ...this.#people },
       closing: this.#stop.signal,
       web: new Web({ ...{ bootstrap, clock, log }, signal: this.#stop.signal }),
       log,
@@ -236,7 +233,7 @@ export class Daemon {
       this.#forEach((principal) => principal.close());
       this.#refusals.close();
       await Promise.all([this.#spending.close(), this.#authority.audit.settled()]);
-      await this.#asks.close();
+      await this.#deciders.close();
       await this.#notices?.[Symbol.asyncDispose]();
       await link;
     }
@@ -249,7 +246,7 @@ export class Daemon {
     const { signal } = this.#stop;
     const tools = { client: this.#client, clock: this.#clock, log: this.#log, signal };
     this.#notices = await Notices.open({ ...tools, stateDir });
-    await Promise.all([this.#asks.load(), this.#people.notifier.start()]);
+    await Promise.all([this.#deciders.load(), this.#people.notifier.start()]);
     const launcher = this.#launcher.client;
     const principals = () => this.#principals.values();
     beat({ ...tools, bootstrap, launcher, principals, ...this.#people, version: DAEMON_VERSION });
@@ -280,7 +277,7 @@ export class Daemon {
     this.#synced = true;
     const awaited = this.#conditions.take(batch);
     this.#fanout.take(batch);
-    this.#asks.take(batch);
+    this.#deciders.take(batch);
     acceptInvitations(batch, {
       mayInvite: (user) => this.#authority.mayOnMachine(user, "command/join"),
       join: (room) => this.#client.join(room, this.#stop.signal),
@@ -291,7 +288,7 @@ export class Daemon {
     }
     for (const key of keys) this.#ensureByKey(key);
     if (rooms.size > 0) this.#rooms.lookAgain();
-    if (batch.initial) this.#asks.prune((name) => this.#principals.has(name));
+    if (batch.initial) this.#deciders.prune((name) => this.#principals.has(name));
     for (const principal of this.#principals.values()) {
       if (awaited.has(principal.userId) || concerns(touched, principal)) principal.reevaluate();
     }
@@ -337,9 +334,10 @@ export class Daemon {
           evaluate: async (user) => this.#authority.noted(user, await this.#evaluate(user)),
           runDir: this.#bootstrap.run_dir,
           ...{ clock: this.#clock, log: this.#log },
-          ...{ gates: this.#gates, asks: this.#asks, spending: this.#spending },
+          ...{ gates: this.#gates, asks: this.#deciders.asks, spending: this.#spending },
           onRefused: (refused) => this.#refusals.take(refused),
           onSaid: (name, said) => this.#people.attention.said(name, said),
+          onApprovals: (...heard) => this.#deciders.approvals.hear(...heard),
           onIdle: (idle) => this.#onIdle(idle),
         },
       );
@@ -356,7 +354,7 @@ export class Daemon {
     principal.close();
     this.#principals.delete(principal.localpart);
     this.#conditions.release(principal.userId);
-    this.#asks.desk.forget(principal.localpart);
+    this.#deciders.forget(principal.localpart);
     this.#people.attention.forget(principal.localpart);
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Tests: a launcher that only keeps books. */
+import type { ApprovalRequest } from "../lib/approval/mod.ts";
 import { canonicalJson, sha256Hex } from "../lib/canonical/mod.ts";
 import { BureauError } from "../lib/errors.ts";
 import { createHandler, listenUnix, sseResponse } from "../lib/http/mod.ts";
@@ -30,6 +31,10 @@ export class FakeLauncher {
   /** Whether other credentials reach what runs. */
   renews = true;
   /** What agents say of themselves, by principal, to whoever watches their proxies from then on. */
+  /** Tool calls that agents ask leave for, and what their proxies were answered. */
+  readonly asked = new Map<string, ApprovalRequest[]>();
+  readonly answers: { key: string; approved: boolean; why: string }[] = [];
+  readonly #tell = new Map<string, (event: unknown) => void>();
   readonly said = new Map<string, { state: string; message: string | null; at: number }>();
   readonly #run: string;
   #revision = 0;
@@ -230,10 +235,17 @@ export class FakeLauncher {
       },
       budget: () => ({ ready: true }),
       drain: () => ({ active: 0 }),
+      approval: ({ body }) => {
+        this.answers.push(body);
+        return { asked: true };
+      },
       watch: () => {
         const said = this.said.get(name);
         return sseResponse((send) => {
           if (said !== undefined) send({ attention: said });
+          this.#tell.set(name, send);
+          const asked = this.asked.get(name) ?? [];
+          if (asked.length > 0) send({ approvals: { asked } });
           return () => {};
         }, life.signal);
       },
@@ -242,6 +254,18 @@ export class FakeLauncher {
     const path = `${this.#run}/p/${hash}/admin/admin.sock`;
     const server = await listenUnix(path, handler, { signal: life.signal });
     this.#proxies.set(name, { life, finished: server.finished });
+  }
+
+  /** Its agent asks leave for a call. */
+  askLeave(name: string, request: ApprovalRequest): void {
+    this.asked.set(name, [...this.asked.get(name) ?? [], request]);
+    this.#tell.get(name)?.({ approvals: { asked: [request] } });
+  }
+
+  /** The answer has reached its agent; or that has given up. */
+  endLeave(name: string, key: string, how: "taken" | "left"): void {
+    this.asked.set(name, this.asked.get(name)!.filter((one) => one.key !== key));
+    this.#tell.get(name)?.({ approvals: { [how]: [key] } });
   }
 
   async #endProxy(name: string): Promise<void> {

@@ -38,6 +38,8 @@ export class MachineAuthority extends Authority {
   /** Grants and denials of each principal when it was last evaluated, as JSON. */
   readonly #noted = new Map<string, ReadonlySet<string>>();
 
+  readonly #principal: Known["principal"];
+
   constructor(known: Known) {
     const { bootstrap, states, configRoom } = known;
     const trust = { states, machine: bootstrap.user_id, admins: bootstrap.admins };
@@ -51,6 +53,7 @@ export class MachineAuthority extends Authority {
       },
       now: () => known.clock.now(),
     });
+    this.#principal = known.principal;
     const { clock, log, send } = known;
     const room = new AuditRoom({ machine: bootstrap.user_id, clock, send });
     const also = (entry: AuditEntry) => room.record(entry);
@@ -78,6 +81,12 @@ export class MachineAuthority extends Authority {
       ...(details === undefined ? {} : { details }),
     });
     return allowed;
+  }
+
+  /** About another's doings: nobody decides about their own. @param localpart of a principal of this machine */
+  auditedOver(actor: string, action: string, localpart: string): boolean {
+    const target = this.#principal(localpart)?.userId;
+    return target !== undefined && target !== actor && this.audited(actor, action, target);
   }
 
   /** Writes down which grants and denials came and went since it was last evaluated in this life of the daemon. */

@@ -16,6 +16,7 @@ import { Alarm } from "./alarm.ts";
 import type { PrincipalView } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
 import type { Said } from "./attention/decide.ts";
+import type { Approvals } from "./approvals/approvals.ts";
 import { Attachment } from "./attachment.ts";
 import { cellOf } from "./cell.ts";
 import { CONDITION_UNMET } from "./conditions/verdict.ts";
@@ -54,6 +55,7 @@ export interface PrincipalDeps {
   readonly spending: Spending;
   readonly onRefused: (refused: Refused) => void;
   readonly onSaid?: (principal: string, said: Said) => void;
+  readonly onApprovals?: Approvals["hear"];
   /** Called after every pass, so that the owner can drop a principal that is gone. */
   readonly onIdle: (principal: ManagedPrincipal) => void;
 }
@@ -100,6 +102,7 @@ export class ManagedPrincipal {
       onRefused: (target, code, count = 1) =>
         deps.onRefused({ principal: localpart, target, code, count }),
       onSaid: (said) => deps.onSaid?.(localpart, said),
+      onApprovals: (news, reply) => deps.onApprovals?.(localpart, news, reply),
     });
   }
 

@@ -10,6 +10,7 @@ import type { Logger } from "../lib/log.ts";
 import type { Budgets, ProxyPolicy } from "../lib/schema/mod.ts";
 import type { EgressRequests } from "../lib/template/mod.ts";
 import { proxyAdminApi, type ProxyStats, SpentUsage } from "../proxy/api.ts";
+import { ApprovalNews, type Reply } from "./approvals/approvals.ts";
 import type { Said } from "./attention/decide.ts";
 import type { SpendingAccount } from "./spending.ts";
 
@@ -18,6 +19,8 @@ const RETRY_MAX_MS = 5_000;
 const STATS_MS = 5_000;
 /** As long as nothing else happens to its principal, the launcher answers in a few milliseconds. */
 const REMEMBER_MS = 500;
+const REPLY_TRIES = 20;
+const REPLY_RETRY_MS = 500;
 const GONE: ReadonlySet<string> = new Set(["another", "no-such-principal"]);
 
 export type ProxyLinkListener = (target: Target, code: string, count: number) => void;
@@ -33,6 +36,7 @@ const WatchEvent = z.object({
     message: z.nullable(z.string()),
     at: z.number(),
   })),
+  approvals: z.optional(ApprovalNews),
 });
 
 /** What the proxy is told of its principal. */
@@ -53,6 +57,8 @@ export interface ProxyLinkOptions {
   readonly onRefused: ProxyLinkListener;
   /** What its agent says of itself. */
   readonly onSaid: (said: Said) => void;
+  /** Tool calls that its agent asks leave for. @param news null: it is not heard any more */
+  readonly onApprovals: (news: ApprovalNews | null, reply: Reply) => void;
 }
 
 export class ProxyLink {
@@ -100,6 +106,22 @@ export class ProxyLink {
     }
   }
 
+  /** Tried until the proxy has it; one that was replaced asks again itself. */
+  readonly #reply: Reply = async (key, { approved, why }) => {
+    const client = createClient(proxyAdminApi, { socket: this.#options.socket });
+    const { signal } = this.#stop;
+    try {
+      for (let tries = 0; tries < REPLY_TRIES && !signal.aborted; tries++) {
+        const body = { key, approved, why };
+        const done = client.call("approval", { body, signal }).then(() => true, () => false);
+        if (await done) return;
+        await this.#clock.sleep(REPLY_RETRY_MS, signal).catch(() => {});
+      }
+    } finally {
+      client.close();
+    }
+  };
+
   #hear(event: unknown, account: SpendingAccount): void {
     const parsed = z.safeParse(WatchEvent, event);
     if (!parsed.success) return;
@@ -108,6 +130,8 @@ export class ProxyLink {
       account.add(usage);
     }
     if (parsed.data.attention !== undefined) this.#options.onSaid(parsed.data.attention);
+    const { approvals } = parsed.data;
+    if (approvals !== undefined) this.#options.onApprovals(approvals, this.#reply);
     for (const { host, port, count } of parsed.data.refused ?? []) {
       const target = parseAuthority(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
       if (target !== null && count > 0) {
@@ -184,6 +208,7 @@ export class ProxyLink {
       await ended;
     } finally {
       client.close();
+      this.#options.onApprovals(null, this.#reply);
     }
   }
 }

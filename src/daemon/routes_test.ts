@@ -47,6 +47,9 @@ const GUARDS: Readonly<Record<Guarded, Guard>> = {
   asks: { action: "grant/approve/forward", on: "machine" },
   decide: { action: "grant/approve/forward", on: "machine" },
   followAsks: { action: "grant/approve/forward", on: "machine" },
+  approvals: { action: "grant/approve/tool", on: "agent", filtered: true },
+  decideApproval: { action: "grant/approve/tool", on: "agent" },
+  followApprovals: { action: "grant/approve/tool", on: "agent", filtered: true },
   followEvents: { action: "matrix/read", on: "self" },
   roomState: { action: "matrix/read", on: "self" },
   recorded: { action: "observe", on: "agent", filtered: true },
@@ -94,6 +97,9 @@ Deno.test("every route of the daemon is guarded by one action, and by no other",
   await using b = await Bench.start();
   await b.publish("t", template);
   await b.startDaemon();
+  b.launcher.asked.set(`${FLEET}/agent/a`, [
+    { key: crypto.randomUUID(), tool: "Bash", permission: "execute-command", resource: "true" },
+  ]);
   await b.assign("agent/a", template);
   const recordings = await recordingsOf(b.bootstrap.run_dir, `${FLEET}/agent/a`);
   await putRecording(recordings, { startedAt: Date.now(), lines: [] });
@@ -115,6 +121,7 @@ Deno.test("every route of the daemon is guarded by one action, and by no other",
   };
   const BODIES: Partial<Record<Name, unknown>> = {
     decide: { ask: "nosuch", verdict: "deny", scope: "once" },
+    decideApproval: { id: "nosuch", verdict: "deny" },
     upgrade: { seen: null, asked: null },
     notifyTest: {},
     webTokenCreate: { name: "n", for_ms: 60_000 },
@@ -167,6 +174,10 @@ Deno.test("every route of the daemon is guarded by one action, and by no other",
     });
   try {
     await until(async () => (await client.call("list")).principals.length === 1, "the agent");
+    await until(
+      async () => (await client.call("approvals")).pending.length === 1,
+      "it asks for leave",
+    );
 
     await t.step("the table names every route", () => {
       assert.deepEqual(names.toSorted(), Object.keys(GUARDS).toSorted());

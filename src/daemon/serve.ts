@@ -7,12 +7,15 @@ import { resolvePrincipal } from "../lib/ref/mod.ts";
 import type { StateEvent } from "../messaging/mod.ts";
 import type { TokenVerifier } from "./access.ts";
 import { daemonApi, type DaemonStatus } from "./api.ts";
+import type { Approvals } from "./approvals/approvals.ts";
+import { createApprovalHandlers } from "./approvals/serve.ts";
 import type { EgressAsks } from "./asks/asks.ts";
 import { describeEgress } from "./asks/policy_view.ts";
 import { decideAsk, followAsks } from "./asks/serve.ts";
 import type { AttentionDesk } from "./attention/desk.ts";
 import type { Notifier } from "./attention/notify/notifier.ts";
 import { createAuthorityHandlers } from "./authority_serve.ts";
+import { DECIDE_ASKS } from "./deciders.ts";
 import { DaemonError } from "./errors.ts";
 import type { Fanout } from "./fanout.ts";
 import { createMatrixHandlers } from "./fanout_serve.ts";
@@ -28,9 +31,6 @@ import { guestOf } from "./web/guest.ts";
 import { auditLogin, createWebHandlers } from "./web/serve.ts";
 import type { Web } from "./web/web.ts";
 
-/** On the machine: questions about destinations, whoever asks them. */
-export const DECIDE_ASKS = "grant/approve/forward";
-
 export interface Served {
   readonly verifier: TokenVerifier;
   readonly fleet: string;
@@ -40,6 +40,7 @@ export interface Served {
   readonly authority: MachineAuthority;
   readonly status: () => Omit<DaemonStatus, "principals" | "asks">;
   readonly asks: EgressAsks;
+  readonly approvals: Approvals;
   readonly spending: Spending;
   readonly attention: AttentionDesk;
   readonly notifier: Notifier;
@@ -127,6 +128,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     ...createMatrixHandlers(served),
     ...createAuthorityHandlers(served),
     ...createRecordingHandlers(served),
+    ...createApprovalHandlers(served),
     ...createWebHandlers({
       ...{ web: served.web, authority, onMachine },
       observable: (viewer, name) => find(viewer, name).localpart,

@@ -10,6 +10,7 @@ import type { ProxyState } from "./state.ts";
 
 /** A policy of many thousand grants still fits. */
 const MAX_POLICY_BYTES = 1024 * 1024;
+const MAX_ANSWER_BYTES = 16 * 1024;
 
 /** @param closing ends the watch streams, so that the daemon hears of the end at once */
 export function createAdminHandler(
@@ -53,6 +54,13 @@ export function createAdminHandler(
       }
       return Response.json({ ready: true });
     },
+    "PUT /v1/approval": async (request) => {
+      const { key, approved, why } = await readJsonObject(request, MAX_ANSWER_BYTES);
+      if (typeof key !== "string" || typeof approved !== "boolean" || typeof why !== "string") {
+        throw badRequest("it is no answer");
+      }
+      return Response.json({ asked: state.approvals.answer(key, { approved, why }) });
+    },
     "POST /v1/drain": () => {
       state.draining = true;
       return Response.json({ active: state.active });
@@ -78,7 +86,10 @@ export function createAdminHandler(
   };
 }
 
-function watch(closing: AbortSignal, { attention, refusals, budget }: ProxyState): Response {
+function watch(
+  closing: AbortSignal,
+  { approvals, attention, refusals, budget }: ProxyState,
+): Response {
   let onClosing: () => void;
   let end: () => void = () => {};
   const encoder = new TextEncoder();
@@ -92,6 +103,7 @@ function watch(closing: AbortSignal, { attention, refusals, budget }: ProxyState
         refusals.listen((refused) => say({ refused })),
         budget.listen((usage) => say({ usage })),
         attention.listen((said) => say({ attention: said })),
+        approvals.listen((news) => say({ approvals: news })),
       ];
       end = () => ends.forEach((each) => each());
       onClosing = () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Serves `proxy.sock`: what `proxyAgentApi` in `api.ts` describes. */
+import { parseApproval } from "./approvals.ts";
 import { parseSaid } from "./attention.ts";
 import type { Live } from "./credentials/source.ts";
 import { errorResponse, ProxyError } from "./errors.ts";
@@ -18,14 +19,24 @@ import type { Upstream } from "./upstream.ts";
 
 /** Of a request's body; its message is cut at 200 characters. */
 const MAX_ATTENTION_BYTES = 16 * 1024;
+/** Of a request's body; its text has a limit of its own, and may be escaped. */
+const MAX_APPROVAL_BYTES = 32 * 1024;
 
-type Handler = (request: Request, query: URLSearchParams) => Response | Promise<Response>;
+/** Of one request. `completed` settles when its answer has left, and rejects when it could not. */
+interface Exchange {
+  readonly completed: Promise<void>;
+}
+type Handler = (
+  request: Request,
+  query: URLSearchParams,
+  exchange: Exchange,
+) => Response | Promise<Response>;
 type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
 
 export interface AgentInterface {
   readonly handle: (
     request: Request,
-    info: { readonly completed: Promise<void> },
+    info: Exchange,
   ) => Promise<Response>;
   readonly upstreams: readonly Upstream[];
   readonly services: ReadonlyMap<string, ServiceForwarder>;
@@ -56,6 +67,7 @@ export function createAgentInterface(
     request: Request,
     { path, query }: { path: string; query: string },
     logged: LoggedRequest,
+    exchange: Exchange,
   ): Response | Promise<Response> => {
     if (path.startsWith("/http/")) return forward(state, services, request, path, query, logged);
     if (isPassthrough(path)) {
@@ -73,7 +85,7 @@ export function createAgentInterface(
         { status: 405 },
       );
     }
-    return handler(request, new URLSearchParams(query));
+    return handler(request, new URLSearchParams(query), exchange);
   };
 
   const handle: AgentInterface["handle"] = async (request, info) => {
@@ -84,7 +96,7 @@ export function createAgentInterface(
     let response: Response;
     try {
       state.admit(info.completed);
-      response = await dispatch(request, url, logged);
+      response = await dispatch(request, url, logged, info);
     } catch (thrown) {
       state.note(thrown);
       logged.failed(thrown);
@@ -166,6 +178,13 @@ function agentRoutes(
         const said = parseSaid(json, state.now());
         state.attention.say(said);
         return Response.json({ said });
+      },
+    },
+    "/v1/approvals": {
+      POST: async (request, _, { completed }) => {
+        const asked = parseApproval(await readJsonObject(request, MAX_APPROVAL_BYTES));
+        const answer = await state.approvals.ask(asked, completed);
+        return Response.json(answer === null ? { decided: false } : { decided: true, ...answer });
       },
     },
     "/v1/grants": { GET: () => Response.json(state.policy) },

@@ -71,6 +71,33 @@ export const proxyAgentApi = defineApi({
       }),
       response: z.object({ said }),
     },
+    approval: {
+      method: "POST",
+      path: "/v1/approvals",
+      summary:
+        "Ask an operator whether a tool may be called. It waits at most 25 s; without a decision ask again with the same key. Each key is answered once; after 300 s the answer is no. It needs no grant",
+      request: z.object({
+        /** 16 to 64 letters, digits, `-` and `_`: of this one call. */
+        key: z.string(),
+        tool: z.string(),
+        permission: z.enum([
+          "write-file",
+          "http",
+          "execute-command",
+          "git-write",
+          "delete",
+          "terminal-session",
+          "other",
+        ]),
+        /** The command, the path, the address; 4000 characters at most. */
+        resource: z.string(),
+      }),
+      response: z.object({
+        decided: z.boolean(),
+        approved: z.optional(z.boolean()),
+        why: z.optional(z.string()),
+      }),
+    },
     services: {
       method: "GET",
       path: "/v1/services",

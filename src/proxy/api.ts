@@ -246,6 +246,13 @@ export const proxyAdminApi = defineApi({
       request: BudgetState,
       response: z.object({ ready: z.boolean() }),
     },
+    approval: {
+      method: "PUT",
+      path: "/v1/approval",
+      summary: "The answer to a tool call that the agent asks leave for",
+      request: z.object({ key: z.string(), approved: z.boolean(), why: z.string() }),
+      response: z.object({ asked: z.boolean() }),
+    },
     drain: {
       method: "POST",
       path: "/v1/drain",
@@ -256,7 +263,7 @@ export const proxyAdminApi = defineApi({
       method: "GET",
       path: "/v1/watch",
       summary:
-        "SSE that stays open for the proxy's life: its end tells the daemon to push grants again. Events `{refused:[{host,port,count}]}`: tunnels that no grant allowed, at most one event a second; `{usage:[…]}`; `{attention:{state,message,at}}`: what the agent says of itself",
+        "SSE that stays open for the proxy's life: its end tells the daemon to push grants again. Events `{refused:[{host,port,count}]}`: tunnels that no grant allowed, at most one event a second; `{usage:[…]}`; `{attention:{state,message,at}}`: what the agent says of itself; `{approvals:{asked?,taken?,left?}}`: tool calls that it asks leave for, at first those that are open; keys whose answer arrived, and whose asker gave up",
       kind: "sse",
     },
   },

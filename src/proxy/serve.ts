@@ -108,6 +108,7 @@ export async function startProxy(
   const stop = async () => {
     state.draining = true;
     // Idle keep-alive connections of callers end here; open requests get their time.
+    state.approvals.close();
     bindings.agent.close();
     const drained = agentServer.shutdown();
     const enough = new AbortController();

@@ -6,6 +6,7 @@ import { isUserPattern, matchUserPattern } from "../lib/glob/user.ts";
 import type { ProxyPolicy } from "../lib/schema/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ProxyBootstrap, ProxyStats } from "./api.ts";
+import { ProxyApprovals } from "./approvals.ts";
 import { SaidAttention } from "./attention.ts";
 import { BudgetMeter } from "./budget/meter.ts";
 import { ProxyError } from "./errors.ts";
@@ -30,6 +31,8 @@ export class ProxyState {
   readonly refusals = new TunnelRefusals();
   /** What the agent says of itself. */
   readonly attention = new SaidAttention();
+  /** Tool calls that it asks leave for. */
+  readonly approvals = new ProxyApprovals();
   /** A line and a count for each request. */
   readonly log: RequestLog;
   draining = false;

@@ -17,6 +17,7 @@ const PAGES = [
   "docs/guide/homeserver.md",
   "docs/guide/machines.md",
   "docs/guide/configuration.md",
+  "docs/guide/approvals.md",
   "docs/guide/attention.md",
   "docs/guide/sandbox.md",
   "docs/guide/phone-and-browser.md",

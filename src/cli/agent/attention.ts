@@ -15,6 +15,7 @@ const WORDS: Readonly<Record<Attention["state"], string>> = {
 const REASONS: Readonly<Record<Attention["reason"], string>> = {
   failed: "it ended with an error, or could not be started",
   "crash-loop": "it crashed too often and is left alone",
+  "tool-call": "it asks whether it may call a tool; `bureau agent approvals` shows it",
   "egress-ask": "it asks to connect; `bureau egress list` shows to what",
   said: "it says so itself",
   question: "a question stands on its terminal",

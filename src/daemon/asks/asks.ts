@@ -3,37 +3,34 @@
 /** The daemon's side of ask mode as one thing: the desk, its message room, its file, its listeners. */
 import type { Target } from "../../lib/authority.ts";
 import { forwardAction } from "../../lib/authorization/mod.ts";
-import type { Clock } from "../../lib/clock.ts";
-import type { Logger } from "../../lib/log.ts";
 import type { ProxyPolicy } from "../../lib/schema/mod.ts";
 import type { ResolvedEgress } from "../../lib/template/mod.ts";
-import type { MatrixClient, SyncBatch } from "../../messaging/mod.ts";
+import type { SyncBatch } from "../../messaging/mod.ts";
 import { parseAddress, specialUse } from "../egress/addresses.ts";
 import { DestinationPolicy, isLocalhost } from "../egress/policy.ts";
 import { askPattern } from "../../lib/authority.ts";
 import { AskDesk } from "./desk.ts";
-import { ANSWER_TYPES, AskRoom } from "./room.ts";
+import { ANSWER_TYPES, QuestionRoom, type Telling } from "../questions.ts";
+import { askContent, decidedContent, needsSignature } from "./message.ts";
 import { type AskStore, fileAskStore } from "./store.ts";
-import { type AskAnswer, type AskDecider, show, type Verdict } from "./types.ts";
+import {
+  type Ask,
+  type AskAnswer,
+  type AskDecider,
+  type Decided,
+  show,
+  type Verdict,
+} from "./types.ts";
 import type { AsksAnswer } from "./api.ts";
 
-export interface AsksOptions {
-  readonly client: MatrixClient;
-  readonly configRoom: () => string | null;
-  readonly machine: string;
+export interface AsksOptions extends Telling {
   readonly mayDecide: (user: string) => boolean;
-  readonly admins: readonly string[];
-  readonly post: (room: string, content: Record<string, unknown>, txn: string) => Promise<void>;
   /** How long a principal's questions may stay open. */
   readonly timeoutOf: (principal: string) => number;
   /** What holds for a while has changed for this principal: its rights are to be made anew. */
   readonly onRules: (principal: string) => void;
   /** The sync must bring these types from now on; none: nothing is open. */
   readonly onTypes: (types: readonly string[]) => void;
-  readonly stateDir: string;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly signal: AbortSignal;
   readonly store?: AskStore;
 }
 
@@ -45,7 +42,7 @@ export interface Rights {
 export class EgressAsks implements AskDecider {
   readonly desk: AskDesk;
   readonly #options: AsksOptions;
-  readonly #room: AskRoom;
+  readonly #room: QuestionRoom<Ask, Decided>;
   readonly #store: AskStore;
   readonly #watchers = new Set<(now: AsksAnswer) => void>();
   #follows = false;
@@ -53,18 +50,20 @@ export class EgressAsks implements AskDecider {
   constructor(options: AsksOptions) {
     this.#options = options;
     this.#store = options.store ?? fileAskStore(options.stateDir, options.log);
-    this.#room = new AskRoom({
-      client: options.client,
-      room: options.configRoom,
-      machine: options.machine,
+    this.#room = new QuestionRoom<Ask, Decided>({
+      notice: "egress_ask",
+      prefix: "bureau-ask",
+      pending: () => this.desk.pending,
+      announced: (id, event) => this.desk.announced(id, event),
       mayDecide: options.mayDecide,
-      admins: options.admins,
-      desk: () => this.desk,
-      post: options.post,
-      clock: options.clock,
-      log: options.log,
-      signal: options.signal,
-    });
+      decide: (ask, { verdict, scope }, who) => {
+        if (scope.kind === "always") return needsSignature(ask);
+        this.desk.decide(ask.id, verdict, scope, who);
+        return null;
+      },
+      asks: (ask) => askContent(ask, options.admins),
+      ended: decidedContent,
+    }, options);
     this.desk = new AskDesk({
       clock: options.clock,
       log: options.log,
@@ -111,12 +110,7 @@ export class EgressAsks implements AskDecider {
 
   /** What the sync brought of the config room. */
   take(batch: SyncBatch): void {
-    const room = this.#options.configRoom();
-    for (const part of batch.joined) {
-      if (part.room !== room) continue;
-      this.#room.take(part.timeline);
-      if (part.limited && !batch.initial) void this.#room.catchUp();
-    }
+    this.#room.takeBatch(batch);
   }
 
   /** The rights that the events give, and what holds for a while besides. */

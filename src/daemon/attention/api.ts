@@ -24,6 +24,8 @@ export const Attention = z.object({
     "crash-loop",
     /** A question about a destination waits for an operator. */
     "egress-ask",
+    /** A tool call waits for somebody's leave. */
+    "tool-call",
     /** The agent said so itself. */
     "said",
     /** What stands on its terminal is a question. */

@@ -29,6 +29,8 @@ export interface Facts {
   readonly isFrozen: boolean;
   /** Open questions about destinations, oldest first. */
   readonly asks: readonly { readonly since: number; readonly target: string }[];
+  /** Open questions about tool calls, oldest first. */
+  readonly calls: readonly { readonly since: number; readonly target: string }[];
   readonly said: Said | null;
   /** Null: its terminal is not heard. */
   readonly activity: HeardActivity | null;
@@ -52,7 +54,7 @@ export function decide(facts: Facts, now: number): Verdict {
 
 /** What is true whatever its terminal shows. */
 function ofLife(facts: Facts): Verdict | null {
-  const { phase, phaseSince: since, exitCode, message, asks } = facts;
+  const { phase, phaseSince: since, exitCode, message, asks, calls } = facts;
   const hasFailed = phase === "failed" || (phase === "backing-off" && exitCode !== 0) ||
     (phase === "exited" && exitCode !== null && exitCode !== 0);
   if (hasFailed) {
@@ -64,6 +66,10 @@ function ofLife(facts: Facts): Verdict | null {
   if (first !== undefined) {
     const targets = [...new Set(asks.map(({ target }) => target))].join(", ");
     return verdict("waiting-approval", "egress-ask", first.since, targets, targets);
+  }
+  const [call] = calls;
+  if (call !== undefined) {
+    return verdict("waiting-approval", "tool-call", call.since, call.target, String(call.since));
   }
   if (phase === "starting") return verdict("working", "starting", since, null);
   // The launcher, or what it needs, is not known at the moment.

@@ -27,6 +27,7 @@ const facts = (change: Partial<Facts> = {}): Facts => ({
   isCrashLoop: false,
   isFrozen: false,
   asks: [],
+  calls: [],
   said: null,
   activity: activity(),
   idleAfterMs: IDLE_AFTER_MS,

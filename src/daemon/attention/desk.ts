@@ -2,6 +2,7 @@
 
 /** Every principal's attention on this machine, and who listens to it. */
 import type { Clock } from "../../lib/clock.ts";
+import type { Approval } from "../../lib/approval/mod.ts";
 import type { AskView } from "../api.ts";
 import type { ManagedPrincipal } from "../principal.ts";
 import { isBroken } from "../reconcile.ts";
@@ -23,6 +24,7 @@ export class AttentionDesk {
   readonly #known = new Map<string, { tracker: Tracker; key: string; link: ActivityLink | null }>();
   readonly #listeners = new Set<(principal: string, now: Tracked | null) => void>();
   #asks: readonly AskView[] = [];
+  #calls: readonly Approval[] = [];
   #closed = false;
 
   constructor(options: AttentionOptions) {
@@ -89,6 +91,12 @@ export class AttentionDesk {
   setAsks(pending: readonly AskView[]): void {
     this.#asks = pending;
     for (const { tracker } of this.#known.values()) tracker.setAsks(this.#asksOf(tracker));
+  }
+
+  /** All calls that wait for leave. */
+  setCalls(pending: readonly Approval[]): void {
+    this.#calls = pending;
+    for (const { tracker } of this.#known.values()) tracker.setCalls(this.#callsOf(tracker));
   }
 
   /** Somebody watches it. */
@@ -170,6 +178,11 @@ export class AttentionDesk {
       .map(({ since, host, port }) => ({ since, target: line(`${host}:${port}`) }));
   }
 
+  #callsOf({ principal }: Tracker) {
+    return this.#calls.filter(({ asker }) => asker === principal)
+      .map(({ since, tool, resource }) => ({ since, target: line(`${tool}: ${resource}`) }));
+  }
+
   #ensure(localpart: string) {
     let known = this.#known.get(localpart);
     if (known === undefined) {
@@ -179,6 +192,7 @@ export class AttentionDesk {
       known = { tracker, key: "", link: null };
       this.#known.set(localpart, known);
       tracker.setAsks(this.#asksOf(tracker));
+      tracker.setCalls(this.#callsOf(tracker));
     }
     return known;
   }

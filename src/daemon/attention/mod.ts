@@ -6,6 +6,7 @@ import { Notifier } from "./notify/notifier.ts";
 import { AttentionDesk } from "./desk.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
+import type { Approvals } from "../approvals/approvals.ts";
 import type { EgressAsks } from "../asks/asks.ts";
 import type { DaemonBootstrap } from "../api.ts";
 import type { ManagedPrincipal } from "../principal.ts";
@@ -16,6 +17,7 @@ export type { Notifier } from "./notify/notifier.ts";
 export interface AttentionTools {
   readonly bootstrap: DaemonBootstrap;
   readonly asks: Pick<EgressAsks, "watch">;
+  readonly approvals: Pick<Approvals, "watch" | "registry">;
   readonly principal: (localpart: string) => ManagedPrincipal | undefined;
   /** Sends into the config room, for certain; throws while that is not known. */
   readonly post: (content: Record<string, unknown>, txn: string) => Promise<void>;
@@ -26,10 +28,11 @@ export interface AttentionTools {
 }
 
 export function createAttention(
-  { bootstrap, asks, principal, post, clock, log, signal }: AttentionTools,
+  { bootstrap, asks, approvals, principal, post, clock, log, signal }: AttentionTools,
 ): { readonly attention: AttentionDesk; readonly notifier: Notifier } {
   const attention = new AttentionDesk({ runDir: bootstrap.run_dir, clock });
   asks.watch(({ pending }) => attention.setAsks(pending));
+  approvals.watch(() => attention.setCalls(approvals.registry.pending));
   const notifier = new Notifier({
     targets: bootstrap.notify ?? [],
     desk: attention,

@@ -28,6 +28,7 @@ const UNKNOWN: Facts = {
   isCrashLoop: false,
   isFrozen: false,
   asks: [],
+  calls: [],
   said: null,
   activity: null,
   idleAfterMs: IDLE_AFTER_MS,
@@ -77,6 +78,11 @@ export class Tracker {
   setAsks(asks: Facts["asks"]): void {
     if (asks.length === 0 && this.#facts.asks.length === 0) return;
     this.#set({ asks });
+  }
+
+  setCalls(calls: Facts["calls"]): void {
+    if (calls.length === 0 && this.#facts.calls.length === 0) return;
+    this.#set({ calls });
   }
 
   setSaid(said: Said): void {

@@ -34,6 +34,8 @@ const ROUTES: readonly (readonly [method: string, path: RegExp])[] = [
   ["GET", /^\/v1\/principals\/[^/]+\/recordings(\/[^/]+){0,2}$/],
   ["GET", /^\/v1\/asks(\/events)?$/],
   ["POST", /^\/v1\/asks\/decide$/],
+  ["GET", /^\/v1\/approvals(\/events)?$/],
+  ["POST", /^\/v1\/approvals\/decide$/],
 ];
 const OBSERVE = /^\/v1\/principals\/([^/]+)\/observe$/;
 const LoginRequest = z.object({ token: z.string().check(z.maxLength(200)) });

@@ -219,6 +219,7 @@ Deno.test("a shared link reaches its agent's terminal, to look at, and nothing e
       `/v1/principals/${encodeURIComponent(AGENT)}`,
       "/v1/asks",
       "/v1/asks/events",
+      "/v1/approvals/events",
     ]
   ) assert.equal((await b.ask(path, { headers: { cookie } })).status, 403, path);
   for (

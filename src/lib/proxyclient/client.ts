@@ -3,6 +3,7 @@
 /** What an agent asks of its proxy, typed. */
 import type { ProxyPolicy, RequestRule } from "../schema/events.ts";
 import { createProxyMatrix, type ProxyMatrix } from "./matrix.ts";
+import { type ApprovalOptions, askLeave, type Leave, type ToolCall } from "./approval.ts";
 import { type Address, Transport } from "./transport.ts";
 
 export interface Identity {
@@ -48,6 +49,11 @@ export interface ProxyClient extends Disposable {
   attention(): Promise<Said | null>;
   /** Says that I work, wait for a person, or have nothing to do; it outranks what my terminal looks like. */
   setAttention(state: Said["state"], message?: string): Promise<Said>;
+  /**
+   * Asks an operator whether a tool may be called, and waits for the answer: five minutes at most. It never throws:
+   * whatever goes wrong is a no.
+   */
+  approval(call: ToolCall, options?: ApprovalOptions): Promise<Leave>;
   /** The proxy's interface as an OpenAPI document. */
   openapi(): Promise<Record<string, unknown>>;
   /**
@@ -86,6 +92,7 @@ export function createProxyClient(
       const what = "say how I am";
       return (await transport.json<{ said: Said }>("PUT", "/v1/attention", what, options)).said;
     },
+    approval: (call, options) => askLeave(transport, call, options),
     openapi: () => transport.json("GET", "/v1/openapi.json", "read the interface"),
     http: (service, path, init) =>
       transport.fetch(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** An agent's proxy, for agents written in TypeScript and for tests; README.md has an example. */
+export type { ApprovalOptions, Leave, ToolCall } from "./approval.ts";
 export {
   createProxyClient,
   type Identity,

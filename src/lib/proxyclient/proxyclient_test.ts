@@ -25,7 +25,14 @@ async function withSocket(
 
 Deno.test("the client has a call for every endpoint of the proxy", async () => {
   const asked = new Set<string>();
-  const answer = { services: [], joined_rooms: [], chunk: [], rooms: [], status: "ok" };
+  const answer = {
+    services: [],
+    joined_rooms: [],
+    chunk: [],
+    rooms: [],
+    status: "ok",
+    decided: true,
+  };
   await withSocket((request) => {
     const path = new URL(request.url).pathname;
     asked.add(`${request.method} ${path.startsWith("/http/") ? "/http/:service/*" : path}`);
@@ -41,6 +48,7 @@ Deno.test("the client has a call for every endpoint of the proxy", async () => {
     await client.services();
     await client.attention();
     await client.setAttention("idle");
+    await client.approval({ tool: "t", permission: "other", resource: "r" });
     await client.openapi();
     await (await client.http("svc", "/x?y=1", { method: "GET" })).body?.cancel();
     await matrix.whoami();

@@ -28,6 +28,19 @@ export const NOTICES = {
     until: z.int(),
     state: outcome(["pending", "approved", "denied", "timed-out", "withdrawn"]),
   }),
+  /** An agent asks leave for a tool call; edited when that has ended. */
+  tool_approval: z.looseObject({
+    version,
+    id: z.string(),
+    principal,
+    tool: z.string(),
+    permission: z.string(),
+    resource: z.string(),
+    since: z.int(),
+    until: z.int(),
+    state: outcome(["pending", "decided", "delivered", "failed", "expired"]),
+    verdict: z.nullable(outcome(["approve", "deny"])),
+  }),
   /** Agents need somebody, or changed otherwise, as `notify` of the machine's file asks to be told. */
   attention: z.object({
     version,

@@ -53,6 +53,14 @@ export interface Ask {
   readonly waiting: number;
 }
 
+export interface Approval {
+  readonly id: string;
+  readonly principal: string;
+  readonly tool: string;
+  readonly resource: string;
+  readonly since: number;
+}
+
 export class ApiError extends Error {
   readonly status: number;
   readonly hint: string | undefined;
@@ -122,6 +130,8 @@ export const api = {
       scope,
       ...(forMs === undefined ? {} : { for_ms: forMs }),
     }),
+  decideApproval: async (id: string, verdict: "approve" | "deny"): Promise<void> =>
+    void await post("/v1/approvals/decide", { id, verdict }),
   observeUrl: (principal: string, query: URLSearchParams): string =>
     `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${
       at(principal, `/observe?${query}`)

@@ -2,6 +2,7 @@
 
 /** The page: who is logged in, the list, and what is looked at. Its address says which. */
 import { api, sessionEnd, type SessionView } from "./api.ts";
+import { approvalList } from "./approvals.ts";
 import { askList } from "./asks.ts";
 import { button, el, type View } from "./dom.ts";
 import { agentList } from "./list.ts";
@@ -51,11 +52,18 @@ function sharedView({ principal }: SessionView): View {
 
 function operatorView(session: SessionView): View {
   const list = agentList(() => {});
+  const open = { asks: 0, approvals: 0 };
+  const count = (change: Partial<typeof open>) => {
+    const all = Object.assign(open, change);
+    const sum = all.asks + all.approvals;
+    document.title = sum === 0 ? "Bureau" : `(${sum}) Bureau`;
+  };
   const asks = askList((pending) => {
     list.asks(pending);
-    document.title = pending.length === 0 ? "Bureau" : `(${pending.length}) Bureau`;
+    count({ asks: pending.length });
   });
-  const side = el("aside", { class: "side" }, asks.element, list.element);
+  const approvals = approvalList((pending) => count({ approvals: pending.length }));
+  const side = el("aside", { class: "side" }, approvals.element, asks.element, list.element);
   const nothing = el("div", { class: "empty" }, "Choose an agent to watch it.");
   const detail = el("div", { class: "detail" }, nothing);
   const panes = el("div", { class: "panes" }, side, detail);
@@ -98,6 +106,7 @@ function operatorView(session: SessionView): View {
       opened?.close();
       list.close();
       asks.close();
+      approvals.close();
     },
   };
 }
