@@ -74,6 +74,10 @@ export class ObserveStream {
   #stream: string | null = null;
   /** Offset of the next byte that the viewer has not seen. */
   #next = 0;
+  /** Something of that life was seen, which begins with a screen: what comes after is not enough without. */
+  #hasBegun = false;
+  /** Anything, of whichever life: what was before is not shown once more. */
+  #hasSeen = false;
   /** Of this connection. */
   #received = 0;
   #acknowledged = 0;
@@ -153,9 +157,11 @@ export class ObserveStream {
       mode,
       cols: String(cols),
       rows: String(rows),
-      ...(this.#stream === null
-        ? since === undefined ? {} : { since: String(since) }
-        : { stream: this.#stream, offset: String(this.#next) }),
+      ...(this.#stream !== null && this.#hasBegun
+        ? { stream: this.#stream, offset: String(this.#next) }
+        : since === undefined || this.#hasSeen
+        ? {}
+        : { since: String(since) }),
     };
   }
 
@@ -200,6 +206,7 @@ export class ObserveStream {
     if (frame.kind === "input") return;
     if (this.#anew) this.#viewer.gap(null, "the relay was started anew");
     this.#anew = false;
+    this.#hasBegun = this.#hasSeen = true;
     this.#received += frame.bytes.length;
     if (frame.kind === "snapshot") {
       this.#next = frame.offset;
@@ -262,8 +269,9 @@ export class ObserveStream {
     if (isNew) {
       this.#stream = frame.stream;
       this.#next = frame.offset;
+      this.#hasBegun = false;
+      this.#anew = before !== null;
     }
-    this.#anew = isNew && before !== null;
     this.#viewer.metadata(frame);
     // From now on the relay holds back what this side has not taken.
     this.send({ type: "ack", bytes: 0 });

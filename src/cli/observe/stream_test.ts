@@ -201,6 +201,25 @@ Deno.test("what is missing is told once, whether the relay says so or not", asyn
   assert.deepEqual(stream.position, { stream: "s2", offset: 41 });
 });
 
+Deno.test("a connection that breaks before its screen came is no beginning", async () => {
+  const snapshot = (offset: number) =>
+    encodeFrame({ kind: "snapshot", offset, cols: 80, rows: 24, bytes: new Uint8Array(5) });
+  await using server = new Server([
+    () => [metadata("s1", 700)],
+    () => [metadata("s1", 700), snapshot(700)],
+    () => [metadata("s2", 30)],
+    () => [metadata("s2", 40), snapshot(40), exit],
+  ]);
+  const { seen } = await follow(server, { since: 600 });
+  assert.deepEqual(server.asked, [
+    { stream: null, offset: null, since: "600" },
+    { stream: null, offset: null, since: "600" },
+    { stream: "s1", offset: 700, since: null },
+    { stream: null, offset: null, since: null },
+  ]);
+  assert.equal(seen.story.filter((word) => word === "gap null").length, 1, seen.story.join());
+});
+
 Deno.test("what was received is acknowledged, for each connection anew", async () => {
   const all = new Uint8Array(40_000);
   await using server = new Server([

@@ -48,6 +48,8 @@ export class Stream {
   #stream: string | null = null;
   /** Of the next byte. */
   #offset = 0;
+  /** A screen of this stream was drawn: what comes after it is not enough without. */
+  #hasScreen = false;
   #pause = FIRST_PAUSE_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -128,7 +130,7 @@ export class Stream {
       query.set("cols", String(this.#size.cols));
       query.set("rows", String(this.#size.rows));
     }
-    if (this.#stream !== null) {
+    if (this.#stream !== null && this.#hasScreen) {
       query.set("stream", this.#stream);
       query.set("offset", String(this.#offset));
     }
@@ -163,7 +165,10 @@ export class Stream {
     switch (control.type) {
       case "metadata":
         this.#pause = FIRST_PAUSE_MS;
-        if (control.stream !== this.#stream) this.#offset = control.offset;
+        if (control.stream !== this.#stream) {
+          this.#offset = control.offset;
+          this.#hasScreen = false;
+        }
         this.#stream = control.stream;
         this.#me = control.watcher;
         this.#drawn = this.#acknowledged = 0;
@@ -233,6 +238,7 @@ export class Stream {
   #take(frame: Down, socket: WebSocket): void {
     if (frame.kind === "snapshot") {
       this.#offset = frame.offset;
+      this.#hasScreen = true;
       this.#queue(() => this.#events.resize(frame.cols, frame.rows, true));
       return this.#draw(frame.bytes, frame.bytes.length, socket);
     }
