@@ -70,9 +70,11 @@ Deno.test("the last 500 lines and the status are kept over the end, the launcher
       assert.ok(!text.includes(SECRET));
     }
     // It runs again, and what it wrote the last time is still to be had.
+    await Deno.remove(`${bed.dir}/state/workspaces/talker/end`);
     await bed.create("talker", request);
     await eventually("it talks", async () => ((await output(bed, "talker")).now?.length ?? 0) > 0);
     assert.equal((await output(bed, "talker")).last!.code, 7);
+    await bed.destroy("talker");
     const gone = await bed.request("talker", { template, assignment: { desired: "absent" } });
     await bed.retire("talker", gone.assignment);
     assert.equal((await output(bed, "talker")).last, null);
