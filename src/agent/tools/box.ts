@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The tools that one agent has, and how a model's calls are carried out. */
+import type { ToolDefinition, ToolResultBlock, ToolUseBlock } from "../model/types.ts";
+import { capped } from "./cap.ts";
+import { type Tool, type ToolContext, wordsOf } from "./tool.ts";
+
+/** @returns why a call is refused; null: it may be carried out */
+export type Gate = (call: ToolUseBlock, signal: AbortSignal) => Promise<string | null>;
+
+export interface BoxOptions {
+  readonly tools: readonly Tool[];
+  /** Exact names; the model does not learn that there are such tools. */
+  readonly disabled?: readonly string[];
+  readonly workspace: string;
+  /** Asked before each call; what it throws refuses the call. */
+  readonly gate?: Gate;
+}
+
+/** At one time, of those that change nothing. */
+const MOST_AT_ONCE = 8;
+
+export class ToolBox {
+  readonly #tools: ReadonlyMap<string, Tool>;
+  readonly #workspace: string;
+  readonly #gate: Gate;
+
+  constructor({ tools, disabled = [], workspace, gate }: BoxOptions) {
+    this.#tools = new Map(
+      tools.filter(({ name }) => !disabled.includes(name)).map((tool) => [tool.name, tool]),
+    );
+    this.#workspace = workspace;
+    this.#gate = gate ?? (() => Promise.resolve(null));
+  }
+
+  get definitions(): readonly ToolDefinition[] {
+    return [...this.#tools.values()].map(({ name, description, schema }) => ({
+      name,
+      description,
+      schema,
+    }));
+  }
+
+  /**
+   * Every call has its result, in the order of the calls, also when `signal` aborts meanwhile. Neighbours
+   * that change nothing run at one time, everything else one after the other.
+   */
+  async runAll(
+    calls: readonly ToolUseBlock[],
+    signal: AbortSignal,
+    onResult: (result: ToolResultBlock) => Promise<void>,
+  ): Promise<ToolResultBlock[]> {
+    const results: ToolResultBlock[] = [];
+    for (let at = 0; at < calls.length;) {
+      const group = [calls[at]!];
+      while (
+        this.#isReadOnly(group[0]!) && group.length < MOST_AT_ONCE &&
+        calls[at + group.length] !== undefined && this.#isReadOnly(calls[at + group.length]!)
+      ) group.push(calls[at + group.length]!);
+      at += group.length;
+      results.push(
+        ...await Promise.all(group.map(async (call) => {
+          const result = await this.#run(call, signal);
+          await onResult(result);
+          return result;
+        })),
+      );
+    }
+    return results;
+  }
+
+  #isReadOnly({ name }: ToolUseBlock): boolean {
+    return this.#tools.get(name)?.isReadOnly === true;
+  }
+
+  async #run(call: ToolUseBlock, signal: AbortSignal): Promise<ToolResultBlock> {
+    const result = (output: string, is_error: boolean): ToolResultBlock => ({
+      type: "tool_result",
+      id: call.id,
+      output: capped(output),
+      is_error,
+    });
+    if (signal.aborted) return result("cancelled before it began", true);
+    const tool = this.#tools.get(call.name);
+    if (tool === undefined) {
+      return result(
+        `there is no tool "${call.name}"; there are ${[...this.#tools.keys()].join(", ")}`,
+        true,
+      );
+    }
+    if (call.malformed !== undefined) {
+      return result(`the arguments are no JSON object: ${call.malformed.slice(0, 500)}`, true);
+    }
+    try {
+      const refused = await this.#gate(call, signal);
+      if (refused !== null) return result(`refused: ${refused}`, true);
+      const context: ToolContext = { workspace: this.#workspace, signal };
+      const { output, is_error } = await tool.run(call.input, context);
+      return result(output, is_error);
+    } catch (thrown) {
+      return result(signal.aborted ? "cancelled" : wordsOf(thrown), true);
+    }
+  }
+}
