@@ -124,7 +124,9 @@ async function family(pid: number): Promise<number[]> {
 async function ran(pids: ReadonlySet<number>): Promise<number> {
   let sum = 0;
   for (const pid of pids) {
-    for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
+    // Some were there for the start only.
+    const threads = await Array.fromAsync(Deno.readDir(`/proc/${pid}/task`)).catch(() => []);
+    for (const { name } of threads) {
       const text = await Deno.readTextFile(`/proc/${pid}/task/${name}/schedstat`).catch(() => "0");
       sum += Number(text.split(" ")[0]);
     }
