@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** A tool call as its permission: what kind of thing it does, and to what. */
+import type { Permission } from "../../lib/approval/types.ts";
+import { lex } from "../guardian/words.ts";
+
+export interface GatedCall {
+  readonly tool: string;
+  readonly permission: Permission;
+  /** The command, the path, the address. */
+  readonly resource: string;
+}
+
+/** These change nothing, under Bureau's own names and those of Claude Code and Codex. */
+const READERS: ReadonlySet<string> = new Set([
+  ..."read list grep glob load-skill load_skill".split(" "),
+  ..."Read LS Grep Glob NotebookRead TodoRead TodoWrite BashOutput TaskOutput Skill".split(" "),
+]);
+const WRITERS: ReadonlySet<string> = new Set(
+  "write edit Write Edit MultiEdit NotebookEdit fileChange apply_patch".split(" "),
+);
+const SHELLS: ReadonlySet<string> = new Set("bash Bash commandExecution shell".split(" "));
+const FETCHERS: ReadonlySet<string> = new Set("WebFetch WebSearch web_search fetch".split(" "));
+
+const GIT_WRITES: ReadonlySet<string> = new Set(
+  ("add am apply branch checkout cherry-pick clean clone commit config fetch gc init merge mv notes prune pull push " +
+    "rebase reflog remote replace reset restore revert rm stash submodule switch tag update-index update-ref worktree")
+    .split(" "),
+);
+
+/** @returns null: it changes nothing, and needs nobody's leave */
+export function gatedCall(tool: string, input: unknown): GatedCall | null {
+  if (READERS.has(tool)) return null;
+  const field = (...names: readonly string[]): string => {
+    const given = (input ?? {}) as Readonly<Record<string, unknown>>;
+    for (const name of names) {
+      const value = given[name];
+      if (typeof value === "string" && value !== "") return value;
+      // Codex gives a command as its words.
+      if (Array.isArray(value)) return value.map(String).join(" ");
+    }
+    return JSON.stringify(input) ?? "";
+  };
+  if (WRITERS.has(tool)) {
+    return {
+      tool,
+      permission: "write-file",
+      resource: field("path", "file_path", "notebook_path"),
+    };
+  }
+  if (FETCHERS.has(tool)) return { tool, permission: "http", resource: field("url", "query") };
+  if (SHELLS.has(tool)) {
+    const resource = field("command");
+    return { tool, permission: permissionOf(resource), resource };
+  }
+  return { tool, permission: "other", resource: field() };
+}
+
+/** Of what can't be said plainly: a command. */
+function permissionOf(command: string): Permission {
+  const lexed = lex(command);
+  if ("why" in lexed) return "execute-command";
+  const firsts = lexed.commands.map(([name, second]) => [name, second] as const);
+  if (firsts.some(([name]) => name === "rm" || name === "rmdir" || name === "unlink")) {
+    return "delete";
+  }
+  return firsts.some(([name, second]) => name === "git" && GIT_WRITES.has(second ?? ""))
+    ? "git-write"
+    : "execute-command";
+}
