@@ -2,7 +2,7 @@
 
 /** Keeps one proxy's grants and its rules for single hosts as they should be, for as long as its principal lives. */
 import * as z from "zod/mini";
-import { parseAuthority, type Target } from "../lib/authority.ts";
+import { authorityOf, parseAuthority, type Target } from "../lib/authority.ts";
 import type { Clock } from "../lib/clock.ts";
 import { BureauError, messageOf } from "../lib/errors.ts";
 import { createClient } from "../lib/http/mod.ts";
@@ -133,7 +133,7 @@ export class ProxyLink {
     const { approvals } = parsed.data;
     if (approvals !== undefined) this.#options.onApprovals(approvals, this.#reply);
     for (const { host, port, count } of parsed.data.refused ?? []) {
-      const target = parseAuthority(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+      const target = parseAuthority(authorityOf({ host, port }));
       if (target !== null && count > 0) {
         this.#options.onRefused(target, "forbidden", Math.trunc(count));
       }

@@ -4,7 +4,7 @@
  * What agents were refused, told to operators: the first of its kind at once, then how often, every ten
  * minutes at most. However many names an agent makes up, the room and the memory stay small.
  */
-import type { Target } from "../lib/authority.ts";
+import { authorityOf, type Target } from "../lib/authority.ts";
 import type { Clock } from "../lib/clock.ts";
 import { noticePart } from "../lib/schema/mod.ts";
 import { accountOf } from "./account.ts";
@@ -126,13 +126,13 @@ export class RefusalNotices {
     const shown = entries.slice(0, MAX_SHOWN);
     const rest = entries.slice(MAX_SHOWN).reduce((sum, { count }) => sum + count, others);
     const list = shown.map(({ target, code, count }) =>
-      `${show(target)}${count > 1 ? ` ×${count}` : ""} (${code})`
+      `${authorityOf(target)}${count > 1 ? ` ×${count}` : ""} (${code})`
     );
     if (rest > 0) list.push(`others ×${rest}`);
     const account = accountOf(principal);
     const [only] = shown;
     const hint = entries.length === 1 && others === 0 && only !== undefined
-      ? `. To allow it: bureau egress allow ${account} ${show(only.target)}`
+      ? `. To allow it: bureau egress allow ${account} ${authorityOf(only.target)}`
       : `. The policy: bureau egress show ${account}`;
     const part = noticePart("egress_refused", {
       principal,
@@ -141,8 +141,4 @@ export class RefusalNotices {
     });
     this.#options.say(`${account} ${verb}: ${list.join(", ")}${hint}`, part);
   }
-}
-
-function show({ host, port }: Target): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

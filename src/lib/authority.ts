@@ -20,6 +20,11 @@ export function parseAuthority(text: string): Target | null {
   return isHostName(host) ? { host, port } : null;
 }
 
+/** What `parseAuthority()` reads: an IPv6 literal gets its brackets. */
+export function authorityOf({ host, port }: Target): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** Where an http(s) address leads, or null. */
 export function targetOfUrl(url: string): Target | null {
   if (!URL.canParse(url)) return null;

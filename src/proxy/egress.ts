@@ -4,6 +4,7 @@
  * The only way out of a proxy: `CONNECT host:port` on the daemon's egress socket. The gate decides,
  * resolves and connects; the proxy has no network of its own.
  */
+import { authorityOf } from "../lib/authority.ts";
 import { messageOf } from "../lib/errors.ts";
 import { ProxyError } from "./errors.ts";
 import { headEnd, latin1, parseHead } from "./http1/head.ts";
@@ -26,11 +27,6 @@ export interface Destination {
   readonly ca: string | undefined;
   /** Whatever the server says first is the caller's: SSH and databases greet. HTTP and TLS never do. */
   readonly speaksFirst?: boolean;
-}
-
-/** `host:port` as CONNECT and Host headers write it. */
-export function authority({ host, port }: { host: string; port: number }): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /**
@@ -107,7 +103,7 @@ async function openTunnel(
 }
 
 function connectLine(to: Destination): Uint8Array {
-  const target = authority(to);
+  const target = authorityOf(to);
   return new TextEncoder().encode(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
 }
 
@@ -122,7 +118,7 @@ function gateAway(cause: unknown): ProxyError {
 function tooLate(to: Destination): ProxyError {
   return new ProxyError(
     "upstream-timeout",
-    `Cannot connect to "${authority(to)}": no answer in time`,
+    `Cannot connect to "${authorityOf(to)}": no answer in time`,
     { status: 504 },
   );
 }
@@ -181,7 +177,7 @@ class GateAnswer {
   cutShort(): ProxyError {
     return new ProxyError(
       "egress-unavailable",
-      `Cannot connect to "${authority(this.#to)}": the egress gate closed the connection`,
+      `Cannot connect to "${authorityOf(this.#to)}": the egress gate closed the connection`,
       { status: 503, hint: "the daemon may be restarting; the request can be repeated" },
     );
   }
@@ -189,7 +185,7 @@ class GateAnswer {
   #nonsense(): ProxyError {
     return new ProxyError(
       "egress-protocol",
-      `Cannot connect to "${authority(this.#to)}": the egress gate gave no HTTP answer`,
+      `Cannot connect to "${authorityOf(this.#to)}": the egress gate gave no HTTP answer`,
       { status: 502 },
     );
   }
@@ -210,7 +206,7 @@ class GateAnswer {
     return new ProxyError(
       text("code") ?? (status === 403 ? "egress-refused" : "upstream-unreachable"),
       text("message") ??
-        `Cannot connect to "${authority(this.#to)}": the egress gate answered ${status}`,
+        `Cannot connect to "${authorityOf(this.#to)}": the egress gate answered ${status}`,
       { status: status === 403 ? 403 : 502, ...(hint === undefined ? {} : { hint }) },
     );
   }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** HTTP/1.1 exchanges with one upstream over a pool of kept-alive connections. */
+import { authorityOf } from "../lib/authority.ts";
 import { messageOf } from "../lib/errors.ts";
-import { authority, type Destination, openWire } from "./egress.ts";
+import { type Destination, openWire } from "./egress.ts";
 import { ProxyError } from "./errors.ts";
 import { sendBody } from "./http1/body.ts";
 import type { ResponseHead } from "./http1/head.ts";
@@ -82,8 +83,10 @@ export class Upstream {
   constructor(options: UpstreamOptions) {
     this.#options = options;
     const { host, port, tls } = options.destination;
-    const shown = port === (tls ? 443 : 80) ? authority({ host, port }).replace(/:\d+$/, "") : null;
-    this.hostLine = `Host: ${shown ?? authority({ host, port })}\r\n`;
+    const shown = port === (tls ? 443 : 80)
+      ? authorityOf({ host, port }).replace(/:\d+$/, "")
+      : null;
+    this.hostLine = `Host: ${shown ?? authorityOf({ host, port })}\r\n`;
   }
 
   /**
@@ -321,7 +324,7 @@ export class Upstream {
   #idleError(): ProxyError {
     return new ProxyError(
       "upstream-idle",
-      `Cannot complete the exchange with "${authority(this.#options.destination)}": no byte for ${
+      `Cannot complete the exchange with "${authorityOf(this.#options.destination)}": no byte for ${
         Math.round(this.#options.idleTimeoutMs / 1000)
       } s`,
       { status: 504 },
@@ -330,7 +333,7 @@ export class Upstream {
 
   #explain(thrown: unknown, signal: AbortSignal): ProxyError {
     if (thrown instanceof ProxyError) return thrown;
-    const target = authority(this.#options.destination);
+    const target = authorityOf(this.#options.destination);
     if (signal.aborted) {
       return new ProxyError("caller-left", `Cannot complete the exchange with "${target}"`, {
         status: 499,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `egress approve` and `egress deny`: the answer to a question, or a decision beforehand. */
+import { authorityOf } from "../../lib/authority.ts";
 import type { DecideRequest } from "../../daemon/api.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
 import { shortName } from "../agent/list.ts";
-import { showTarget } from "./list.ts";
 import { changePolicy } from "./policy.ts";
 
 const decide = (verdict: "approve" | "deny"): CommandHandler => async (call) => {
@@ -21,13 +21,13 @@ const decide = (verdict: "approve" | "deny"): CommandHandler => async (call) => 
       // The policy first: what is let go afterwards has it already, and nothing hangs on the second step.
       const { pending } = await daemon.call("asks", { signal: call.signal });
       const meant = pending.filter((one) =>
-        [one.id, one.host, showTarget(one)].includes(ask.toLowerCase()) &&
+        [one.id, one.host, authorityOf(one)].includes(ask.toLowerCase()) &&
         (principal === undefined || one.principal === principal)
       );
       const [one] = meant;
       if (one === undefined || meant.length > 1) throw unclear(ask, meant.length);
       const list = verdict === "approve" ? "allow" : "deny";
-      await changePolicy(call, session, one.principal, { list, entry: showTarget(one) });
+      await changePolicy(call, session, one.principal, { list, entry: authorityOf(one) });
     }
     const body: DecideRequest = {
       ask,
@@ -72,7 +72,7 @@ function describe(
     | null,
 ): string {
   if (answer === null) return "decided for good, by the assignment";
-  const what = `${shortName(answer.principal)} → ${showTarget(answer)}`;
+  const what = `${shortName(answer.principal)} → ${authorityOf(answer)}`;
   const verb = verdict === "approve" ? "allowed" : "refused";
   if (scope.scope === "always") return `${what}: ${verb} for good, by the assignment`;
   if (answer.expires_at !== null) {

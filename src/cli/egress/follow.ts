@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** New questions of agents as lines beside other output, until the command ends. */
+import { authorityOf } from "../../lib/authority.ts";
 import * as z from "zod/mini";
 import { systemClock } from "../../lib/clock.ts";
 import { AsksAnswer } from "../../daemon/api.ts";
@@ -8,7 +9,6 @@ import { neutraliseLine } from "../../lib/terminal/mod.ts";
 import { shortName } from "../agent/list.ts";
 import type { Invocation } from "../framework/command.ts";
 import { daemonClient, type OperatorSession } from "../session.ts";
-import { showTarget } from "./list.ts";
 
 const RETRY_MS = 2_000;
 
@@ -37,7 +37,7 @@ export function newLines({ pending }: AsksAnswer, known: Set<string>): string[] 
   for (const id of known) if (!open.has(id)) known.delete(id);
   return pending.filter(({ id }) => !known.has(id)).map((ask) => {
     known.add(ask.id);
-    const what = `${shortName(ask.principal)} asks to connect to ${showTarget(ask)}`;
+    const what = `${shortName(ask.principal)} asks to connect to ${authorityOf(ask)}`;
     return neutraliseLine(
       `ASK       ${what}: bureau egress approve ${ask.id}, or bureau egress deny ${ask.id}`,
     );

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `egress list`: what waits for an answer, what holds for a while, and what was answered last. */
+import { authorityOf } from "../../lib/authority.ts";
 import type { AskView } from "../../daemon/api.ts";
 import { ago, shortName } from "../agent/list.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
 import { daemonClient, loadSession } from "../session.ts";
-
-export function showTarget({ host, port }: { host: string; port: number }): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 /** One line a question, under a heading; none: nothing. */
 export function askTable(asks: readonly AskView[], now = Date.now()): string[] {
@@ -19,7 +16,7 @@ export function askTable(asks: readonly AskView[], now = Date.now()): string[] {
     asks.map((ask) => [
       ask.id,
       shortName(ask.principal),
-      showTarget(ask),
+      authorityOf(ask),
       ago(ask.since, now),
       ago(now, Math.max(now, ask.until)),
       String(ask.waiting),
@@ -41,7 +38,7 @@ export const list: CommandHandler = async (call) => {
       call.print("");
       const rows = answer.rules.map((rule) => [
         shortName(rule.principal),
-        showTarget(rule),
+        authorityOf(rule),
         rule.allowed ? "allowed" : "refused",
         new Date(rule.until).toISOString(),
         rule.by,
@@ -55,7 +52,7 @@ export const list: CommandHandler = async (call) => {
       const rows = answer.decided.slice(0, MAX_SHOWN).map((one) => [
         one.id,
         shortName(one.principal),
-        showTarget(one),
+        authorityOf(one),
         one.outcome + (one.always ? " for good" : ""),
         `${ago(one.at)} ago`,
         `${one.by} (${one.via})`,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The daemon's side of ask mode as one thing: the desk, its message room, its file, its listeners. */
-import type { Target } from "../../lib/authority.ts";
+import { authorityOf, type Target } from "../../lib/authority.ts";
 import { forwardAction } from "../../lib/authorization/mod.ts";
 import type { ProxyPolicy } from "../../lib/schema/mod.ts";
 import type { ResolvedEgress } from "../../lib/template/mod.ts";
@@ -13,14 +13,7 @@ import { AskDesk } from "./desk.ts";
 import { ANSWER_TYPES, QuestionRoom, type Telling } from "../questions.ts";
 import { askContent, decidedContent, needsSignature } from "./message.ts";
 import { type AskStore, fileAskStore } from "./store.ts";
-import {
-  type Ask,
-  type AskAnswer,
-  type AskDecider,
-  type Decided,
-  show,
-  type Verdict,
-} from "./types.ts";
+import type { Ask, AskAnswer, AskDecider, Decided, Verdict } from "./types.ts";
 import type { AsksAnswer } from "./api.ts";
 
 export interface AsksOptions extends Telling {
@@ -102,7 +95,7 @@ export class EgressAsks implements AskDecider {
         allowed: false,
         code: "egress-refused-address",
         why: `${special ?? "this machine"} is never asked about`,
-        hint: `a private address must be named itself in egress.allow: "${show(target)}"`,
+        hint: `a private address must be named itself in egress.allow: "${authorityOf(target)}"`,
       });
     }
     return this.desk.ask(principal, target, signal);
@@ -121,8 +114,8 @@ export class EgressAsks implements AskDecider {
     return {
       egress: {
         ...egress,
-        allow: [...egress.allow, ...allowed.map(show)],
-        deny: [...egress.deny, ...rules.filter((rule) => !rule.allowed).map(show)],
+        allow: [...egress.allow, ...allowed.map(authorityOf)],
+        deny: [...egress.deny, ...rules.filter((rule) => !rule.allowed).map(authorityOf)],
       },
       policy: {
         ...policy,

@@ -5,23 +5,22 @@
  * policy, or time lets them go. Nothing that was said before a question was asked answers it, so an old
  * reaction, replayed by whatever, approves nothing.
  */
-import type { Target } from "../../lib/authority.ts";
+import { authorityOf, type Target } from "../../lib/authority.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { DaemonError } from "../errors.ts";
 import { RateOfAsks } from "./rate.ts";
 import { TemporaryRules } from "./rules.ts";
 import type { AskStore } from "./store.ts";
-import {
-  type Ask,
-  type AskAnswer,
-  type AskDecider,
-  type Decided,
-  type Decider,
-  type Outcome,
-  type Scope,
-  show,
-  type Verdict,
+import type {
+  Ask,
+  AskAnswer,
+  AskDecider,
+  Decided,
+  Decider,
+  Outcome,
+  Scope,
+  Verdict,
 } from "./types.ts";
 
 /** Open questions of one principal; what comes beyond is denied. */
@@ -244,7 +243,7 @@ export class AskDesk implements AskDecider {
       () => this.#timeOut(key, open),
       () => {},
     );
-    log.info("egress asked", { principal, target: show(ask), ask: id });
+    log.info("egress asked", { principal, target: authorityOf(ask), ask: id });
     this.#save();
     this.#options.onAsk(ask);
     return open;
@@ -293,7 +292,7 @@ export class AskDesk implements AskDecider {
     if (this.#decided.length > MAX_DECIDED) this.#decided.shift();
     this.#options.log.info("egress ask ended", {
       principal: decided.principal,
-      target: show(decided),
+      target: authorityOf(decided),
       ask: decided.id,
       outcome: decided.outcome,
       by: decided.by,
@@ -324,7 +323,7 @@ export class AskDesk implements AskDecider {
     if (!this.rules.set({ principal, ...target, allowed, until, by })) {
       throw new DaemonError(
         "too-many-rules",
-        `Cannot decide "${show(target)}": too many hold now`,
+        `Cannot decide "${authorityOf(target)}": too many hold now`,
         {
           status: 409,
           hint: "write what should stay into the policy: `bureau egress allow NAME HOST`",

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The words of an ask. Programs read `m.bureau.egress_ask`; people read the body. */
+import { authorityOf } from "../../lib/authority.ts";
 import { noticePart } from "../../lib/schema/mod.ts";
 import { accountOf } from "../account.ts";
-import { type Ask, type Decided, type Outcome, show } from "./types.ts";
+import type { Ask, Decided, Outcome } from "./types.ts";
 
 export type Content = Record<string, unknown>;
 
@@ -19,7 +20,7 @@ export function askContent(ask: Ask, admins: readonly string[]): Content {
     // No notice: clients ring for a text.
     msgtype: "m.text",
     body: [
-      `${accountOf(ask.principal)} asks to connect to ${show(ask)} (ask ${ask.id}).`,
+      `${accountOf(ask.principal)} asks to connect to ${authorityOf(ask)} (ask ${ask.id}).`,
       "React ✅ to allow it this once, ❌ to refuse; or reply `approve 1h`, `deny 1d`, `approve`, `deny`.",
       `For good, as you sign it: bureau egress approve ${ask.id} --always`,
       `Unanswered it is refused after ${seconds} s.`,
@@ -45,7 +46,7 @@ export function decidedContent(decided: Decided): Content {
 }
 
 function sentenceOf(decided: Decided): string {
-  const what = `${accountOf(decided.principal)} → ${show(decided)}`;
+  const what = `${accountOf(decided.principal)} → ${authorityOf(decided)}`;
   const until = decided.always
     ? " for good"
     : decided.expires_at === null

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The egress policy in force for one principal, each line with where it comes from. */
+import { authorityOf } from "../../lib/authority.ts";
 import { expandVariables, presetOf } from "../../lib/template/mod.ts";
 import type { EgressPolicy } from "../../lib/schema/mod.ts";
 import type { Evaluation } from "../desired.ts";
 import type { EgressLine, PrincipalEgress } from "./api.ts";
-import { show, type TemporaryRule } from "./types.ts";
+import type { TemporaryRule } from "./types.ts";
 
 type ListName = "allow" | "deny" | "ask";
 
@@ -20,7 +21,7 @@ export function describeEgress(
     ...linesOf(template?.egress, list, "template", variables),
     ...linesOf(assignment?.egress, list, "assignment", variables),
     ...rules.filter((rule) => list === (rule.allowed ? "allow" : "deny")).map((rule) => ({
-      entry: show(rule),
+      entry: authorityOf(rule),
       source: `decision of ${rule.by} until ${new Date(rule.until).toISOString()}`,
     })),
   ];

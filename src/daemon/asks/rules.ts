@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Decisions that hold for a while: in force beside the policy, until their time or an operator ends them. */
-import type { Target } from "../../lib/authority.ts";
+import { authorityOf, type Target } from "../../lib/authority.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { show, type TemporaryRule } from "./types.ts";
+import type { TemporaryRule } from "./types.ts";
 
 const MAX_RULES = 512;
 
@@ -98,5 +98,5 @@ export class TemporaryRules {
 }
 
 function keyOf(principal: string, target: Target): string {
-  return `${principal} ${show(target)}`;
+  return `${principal} ${authorityOf(target)}`;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `/v1/asks` of the daemon's socket, for operators alone. */
-import { parseAuthority, type Target } from "../../lib/authority.ts";
+import { authorityOf, parseAuthority, type Target } from "../../lib/authority.ts";
 import { sseResponse } from "../../lib/http/mod.ts";
 import { DaemonError } from "../errors.ts";
 import type { DecideAnswer, DecideRequest } from "./api.ts";
 import type { EgressAsks } from "./asks.ts";
-import { type Ask, MAX_TEMPORARY_MS, MIN_TEMPORARY_MS, type Scope, show } from "./types.ts";
+import { type Ask, MAX_TEMPORARY_MS, MIN_TEMPORARY_MS, type Scope } from "./types.ts";
 
 /** @param request its `principal` resolved to a full localpart of this machine already */
 export function decideAsk(asks: EgressAsks, request: DecideRequest, by: string): DecideAnswer {
@@ -67,7 +67,7 @@ function answer(
 
 function isMeant(ask: Ask, text: string): boolean {
   const wanted = text.toLowerCase();
-  return wanted === ask.id || wanted === ask.host || wanted === show(ask);
+  return wanted === ask.id || wanted === ask.host || wanted === authorityOf(ask);
 }
 
 function scopeOf({ scope, for_ms: ms }: DecideRequest): Scope {

@@ -87,7 +87,3 @@ export interface AskState {
 export const MIN_TEMPORARY_MS = 60_000;
 /** What should hold for longer belongs into the assignment, where a signature covers it. */
 export const MAX_TEMPORARY_MS = 7 * 24 * 3_600_000;
-
-export function show({ host, port }: Target): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}

@@ -4,19 +4,15 @@
  * One principal's way out: a Unix socket on which its proxy asks for `CONNECT host:port`. The gate
  * checks the policy, resolves the name once, and connects to the very address that it checked.
  */
+import { authorityOf, type Target } from "../../lib/authority.ts";
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { parseAddress } from "./addresses.ts";
-import type { Target } from "../../lib/authority.ts";
 import type { AskDecider } from "../asks/types.ts";
-import { type Dial, dialTcp, raceConnect } from "./eyeballs.ts";
 import { readHead } from "./head.ts";
 import { hold } from "./hold.ts";
 import { DestinationPolicy } from "./policy.ts";
-import { NameCache } from "./name_cache.ts";
+import { Reach, type Reached, type ReachOptions } from "./reach.ts";
 import { type Refusal, writeRefusal } from "./refusal.ts";
-import { lookupHost, type Resolve } from "./resolve.ts";
-import { Slots } from "./slots.ts";
 import { turnsOfThread } from "./turns.ts";
 import { type EgressUsage, UsageCount } from "./usage.ts";
 import {
@@ -28,20 +24,14 @@ import {
   writeAll,
 } from "../../lib/duplex.ts";
 
-export interface GateOptions {
+export interface GateOptions extends ReachOptions {
   /** Full localpart, for the log. */
   readonly principal: string;
   readonly log: Logger;
-  readonly resolve?: Resolve;
-  readonly dial?: Dial;
   /** How long a caller may take for its request line: 10 s. */
   readonly headDeadlineMs?: number;
-  /** How long resolving and connecting may take together: 10 s. */
-  readonly connectDeadlineMs?: number;
   /** Tunnels at once; further callers are answered 503. */
   readonly maxTunnels?: number;
-  /** Connections that are being made at once; further callers wait for their turn: 32. */
-  readonly maxConnecting?: number;
   /** Asked about what neither list decides and the policy's `ask` list matches. */
   readonly ask?: AskDecider;
   /** What the policy refused, for whoever tells operators. */
@@ -62,22 +52,16 @@ export interface GateCounters {
   bytes: number;
 }
 
-interface Tunnel {
-  readonly target: Target;
+interface Tunnel extends Reached {
   /** Until when a person's answer lets it pass, as long as the policy asks; null: the policy's word. */
   readonly asked: number | null;
   readonly caller: Duplex;
-  readonly address: Uint8Array;
-  readonly upstream: Deno.TcpConn;
 }
-
-/** For gates that nobody gave a resolver: what one asked, the next need not ask. */
-const names = new NameCache({ lookup: lookupHost });
 
 export class EgressGate {
   readonly #options: GateOptions;
   readonly #usage = new UsageCount();
-  readonly #connecting: Slots;
+  readonly #reach: Reach;
   readonly #running = new Map<Tunnel, Transferred>();
   readonly #callers = new Set<Deno.UnixConn>();
   #policy = new DestinationPolicy([]);
@@ -89,7 +73,7 @@ export class EgressGate {
 
   constructor(options: GateOptions) {
     this.#options = options;
-    this.#connecting = new Slots(options.maxConnecting ?? 32);
+    this.#reach = new Reach(options);
   }
 
   get counters(): GateCounters {
@@ -100,7 +84,7 @@ export class EgressGate {
   /** With what runs counted in. */
   get usage(): EgressUsage {
     return this.#usage.withRunning(
-      [...this.#running].map(([{ target }, transferred]) => [show(target), transferred]),
+      [...this.#running].map(([{ target }, transferred]) => [authorityOf(target), transferred]),
     );
   }
 
@@ -119,7 +103,9 @@ export class EgressGate {
     }
     for (const tunnel of this.#running.keys()) {
       if (this.#mayStand(tunnel)) continue;
-      this.#options.log.info("egress cut: no longer allowed", { target: show(tunnel.target) });
+      this.#options.log.info("egress cut: no longer allowed", {
+        target: authorityOf(tunnel.target),
+      });
       closeQuietly(tunnel.upstream);
     }
   }
@@ -200,7 +186,7 @@ export class EgressGate {
     const transferred: Transferred = { up: 0, down: 0 };
     this.#running.set(opened, transferred);
     try {
-      this.#usage.allow(show(target));
+      this.#usage.allow(authorityOf(target));
       this.#options.onUsage?.();
       await writeAll(caller, encoder.encode("HTTP/1.1 200 Connection established\r\n\r\n"));
       await writeAll(opened.upstream, read.rest);
@@ -210,11 +196,11 @@ export class EgressGate {
     } finally {
       closeQuietly(opened.upstream);
       this.#running.delete(opened);
-      this.#usage.add(show(target), transferred);
+      this.#usage.add(authorityOf(target), transferred);
       this.#options.onUsage?.();
       this.#options.log.info("egress", {
         verdict: "allowed",
-        target: show(target),
+        target: authorityOf(target),
         up: transferred.up,
         down: transferred.down,
       });
@@ -223,7 +209,7 @@ export class EgressGate {
 
   /** @returns null when the caller left before a person answered */
   async #open(target: Target, caller: Duplex): Promise<Tunnel | Refusal | null> {
-    const where = show(target);
+    const where = authorityOf(target);
     if (!this.#hasPolicy) {
       return {
         status: 503,
@@ -257,7 +243,7 @@ export class EgressGate {
       };
     }
     const policy = this.#policy;
-    const opened = await this.#reach(target);
+    const opened = await this.#reach.reach(target, () => this.#policy);
     if ("status" in opened) return opened;
     const tunnel = { ...opened, asked, caller };
     if (policy === this.#policy || this.#mayStand(tunnel)) return tunnel;
@@ -269,37 +255,6 @@ export class EgressGate {
     };
   }
 
-  /** Resolves and connects, within the deadline, as one of the few that do so at once. */
-  async #reach(target: Target): Promise<Omit<Tunnel, "asked" | "caller"> | Refusal> {
-    const where = show(target);
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), this.#options.connectDeadlineMs ?? 10_000);
-    const { signal } = deadline;
-    if (!await this.#connecting.enter(signal)) {
-      clearTimeout(timer);
-      return {
-        status: 503,
-        code: "egress-busy",
-        message: `Cannot connect to "${where}": too many connections are being made already`,
-      };
-    }
-    try {
-      const addresses = await (this.#options.resolve ?? names.resolve)(target.host, signal);
-      return await this.#connect(target, addresses, signal);
-    } catch (thrown) {
-      const why = signal.aborted ? "no answer in time" : messageOf(thrown);
-      return {
-        status: 502,
-        code: "egress-unresolved",
-        message: `Cannot connect to "${where}": its name does not resolve (${why})`,
-        hint: "check the name, and this machine's DNS",
-      };
-    } finally {
-      clearTimeout(timer);
-      this.#connecting.leave();
-    }
-  }
-
   #stillAsked(target: Target, until: number | null): boolean {
     return until !== null && Date.now() < until && this.#policy.asks(target);
   }
@@ -309,7 +264,7 @@ export class EgressGate {
     target: Target,
     caller: Duplex,
   ): Promise<{ caller: Duplex; until: number } | Refusal | null> {
-    const where = show(target);
+    const where = authorityOf(target);
     const { ask, principal } = this.#options;
     if (ask === undefined || !this.#policy.asks(target)) {
       return {
@@ -343,54 +298,14 @@ export class EgressGate {
     }
   }
 
-  /** Tries what may be connected to; nothing is resolved a second time, so a name can't be rebound. */
-  async #connect(
-    target: Target,
-    addresses: readonly string[],
-    signal: AbortSignal,
-  ): Promise<Omit<Tunnel, "asked" | "caller"> | Refusal> {
-    const where = show(target);
-    let refused: string | null = null;
-    let failed: string | null = null;
-    const allowed = addresses.filter((text) => {
-      const address = parseAddress(text);
-      // What the resolver said isn't an address in our reading is not connected to.
-      const special = address === null ? "unreadable" : this.#policy.refusal(target, address);
-      if (special !== null) refused ??= `${text} is ${special}`;
-      return special === null;
-    });
-    if (allowed.length > 0) {
-      try {
-        const dial = this.#options.dial ?? dialTcp;
-        const won = await raceConnect(allowed, target.port, { dial, signal });
-        return { target, address: parseAddress(won.address)!, upstream: won.connection };
-      } catch (thrown) {
-        failed = signal.aborted ? "no answer in time" : messageOf(thrown);
-      }
-    }
-    if (failed === null && refused !== null) {
-      return {
-        status: 403,
-        code: "egress-refused-address",
-        message: `Cannot connect to "${where}": ${refused}`,
-        hint: "a private address must be named itself in egress.allow, as address:port",
-      };
-    }
-    return {
-      status: 502,
-      code: "egress-unreachable",
-      message: `Cannot connect to "${where}": ${failed ?? "its name has no address"}`,
-    };
-  }
-
   async #refuse(caller: Deno.UnixConn, target: Target | null, refusal: Refusal): Promise<void> {
     const { status, code, message } = refusal;
-    this.#usage.refuse(target === null ? null : show(target));
+    this.#usage.refuse(target === null ? null : authorityOf(target));
     this.#options.onUsage?.();
     if (target !== null && status === 403) this.#options.onRefused?.(target, code);
     this.#options.log.warn("egress", {
       verdict: "refused",
-      target: target === null ? null : show(target),
+      target: target === null ? null : authorityOf(target),
       code,
       why: message,
     });
@@ -399,7 +314,3 @@ export class EgressGate {
 }
 
 const encoder = new TextEncoder();
-
-function show({ host, port }: Target): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** OAuth 2.0 refresh (RFC 6749 §6): access tokens are fetched here, shortly before the old one ends. */
+import { authorityOf } from "../../lib/authority.ts";
 import { concatBytes } from "../../lib/bytes.ts";
 import type { BoundOauth2 } from "../api.ts";
 import { parseUpstream } from "../destination.ts";
-import { authority, type Destination } from "../egress.ts";
+import type { Destination } from "../egress.ts";
 import { ProxyError } from "../errors.ts";
 import type { UpstreamEnvironment } from "../forward.ts";
 import { type IncomingResponse, Upstream } from "../upstream.ts";
@@ -181,13 +182,13 @@ export class Oauth2Source implements CredentialSource {
     if (status < 500 && (code === "invalid_grant" || status === 401)) {
       throw this.#error(
         "credential-revoked",
-        `"${authority(this.#destination)}" no longer takes the refresh token`,
+        `"${authorityOf(this.#destination)}" no longer takes the refresh token`,
         "log in again and seal it anew: `bureau agent create NAME --credentials FILE`",
       );
     }
     throw this.#error(
       "credential-refresh-failed",
-      `"${authority(this.#destination)}" answered ${status}`,
+      `"${authorityOf(this.#destination)}" answered ${status}`,
     );
   }
 
@@ -237,7 +238,7 @@ export class Oauth2Source implements CredentialSource {
   #unreadable(): ProxyError {
     return this.#error(
       "credential-refresh-failed",
-      `"${authority(this.#destination)}" answered something that is no token`,
+      `"${authorityOf(this.#destination)}" answered something that is no token`,
     );
   }
 

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Which hosts' requests the proxy reads, and what holds for them. Every other host's TLS passes unread. */
-import { canonicalHost, hostPattern, parseAuthority, type Target } from "../../lib/authority.ts";
-import { authority, type Destination } from "../egress.ts";
+import {
+  authorityOf,
+  canonicalHost,
+  hostPattern,
+  parseAuthority,
+  type Target,
+} from "../../lib/authority.ts";
+import type { Destination } from "../egress.ts";
 import type { EgressRule } from "../../lib/schema/events.ts";
 import type { BoundPlaceholder, EgressRules } from "../api.ts";
 import { Live } from "../credentials/source.ts";
@@ -145,7 +151,7 @@ export class HostTable {
 
 /** One spelling of each address, so that none slips past a rule or a binding. */
 function shown({ host, port }: Target): string {
-  return authority({ host: canonicalHost(host), port });
+  return authorityOf({ host: canonicalHost(host), port });
 }
 
 function requestRule({ methods, paths }: EgressRule) {

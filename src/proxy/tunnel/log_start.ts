@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What the log says of a request on `forward.sock`, before it is known how it ends. */
-import { parseAuthority, type Target } from "../../lib/authority.ts";
-import { authority } from "../egress.ts";
+import { authorityOf, parseAuthority, type Target } from "../../lib/authority.ts";
 import type { RequestStart } from "../log.ts";
 import type { RequestHead } from "./request_head.ts";
 
@@ -30,7 +29,7 @@ export function startOf(
   target: Target | null,
 ): RequestStart {
   const traceparent = head.headers.find(([name]) => name === "traceparent")?.[1] ?? null;
-  const service = target === null ? "" : authority(target);
+  const service = target === null ? "" : authorityOf(target);
   const path = head.target.replace(/^https?:\/\/[^/?#]*/i, "");
   return { via, service, method: head.method, traceparent, path };
 }

@@ -5,9 +5,9 @@
  * Each is checked against the host's rules, gets secrets in the place of placeholders, and goes on over a
  * connection of the proxy's own, which verifies the host.
  */
-import { parseAuthority, type Target } from "../../lib/authority.ts";
+import { authorityOf, parseAuthority, type Target } from "../../lib/authority.ts";
 import { meteredExchange } from "../budget/exchange.ts";
-import { authority, openWire } from "../egress.ts";
+import { openWire } from "../egress.ts";
 import { badRequest, ProxyError } from "../errors.ts";
 import { ResponseReader } from "../http1/reader.ts";
 import { splitUrl } from "../path.ts";
@@ -181,7 +181,7 @@ export class RequestServer {
   }
 
   #upstream({ target, tls }: Route, { ca }: HostPolicy): Upstream {
-    const key = `${tls ? "https" : "http"}://${authority(target)} ${ca ?? ""}`;
+    const key = `${tls ? "https" : "http"}://${authorityOf(target)} ${ca ?? ""}`;
     const kept = this.#upstreams.get(key);
     if (kept !== undefined) return kept;
     if (this.#upstreams.size >= MAX_UPSTREAMS) this.#forgetUnused();
@@ -285,7 +285,7 @@ function tlsRoute(head: RequestHead, target: Target): Route {
   const given = absolute?.[1] ?? head.headers.find(([name]) => name === "host")?.[1];
   if (given === undefined) throw missingHost();
   const named = parseAuthority(withPort(given, 443));
-  requireHost(named === null ? given : authority(named), authority(target));
+  requireHost(named === null ? given : authorityOf(named), authorityOf(target));
   if (absolute === null && head.method === "OPTIONS" && head.target === "*") {
     return { target, tls: true, path: "*", query: "" };
   }
