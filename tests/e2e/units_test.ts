@@ -191,6 +191,45 @@ Deno.test("a unit gives its process the permissions that `up` gives it", async (
   }
 });
 
+/** What `bureau-role launcher` tells its process where the kernel says that it stands in `group`, whose parent it may divide. */
+async function bootstrapIn(dir: string, group: string): Promise<unknown> {
+  const script = `set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs /sys/fs/cgroup
+mkdir -p "/sys/fs/cgroup/unit/up"
+touch /sys/fs/cgroup/unit/cgroup.procs /sys/fs/cgroup/unit/cgroup.subtree_control
+printf '0::%s\\n' "$1" >"$2/group"
+mount --bind "$2/group" "/proc/$$/cgroup"
+exec ${UNITS}/bureau-role launcher`;
+  const { code, stdout, stderr } = await run("env", [
+    "PATH=/usr/bin:/bin:/usr/sbin:/sbin",
+    `BUREAU_RUNTIME_DIR=${dir}`,
+    "BUREAU_MACHINE=@bureau/fleet/f/machine/m:s",
+    "BUREAU_SERVER_NAME=s",
+    ...["unshare", "--mount", "sh", "-c", script, "sh", group, dir],
+  ]);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout).cgroups;
+}
+
+Deno.test("a launcher that systemd lets divide its group is told where, and no other", async (t) => {
+  if (Deno.uid() !== 0) return await skip(t, "only root mounts what a unit would see");
+  const dir = await Deno.makeTempDir({ prefix: "b-un" });
+  try {
+    await Deno.writeTextFile(`${dir}/grants.txt`, "launcher run /usr/bin/bwrap\n");
+    await Deno.writeTextFile(`${dir}/deno`, "#!/bin/sh\nexec cat\n", { mode: 0o755 });
+    assert.deepEqual(await bootstrapIn(dir, "/unit/up"), {
+      version: 2,
+      dirs: { unified: "/sys/fs/cgroup/unit" },
+    });
+    // Not in a leaf: the next launcher could not be started above limits.
+    assert.equal(await bootstrapIn(dir, "/unit"), undefined);
+    assert.equal(await bootstrapIn(dir, "/other/up"), undefined);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("bureau-seal-key leaves no clear key, and nothing undone wherever it was killed", async (t) => {
   if (await lacks(t, "/usr/bin/systemd-creds", "systemd")) return;
   if (Deno.uid() !== 0) return await skip(t, "systemd-creds of this release seals as root only");
