@@ -5,5 +5,9 @@ import { ExecutorRegistry } from "./executor.ts";
 
 export function builtinExecutors(): ExecutorRegistry {
   return new ExecutorRegistry()
-    .register("echo", async () => (await import("./executors/echo.ts")).echoExecutor());
+    .register("echo", async () => (await import("./executors/echo.ts")).echoExecutor())
+    .register(
+      "bamboo_runtime",
+      async (spec) => await (await import("./executors/bamboo_runtime.ts")).bambooRuntime(spec),
+    );
 }
