@@ -18,14 +18,7 @@ import { mcpServersOf } from "../../native/mcp_config.ts";
 import { systemPrompt } from "../../native/prompt.ts";
 import { fieldsOf, listOf, stringOf } from "../../model/types.ts";
 import { pathComponent, type ProvisionSpec } from "../../provision/mod.ts";
-import {
-  builtinTools,
-  findSkills,
-  type Gate,
-  skillTool,
-  type Tool,
-  ToolBox,
-} from "../../tools/mod.ts";
+import { builtinTools, findSkills, skillTool, type Tool, ToolBox } from "../../tools/mod.ts";
 import { runGroup } from "../../tools/process.ts";
 import { VERSION } from "../../../lib/version.ts";
 import { type Executor, ExecutorError, type RunContext } from "../executor.ts";
