@@ -190,15 +190,17 @@ async function temporaryStorage({ identity }: ProvisionSpec): Promise<string> {
 }
 
 async function mcpOf(
-  { capabilities }: ProvisionSpec,
+  { capabilities, identity }: ProvisionSpec,
   workspace: string,
 ): Promise<{ tools: readonly Tool[]; close: () => Promise<void> }> {
   const { mcp, mcp_proxy, guardian_read_only } = capabilities;
-  if (mcp_proxy !== undefined) {
-    throw new ExecutorError("no-mcp-proxy", 'Cannot run "bamboo_runtime" with mcp_proxy', {
-      hint: "give it the servers themselves, as mcp",
-      status: 501,
-    });
+  if (mcp_proxy !== undefined && !guardian_read_only) {
+    const { mailedTools } = await import("./mcp_mail.ts");
+    return await mailedTools(
+      identity.child_id,
+      mcp_proxy,
+      (why) => console.error(`without the tools of mcp_proxy: ${why}`),
+    );
   }
   const servers = mcp === undefined || guardian_read_only ? [] : mcpServersOf(mcp);
   if (servers.length === 0) return { tools: [], close: () => Promise.resolve() };

@@ -2,6 +2,7 @@
 
 /** Bureau's own agent as a worker's engine, against the mock: what its spec says is kept. */
 import assert from "node:assert/strict";
+import { Broker, serveMcp } from "../../mailbox/mod.ts";
 import { completeSpec, type ProvisionInput } from "../../provision/mod.ts";
 import {
   call,
@@ -186,6 +187,53 @@ Deno.test("no person to ask: the model decides, and anything unclear is no", asy
     verdict = "APPROVE";
     // It was tried: the shell does not like it.
     assert.match(await executor.run(context()), /syntax error|No such file/);
+  });
+});
+
+Deno.test("mcp_proxy: the orchestrator's tools by mail, asked about like any other; without it the worker goes on", async () => {
+  const script: Script = ({ tools, toolResults }) => {
+    const name = tools.find((one) => one.startsWith("mcp__"));
+    if (name === undefined) return say("none");
+    return toolResults.length === 0 ? call(name, { text: "a" }) : say(toolResults.join());
+  };
+  await withRuntime(script, async ({ dir, make }) => {
+    const socket = `${dir}/broker.sock`;
+    const token = "token of all";
+    const capabilities = {
+      mcp_proxy: { orchestrator: "hub", endpoint: `unix:${socket}`, token },
+      enforce_permissions: true,
+    };
+    {
+      await using _broker = await Broker.start({
+        ...{ socket, root: `${dir}/boxes`, tokenOf: () => token },
+      });
+      await using _hub = await serveMcp({
+        ...{ socket, agent: "hub", token },
+        toolsFor: (child) =>
+          child === "child" ? [{ name: "shout", inputSchema: { type: "object" } }] : [],
+        call: ({ input }) =>
+          Promise.resolve({ success: true, result: String(input["text"]).toUpperCase() }),
+      });
+      const executor = await make({ capabilities });
+      const asked: unknown[] = [];
+      const approve = (answer: boolean) => (body: unknown) => {
+        asked.push(body);
+        return Promise.resolve(answer);
+      };
+      assert.equal(await executor.run(context({ approve: approve(true) })), "A");
+      assert.match(await executor.run(context({ approve: approve(false) })), /denied by the host/);
+      assert.deepEqual(asked[0], {
+        ...{ tool_name: "mcp__hub__shout", permission: "other", resource: '{"text":"a"}' },
+      });
+    }
+    const alone = await make({
+      capabilities: {
+        mcp_proxy: { orchestrator: "hub", endpoint: `${dir}/nobody.sock`, token },
+      },
+    });
+    assert.equal(await alone.run(context()), "none");
+    const remote = { orchestrator: "hub", endpoint: "wss://elsewhere", token };
+    await assert.rejects(make({ capabilities: { mcp_proxy: remote } }), { code: "bad-endpoint" });
   });
 });
 
