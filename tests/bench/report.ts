@@ -26,9 +26,16 @@ export function percentile(sample: readonly number[], p: number): number {
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(p * sorted.length) - 1))]!;
 }
 
-/** Private dirty memory and proportional share of a process, in MB, from `smaps_rollup`. */
+/**
+ * A process's own memory and its proportional share, in MB, from `smaps`. Pages of a file that was only just
+ * written (Deno itself, where it was installed a moment ago) are dirty until the kernel has written them: they
+ * are the page cache's, whoever maps them.
+ */
 export async function memoryOf(pid: number): Promise<{ privateMb: number; pssMb: number }> {
-  const text = await Deno.readTextFile(`/proc/${pid}/smaps_rollup`);
-  const kb = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1]);
-  return { privateMb: kb("Private_Dirty") / 1024, pssMb: kb("Pss") / 1024 };
+  const text = await Deno.readTextFile(`/proc/${pid}/smaps`);
+  const [dirty, own, pss] = ["Private_Dirty", "Anonymous", "Pss"].map((name) =>
+    [...text.matchAll(new RegExp(`^${name}:\\s+(\\d+) kB`, "gm"))].map((match) => Number(match[1]))
+  );
+  const privateKb = dirty!.reduce((sum, kb, at) => sum + Math.min(kb, own![at]!), 0);
+  return { privateMb: privateKb / 1024, pssMb: pss!.reduce((sum, kb) => sum + kb, 0) / 1024 };
 }
