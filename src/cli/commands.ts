@@ -79,7 +79,10 @@ export const commands: readonly CommandSpec[] = [
     brief: "List all agents and services here: state, processor, memory, watchers, last line",
     docs:
       "Who needs a person comes first, with a `!` before the state. The processor's use is of one processor, in percent, over a moment.",
-    flags: { watch: { kind: "switch", brief: "again and again, until ctrl-C" } },
+    flags: {
+      watch: { kind: "switch", brief: "again and again, until ctrl-C" },
+      machine: ON_MACHINE,
+    },
     examples: ["sh tasks/bureau list", "sh tasks/bureau list --json"],
     load: async () => (await import("./list/list.ts")).list,
   }),
@@ -88,9 +91,11 @@ export const commands: readonly CommandSpec[] = [
     brief: "Watch an agent's terminal live, and drive it",
     docs:
       "ctrl-] then d leaves; the agent goes on. ctrl-] ? shows the other keys. Whoever types has the keyboard, and the agent's terminal that one's size; " +
-      "all others see it in theirs as it fits. After a break of the connection it goes on where it was. Needs a terminal, except with --dump.",
+      "all others see it in theirs as it fits. After a break of the connection it goes on where it was. Needs a terminal, except with --dump. " +
+      "An agent of another machine (NAME@MACHINE, or found by its assignment) is watched through that machine's daemon.",
     args: [NAME],
     flags: {
+      machine: ON_MACHINE,
       readonly: { kind: "switch", brief: "watch without a keyboard" },
       "read-only": { kind: "switch", brief: "the same" },
       since: {

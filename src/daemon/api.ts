@@ -13,6 +13,7 @@ import { upgradeApi } from "../lib/upgrade/mod.ts";
 import { ProxyStats } from "../proxy/api.ts";
 import { DecisionView, PolicyView } from "./authority_api.ts";
 import { recordingRoutes } from "./recordings/api.ts";
+import { peerRoutes } from "./peer/api.ts";
 import { webRoutes } from "./web/api.ts";
 import { Attention } from "./attention/api.ts";
 import {
@@ -29,6 +30,7 @@ export * from "./asks/api.ts";
 export * from "./attention/api.ts";
 export * from "./authority_api.ts";
 export { RecordingNews, RecordingView } from "./recordings/api.ts";
+export * from "./peer/api.ts";
 export * from "./web/api.ts";
 
 /** On stdin, once. Holds the machine's Matrix session. */
@@ -60,6 +62,14 @@ export const DaemonBootstrap = z.object({
   })),
   /** Whom to tell when an agent needs a person. Secrets. */
   notify: z.optional(z.array(NotifyTarget)),
+  /** Operators' public keys, by which requests from other machines are believed; absent: none are. */
+  operator_keys: z.optional(z.array(z.string())),
+  /** Where other machines of the fleet reach this one; absent: they don't. */
+  peer: z.optional(z.object({
+    listen: z.object({ hostname: z.string(), port: z.number() }),
+    /** `host:port`, as they reach it; none: as it listens. */
+    addresses: z.array(z.string()),
+  })),
 });
 export type DaemonBootstrap = z.infer<typeof DaemonBootstrap>;
 
@@ -382,6 +392,7 @@ export const daemonApi = defineApi({
     },
     ...approvalRoutes,
     ...recordingRoutes,
+    ...peerRoutes,
     ...webRoutes,
   },
 });

@@ -47,7 +47,7 @@ import { Services } from "./services/mod.ts";
 import { fileSyncStore } from "./store.ts";
 import { SyncHealth } from "./sync_health.ts";
 import { WantedRelease } from "./upgrade/wanted.ts";
-import { Web } from "./web/web.ts";
+import { waysIn } from "./ways_in.ts";
 
 export const DAEMON_VERSION = "0.1.0";
 
@@ -198,7 +198,7 @@ export class Daemon {
       ...{ stateDir: bootstrap.state_dir, roomState: (room) => this.#client.roomState(room) },
       ...{ asks, approvals, spending: this.#spending, ...this.#people },
       closing: this.#stop.signal,
-      web: new Web({ ...{ bootstrap, clock, log }, signal: this.#stop.signal }),
+      ...waysIn({ bootstrap, clock, log, signal: this.#stop.signal }, this.#services.peers),
       log,
     });
   }

@@ -20,14 +20,14 @@ import {
 import { DaemonError } from "./errors.ts";
 
 /** A watcher that is this far behind is let go: it must not hold memory for everyone. */
-const MAX_BEHIND_BYTES = 8 * 1024 * 1024;
+export const MAX_BEHIND_BYTES = 8 * 1024 * 1024;
 /** Longest control frame that is read. */
 const MAX_CONTROL_FRAME = 4096;
-const CONNECT_DEADLINE_MS = 15_000;
+export const CONNECT_DEADLINE_MS = 15_000;
 /** How long somebody watches, or types, after the right to it has ended. */
 const RECHECK_MS = 2_000;
 /** What a watcher may ask for, with the form that it has; the rest is the daemon's to say. */
-const ASKED: Readonly<Record<string, RegExp>> = {
+export const WATCHER_WORDS: Readonly<Record<string, RegExp>> = {
   cols: /^[1-9]\d{0,3}$/,
   rows: /^[1-9]\d{0,3}$/,
   stream: /^[0-9a-f-]{1,64}$/,
@@ -138,7 +138,7 @@ export async function joinRelay(watching: Watching): Promise<Response> {
 function question({ request, who }: Watching, mode: ObserveMode): URLSearchParams {
   const query = new URL(request.url).searchParams;
   const ask = new URLSearchParams({ mode, who, watcher: crypto.randomUUID() });
-  for (const [name, form] of Object.entries(ASKED)) {
+  for (const [name, form] of Object.entries(WATCHER_WORDS)) {
     const value = query.get(name);
     if (value !== null && form.test(value)) ask.set(name, value);
   }
@@ -164,7 +164,7 @@ function upward(data: unknown, mode: ObserveMode): string | ArrayBuffer | null {
   }
 }
 
-function opened(socket: WebSocket): Promise<void> {
+export function opened(socket: WebSocket): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("no answer in time")), CONNECT_DEADLINE_MS);
     socket.onopen = () => {
@@ -178,7 +178,7 @@ function opened(socket: WebSocket): Promise<void> {
   });
 }
 
-function closeSocket(socket: WebSocket, reason: string): void {
+export function closeSocket(socket: WebSocket, reason: string): void {
   try {
     socket.close(1000, reason);
   } catch {

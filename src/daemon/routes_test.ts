@@ -65,6 +65,8 @@ const GUARDS: Readonly<Record<Guarded, Guard>> = {
   webShareCreate: { action: "web/share", on: "machine" },
   webShareRevoke: { action: "web/share", on: "machine" },
   webListen: { action: "web/listen", on: "machine" },
+  askPeer: { action: "peer/ask", on: "machine" },
+  observePeer: { action: "peer/ask", on: "machine" },
   authorizationOf: { action: null, on: "self" },
   checkAuthorization: { action: null, on: "self" },
 };

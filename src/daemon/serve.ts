@@ -22,6 +22,8 @@ import { createMatrixHandlers } from "./fanout_serve.ts";
 import { gatherMetrics } from "./metrics.ts";
 import type { MachineAuthority } from "./machine_authority.ts";
 import { joinRelay } from "./observe.ts";
+import type { Peers } from "./peer/peers.ts";
+import { createPeerHandlers } from "./peer/serve.ts";
 import type { Services } from "./services/mod.ts";
 import type { Spending } from "./spending.ts";
 import type { ManagedPrincipal } from "./principal.ts";
@@ -59,6 +61,7 @@ export interface Served {
   readonly upgrade: Pick<WantedRelease, "ask">;
   readonly roomState: (room: string) => Promise<readonly StateEvent[]>;
   readonly web: Web;
+  readonly peers: Peers;
   readonly log: import("../lib/log.ts").Logger;
 }
 
@@ -132,6 +135,10 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     ...createWebHandlers({
       ...{ web: served.web, authority, onMachine },
       observable: (viewer, name) => find(viewer, name).localpart,
+    }),
+    ...createPeerHandlers({
+      ...{ peers: served.peers, machine: authority.trust.machine, onMachine },
+      log: served.log,
     }),
     health: () => {
       const { sync, launcher } = served.status();
@@ -293,5 +300,6 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     },
   });
   served.web.open(handler, auditLogin(authority));
+  served.peers.open(handler);
   return handler;
 }

@@ -19,6 +19,7 @@ import { diskError, type Identities, makeDirectories, rootIdentities } from "./d
 import { SupervisorError } from "./errors.ts";
 import { knownServerName, type RegistrationSecret, registrationSecret } from "./files.ts";
 import { notifySource } from "./notify.ts";
+import { peerFields } from "./peer.ts";
 import type { UpOptions } from "./options.ts";
 import { type Membership, membershipOf } from "./joined.ts";
 import { Processes, type ProcessName } from "./processes.ts";
@@ -325,7 +326,11 @@ export class DevBox {
 
   async #daemonBootstrap(): Promise<unknown> {
     const session = JSON.parse(await Deno.readTextFile(this.#paths.machineSession));
-    const known = { ...session, supervisor_token: this.token, notify: this.#notify() };
+    const known = {
+      ...session,
+      ...await peerFields(this.#options.stateDir, this.#paths.policy),
+      ...{ supervisor_token: this.token, notify: this.#notify() },
+    };
     if (this.#membership !== null) return known;
     const { web: listen, webOrigins: origins } = this.#options;
     return { ...known, web: { socket: this.#paths.webSocket, listen, origins } };

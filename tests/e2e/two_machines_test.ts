@@ -2,7 +2,15 @@
 
 /** A second machine joins the fleet with a boot file, and the two leave each other alone. */
 import assert from "node:assert/strict";
-import { type Bureau, eventually, findProcess, processesOf, step, withBureau } from "./harness.ts";
+import {
+  type Bureau,
+  eventually,
+  findProcess,
+  freePort,
+  processesOf,
+  step,
+  withBureau,
+} from "./harness.ts";
 import { matrix, roomId } from "./matrix.ts";
 
 const WORKER = "bureau/fleet/dev/machine/worker";
@@ -71,6 +79,9 @@ async function scenario(t: Deno.TestContext, one: Bureau, two: Bureau): Promise<
   });
 
   await step(t, two, "a machine joins, with a key of its own that it proves to have", async () => {
+    await Deno.mkdir(`${two.stateDir}/operator`, { recursive: true, mode: 0o700 });
+    const config = `peer:\n  listen: 127.0.0.1:${freePort()}\n`;
+    await Deno.writeTextFile(`${two.stateDir}/operator/bureau.yaml`, config, { mode: 0o600 });
     const joined = await two.up("--detach", "--join", file);
     assert.equal(joined.code, 0, joined.stderr);
     const worker = await machine(one, "worker");
@@ -126,6 +137,16 @@ async function scenario(t: Deno.TestContext, one: Bureau, two: Bureau): Promise<
     const both = await one.cli("agent", "create", "agent/b");
     assert.equal(both.code, 1, both.stdout);
     assert.match(both.stderr, /it is assigned to "worker"/);
+  });
+
+  await step(t, one, "what the other runs is watched from here", async () => {
+    await eventually("its screen comes", async () => {
+      const shown = await one.cli("observe", "agent/b@worker", "--dump");
+      if (shown.code !== 0) throw new Error(shown.stderr);
+      return shown.stdout.includes("$") || shown.stdout.includes("#");
+    }, 60_000);
+    const audit = await Deno.readTextFile(`${two.stateDir}/daemon/audit.jsonl`);
+    assert.match(audit, /"action":"observe".*\(from /);
   });
 
   await step(t, one, "what is decided about an agent reaches it wherever it is", async () => {

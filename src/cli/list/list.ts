@@ -8,7 +8,9 @@ import { neutraliseLine, safeJson } from "../../lib/terminal/mod.ts";
 import { ago, shortName, uncounted } from "../agent/list.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
-import { daemonClient, loadSession } from "../session.ts";
+import { machineOf } from "../machine/fleet.ts";
+import { hereDaemon, type MachineDaemon, peerDaemon } from "../machine/peer.ts";
+import { daemonClient, loadSession, loadSigningKey } from "../session.ts";
 import { byNeed, needOf } from "./need.ts";
 
 /** Over which time a processor's use is taken, for one look. */
@@ -24,19 +26,17 @@ export interface Row {
   readonly cpu_percent: number | null;
 }
 
-type Daemon = ReturnType<typeof daemonClient>;
-
 interface Sample {
   readonly at: number;
   readonly views: readonly PrincipalView[];
   readonly usages: ReadonlyMap<string, Usage | null>;
 }
 
-async function sample(call: Invocation, daemon: Daemon): Promise<Sample> {
-  const { principals } = await daemon.call("list", { signal: call.signal });
+async function sample({ signal }: Invocation, daemon: MachineDaemon): Promise<Sample> {
+  const principals = await daemon.list(signal);
   const usages = await Promise.all(principals.map(async ({ principal, phase }) => {
     if (phase !== "running") return [principal, null] as const;
-    const asked = daemon.call("usage", { params: { principal }, signal: call.signal });
+    const asked = daemon.usage(principal, signal);
     // Not there any more, or on a machine that does not count.
     return [principal, await asked.catch(uncounted)] as const;
   }));
@@ -92,8 +92,13 @@ const resultOf = (rows: readonly Row[]) => ({
 
 export const list: CommandHandler = async (call) => {
   const session = await loadSession(call);
-  const daemon = daemonClient(call, session);
+  const own = daemonClient(call, session);
+  const named = call.flags["machine"];
+  const machine = named === undefined ? session.machine : machineOf(session, String(named));
   try {
+    const daemon = machine === session.machine
+      ? hereDaemon(own)
+      : peerDaemon(own, session, await loadSigningKey(call), machine);
     let before = await sample(call, daemon);
     if (call.flags["watch"] !== true) {
       const counts = [...before.usages.values()].some((usage) => usage !== null);
@@ -123,6 +128,6 @@ export const list: CommandHandler = async (call) => {
     if (call.flags["watch"] === true && call.signal.aborted) return undefined;
     throw thrown;
   } finally {
-    daemon.close();
+    own.close();
   }
 };

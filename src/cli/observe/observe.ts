@@ -2,13 +2,13 @@
 
 /** `observe`: this terminal becomes a window on the agent's, until the person leaves or the agent ends. */
 import { systemClock } from "../../lib/clock.ts";
-import { BureauError } from "../../lib/errors.ts";
-import { OBSERVE_PROTOCOL } from "../../observe/api.ts";
+import { BureauError, messageOf } from "../../lib/errors.ts";
 import type { PrincipalView } from "../../daemon/api.ts";
 import { shortName } from "../agent/list.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { daemonClient, isUnreachable, loadSession, principalOf } from "../session.ts";
+import { placeOf } from "./place.ts";
 import { attachTerminal } from "./attach.ts";
 import { dumpScreen } from "./dump.ts";
 import { Incoming } from "./incoming.ts";
@@ -27,22 +27,20 @@ export const observe: CommandHandler = async (call) => {
   }
   const since = sinceOf(call.flags["since"]);
   const session = await loadSession(call);
-  const principal = principalOf(session, call.args[0]!);
+  const { name, machine } = nameAndMachine(call.args[0]!, call.flags["machine"]);
+  const principal = principalOf(session, name);
   const daemon = daemonClient(call, session);
   const { signal } = call;
   try {
-    const show = () => daemon.call("show", { params: { principal }, signal });
-    const connect = (query: Record<string, string>) => {
-      const socket = daemon.websocket("observe", {
-        params: { principal },
-        query,
-        protocol: OBSERVE_PROTOCOL,
-      });
+    const place = placeOf(call, session, daemon, principal, machine);
+    const show = () => place.show();
+    const connect = async (query: Record<string, string>) => {
+      const socket = await place.observe(query);
       socket.binaryType = "arraybuffer";
       return socket;
     };
     const first = (query: Record<string, string>) =>
-      connectPatiently(() => new Incoming(connect(query)), principal, signal);
+      connectPatiently(async () => new Incoming(await connect(query)), principal, signal);
     // A plain request first: its error says why, where a refused WebSocket says nothing.
     if (wait) await untilThere(call, show);
     else refuseAway(await show());
@@ -84,6 +82,24 @@ export function sinceOf(flag: unknown): number | undefined {
   return Number(number) * { s: 1, m: 60, h: 3600 }[(unit || "s") as "s" | "m" | "h"];
 }
 
+/** `scribe@worker`; a user id has its server behind a colon. */
+export function nameAndMachine(
+  text: string,
+  flag: unknown,
+): { readonly name: string; readonly machine: string | null } {
+  const [, name, behind] = /^([^@:]+)@([^@:]+)$/.exec(text) ?? [];
+  if (behind !== undefined && flag !== undefined && flag !== behind) {
+    throw new CliError("usage", `Cannot observe "${text}" on "${flag}"`);
+  }
+  const machine = behind ?? (flag === undefined ? null : String(flag));
+  return { name: name ?? text, machine };
+}
+
+/** Another machine that can't be reached now. */
+function isPeerAway(thrown: unknown): boolean {
+  return thrown instanceof BureauError && thrown.status === 503 && thrown.code.startsWith("peer-");
+}
+
 function awayReason(view: PrincipalView): string | null {
   if (view.phase !== "running") return `it is ${view.phase}`;
   return view.frozen === true ? "it is frozen, its terminal too" : null;
@@ -118,8 +134,8 @@ async function untilThere(call: Invocation, show: () => Promise<PrincipalView>):
     try {
       why = awayReason(await show());
     } catch (thrown) {
-      if (!isUnreachable(thrown)) throw thrown;
-      why = "the daemon does not answer";
+      if (!isUnreachable(thrown) && !isPeerAway(thrown)) throw thrown;
+      why = isUnreachable(thrown) ? "the daemon does not answer" : messageOf(thrown);
     }
     if (why === null) return;
     if (why !== told) console.error(`waiting for ${call.args[0]}: ${why}`);
@@ -134,12 +150,12 @@ async function untilThere(call: Invocation, show: () => Promise<PrincipalView>):
  * by right comes again.
  */
 async function connectPatiently(
-  connect: () => Incoming,
+  connect: () => Promise<Incoming>,
   principal: string,
   signal: AbortSignal,
 ): Promise<Incoming> {
   for (let attempt = 1;; attempt++) {
-    const incoming = connect();
+    const incoming = await connect();
     try {
       await opened(incoming.socket, principal);
       return incoming;

@@ -156,4 +156,5 @@ Deno.test("statusLine() has the width it is given, and says who has the keyboard
     /you watch, operator has the keyboard/,
   );
   assert.equal(personOf("link of Ada"), "link of Ada");
+  assert.equal(personOf("@ada:bureau.local (from box)"), "ada (from box)");
 });

@@ -17,9 +17,10 @@ export interface Standing {
 
 const MAX_NAMES = 3;
 
-/** `operator` of a user id. */
+/** `operator` of a user id, with the machine behind it that the person came from. */
 export function personOf(who: string): string {
-  return neutraliseLine(/^@([^:]+):/.exec(who)?.[1] ?? who);
+  const [, person, from = ""] = /^@([^:]+):\S*( \(from [^)]*\))?$/.exec(who) ?? [];
+  return neutraliseLine(person === undefined ? who : person + from);
 }
 
 export function keyboardOf({ mode, self, writer, watchers }: Standing): string {

@@ -53,7 +53,7 @@ export interface StreamOptions {
   /** Seconds of history to begin with. */
   readonly since?: number;
   /** Opens one connection. */
-  readonly connect: (query: Record<string, string>) => WebSocket;
+  readonly connect: (query: Record<string, string>) => WebSocket | Promise<WebSocket>;
   /**
    * Asked before each connection but the first: whether there is anything to connect to. Returns why it is over
    * for good, or null; throws where that can't be told now.
@@ -140,7 +140,7 @@ export class ObserveStream {
       const over = await this.#options.over().catch(() => undefined);
       if (signal.aborted) break;
       if (over === undefined) incoming = null;
-      else if (over === null) incoming = await this.#open();
+      else if (over === null) incoming = await this.#open().catch(() => null);
       else if (wait === true) {
         this.#viewer.lost(over);
         incoming = null;
@@ -166,7 +166,7 @@ export class ObserveStream {
   }
 
   async #open(): Promise<Incoming | null> {
-    const socket = this.#options.connect(this.query());
+    const socket = await this.#options.connect(this.query());
     const incoming = new Incoming(socket);
     const opened = new Promise<boolean>((resolve) => {
       socket.onopen = () => resolve(true);

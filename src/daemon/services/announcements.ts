@@ -91,6 +91,18 @@ export class Announcements {
     return state?.ok === true ? state.value?.revoked ?? [] : [];
   }
 
+  /** Whether the fleet knows this key as ours. */
+  isPublished(publicKey: string): boolean {
+    const { states, bootstrap: { user_id: machine } } = this.#options;
+    if (this.systemRoom === null) return false;
+    const key = stateKey(machine);
+    if (states.get(this.systemRoom, EventType.tokenSigningKey, key)?.sender !== machine) {
+      return false;
+    }
+    const state = states.read(this.systemRoom, EventType.tokenSigningKey, key);
+    return state?.ok === true && state.value?.public_key === publicKey;
+  }
+
   /** @param services by user id: all of this machine */
   want(services: ReadonlyMap<string, Service>, key: TokenSigningKey): void {
     const { bootstrap: { user_id: machine } } = this.#options;

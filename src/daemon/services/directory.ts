@@ -6,8 +6,9 @@
  */
 import { parseUserId, stateKey } from "../../lib/ref/mod.ts";
 import { EventType } from "../../lib/schema/mod.ts";
-import { type ServiceTrust, tokenKeyId } from "../../lib/token/mod.ts";
+import { type Revocation, type ServiceTrust, tokenKeyId } from "../../lib/token/mod.ts";
 import { type TrustContext, verdictOn } from "../trust.ts";
+import type { KeysNow } from "./keys.ts";
 
 export interface DirectoryContext extends TrustContext {
   /** `bureau/fleet/dev` */
@@ -92,6 +93,45 @@ export function publishedTrust(
     if (ended.length > 0) revoked[machine] = [...ended];
   }
   return { keys, revoked };
+}
+
+/** Where a machine says to be reached, by that machine's own word; null: nowhere. */
+export function peerPlaceOf(
+  context: DirectoryContext,
+  room: string | null,
+  machine: string,
+): { addresses: readonly string[]; certificate: string } | null {
+  if (room === null || !isMachine(context, machine)) return null;
+  const key = stateKey(machine);
+  if (context.states.get(room, EventType.tokenSigningKey, key)?.sender !== machine) return null;
+  const state = context.states.read(room, EventType.tokenSigningKey, key);
+  if (state === undefined || !state.ok || state.value?.machine !== machine) return null;
+  return state.value.peer ?? null;
+}
+
+/** What a service believes: our own keys and revocations as they are; of other machines what they published. */
+export function trustFor(
+  context: DirectoryContext,
+  room: string | null,
+  service: string,
+  { keys, revoked: own }: { keys: KeysNow; revoked: readonly Revocation[] },
+): ServiceTrust {
+  const { machine } = context;
+  const published = publishedTrust(context, room);
+  const { [machine]: _, ...revoked } = published.revoked;
+  return {
+    version: 1,
+    service,
+    keys: [
+      ...[{ public_key: keys.signs.publicKey }, ...keys.others].map((one) => ({
+        ...one,
+        id: tokenKeyId(one.public_key),
+        machine,
+      })),
+      ...published.keys.filter((key) => key.machine !== machine),
+    ],
+    revoked: { ...revoked, ...(own.length === 0 ? {} : { [machine]: [...own] }) },
+  };
 }
 
 function isMachine(context: DirectoryContext, user: string): boolean {

@@ -13,22 +13,16 @@ import type { Logger } from "../../lib/log.ts";
 import { parseUserId } from "../../lib/ref/mod.ts";
 import type { launcherApi } from "../../launcher/api.ts";
 import type { Service } from "../../lib/schema/mod.ts";
-import { type ServiceTrust, tokenKeyId } from "../../lib/token/mod.ts";
 import type { MatrixClient } from "../../messaging/mod.ts";
 import type { DaemonBootstrap } from "../api.ts";
 import type { ManagedPrincipal } from "../principal.ts";
 import type { TrustContext } from "../trust.ts";
 import { Announcements } from "./announcements.ts";
-import {
-  announced,
-  bindingOf,
-  type DirectoryContext,
-  machineOf,
-  publishedTrust,
-} from "./directory.ts";
+import { announced, bindingOf, type DirectoryContext, machineOf, trustFor } from "./directory.ts";
 import { type KeysNow, SigningKeys } from "./keys.ts";
 import { type MintedToken, mintToken } from "./mint.ts";
 import { type Say, ServiceNotices } from "./notices.ts";
+import { FleetPeers } from "./peers.ts";
 import { requiredRoles } from "./required.ts";
 import { Revocations } from "./revocations.ts";
 import { Seat } from "./seat.ts";
@@ -62,6 +56,8 @@ interface Wants {
 }
 
 export class Services {
+  /** Of other machines, and what they may know of this one. */
+  readonly peers: FleetPeers;
   readonly #options: ServicesOptions;
   readonly #context: DirectoryContext;
   readonly #keys: SigningKeys;
@@ -90,7 +86,18 @@ export class Services {
       bootstrap,
       onRooms: () => this.look(),
     });
+    this.peers = new FleetPeers({
+      ...{ context: this.#context, announcements: this.#announcements, keys: this.#keys },
+      need: () => this.#need(),
+      isSynced: () => options.configRoom() !== null,
+      ...{ clock, signal },
+    });
     signal.addEventListener("abort", () => this.#close(), { once: true });
+  }
+
+  #need(): void {
+    this.#isNeeded = true;
+    this.look();
   }
 
   /** Something that a pass looks at may have changed. */
@@ -112,8 +119,7 @@ export class Services {
   async mint(subject: string, role: string, policy: EffectivePolicy): Promise<MintedToken> {
     const now = this.#options.clock.now();
     // Its key has to be known to services: from now on it is published.
-    this.#isNeeded = true;
-    this.look();
+    this.#need();
     return await mintToken(this.#context, async () => (await this.#keys.at(now)).signs, {
       ...{ subject, role, now, policy: flattenForProxy(policy, now) },
       room: this.#options.configRoom(),
@@ -262,26 +268,9 @@ export class Services {
     return socket;
   }
 
-  /** Our own keys and revocations as they are; of other machines what they published. */
   #trustFor(service: string, keys: KeysNow): string {
-    const { bootstrap: { user_id: machine }, clock } = this.#options;
-    const published = publishedTrust(this.#context, this.#announcements.systemRoom);
-    const { [machine]: _, ...revoked } = published.revoked;
-    const own = this.#revocations.at(clock.now());
-    const trust: ServiceTrust = {
-      version: 1,
-      service,
-      keys: [
-        ...[{ public_key: keys.signs.publicKey }, ...keys.others].map((one) => ({
-          ...one,
-          id: tokenKeyId(one.public_key),
-          machine,
-        })),
-        ...published.keys.filter((key) => key.machine !== machine),
-      ],
-      revoked: { ...revoked, ...(own.length === 0 ? {} : { [machine]: [...own] }) },
-    };
-    return JSON.stringify(trust);
+    const own = { keys, revoked: this.#revocations.at(this.#options.clock.now()) };
+    return JSON.stringify(trustFor(this.#context, this.#announcements.systemRoom, service, own));
   }
 
   #announce(
@@ -302,6 +291,7 @@ export class Services {
       public_key: keys.signs.publicKey,
       ...(keys.others.length === 0 ? {} : { others: keys.others.map((one) => ({ ...one })) }),
       ...this.#revoked(),
+      ...this.peers.announced,
     });
   }
 

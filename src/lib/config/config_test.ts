@@ -8,6 +8,7 @@ import {
   namesOf,
   readConfigFile,
   readNotify,
+  readPeer,
   readSecretFile,
   readSettings,
   settingNames,
@@ -194,6 +195,33 @@ for (
     assert.ok(!first!.includes("hunter2"));
   });
 }
+
+const peer = (...lines: string[]) =>
+  readPeer({ file: { path: FILE, text: ["peer:", ...lines].join("\n") }, stateDir });
+
+Deno.test("peer: where others reach this machine, and what is not taken", () => {
+  assert.equal(readPeer({ stateDir }), null);
+  assert.equal(readPeer({ file: { path: FILE, text: "agent: false" }, stateDir }), null);
+  assert.deepEqual(peer("  listen: 192.0.2.7:6170"), {
+    listen: { hostname: "192.0.2.7", port: 6170 },
+    addresses: [],
+  });
+  assert.deepEqual(peer("  listen: '[::]:6170'", "  addresses: [box.example:443]"), {
+    listen: { hostname: "[::]", port: 6170 },
+    addresses: ["box.example:443"],
+  });
+  for (
+    const lines of [
+      ["  listen: 6170"],
+      ["  listen: box:0"],
+      ["  addresses: [box:1]"],
+      ["  listen: box:1", "  addresses: []"],
+      ["  listen: box:1", "  addresses: [box]"],
+      ["  listen: 0.0.0.0:6170"],
+      ["  listen: box:1", "  token: x"],
+    ]
+  ) assert.match(problems(() => peer(...lines))[0]!, /peer: /, lines.join());
+});
 
 Deno.test("a secret's file is read only when nobody else may", async () => {
   const dir = await Deno.makeTempDir();

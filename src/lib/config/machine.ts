@@ -5,6 +5,7 @@ import * as z from "zod/mini";
 import { readDocument } from "./document.ts";
 import { ConfigError, type Problem } from "./errors.ts";
 import { NotifyTargets } from "./notify.ts";
+import { PeerConfig, type PeerPlaces, peerPlaces } from "./peer.ts";
 
 const HOST_PORT = /^(\[[0-9a-f:]+\]|[^:\s,]+):(\d{1,5})$/i;
 
@@ -51,6 +52,7 @@ export type MachineConfig = z.infer<typeof MachineConfig>;
 export const MachineFile = z.object({
   ...MachineConfig.shape,
   notify: z.optional(NotifyTargets),
+  peer: z.optional(PeerConfig),
 });
 
 export type SettingName = keyof MachineConfig;
@@ -214,6 +216,14 @@ export function readNotify({ file, stateDir }: ConfigSources): NotifyTargets {
   return readDocument(file.text, file.path, MachineFile).values.notify ?? [];
 }
 
+/** Where other machines reach this one; null: nowhere. @throws {ConfigError} as `readNotify` */
+export function readPeer({ file, stateDir }: ConfigSources): PeerPlaces | null {
+  if (!file) return null;
+  fromFile(file, stateDir);
+  const { peer } = readDocument(file.text, file.path, MachineFile).values;
+  return peer === undefined ? null : peerPlaces(peer);
+}
+
 function isBelow(path: string, dir: string): boolean {
   return path.startsWith(`${dir.replace(/\/+$/, "")}/`) && !path.split("/").includes("..");
 }
@@ -235,6 +245,10 @@ export function configTemplate(): string {
     "#   - matrix: true",
     "#   - ntfy: https://ntfy.sh/a-topic-that-nobody-guesses",
     "#     states: [failed, waiting-approval, waiting-input]",
+    "",
+    "# where the fleet's other machines reach this one (default: nowhere; docs/guide/watching.md)",
+    "# peer:",
+    "#   listen: 192.0.2.7:6170",
   );
   return lines.join("\n") + "\n";
 }

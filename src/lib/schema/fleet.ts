@@ -101,6 +101,13 @@ export const TokenSigningKey = z.object({
   }))),
   /** Tokens that no longer count: those of a user issued up to then (ms since the epoch). Short-lived. */
   revoked: z.optional(z.array(z.object({ subject: z.string(), until: z.int() }))),
+  /** Where other machines reach its daemon; absent: nowhere. */
+  peer: z.optional(z.object({
+    /** `host:port`, in the order in which they are tried. */
+    addresses: words,
+    /** PEM: of the authority that signed its certificate, and signs no other. */
+    certificate: z.string(),
+  })),
 });
 export type TokenSigningKey = z.infer<typeof TokenSigningKey>;
 

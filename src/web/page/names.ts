@@ -9,8 +9,11 @@ export function shortName(localpart: string): string {
   return rest ?? localpart;
 }
 
-/** `@operator:bureau.local` is `operator`. */
-export const personName = (who: string): string => /^@([^:]+):/.exec(who)?.[1] ?? who;
+/** `@operator:bureau.local` is `operator`, with the machine behind it that the person came from. */
+export function personName(who: string): string {
+  const [, person, from = ""] = /^@([^:]+):\S*( \(from [^)]*\))?$/.exec(who) ?? [];
+  return person === undefined ? who : person + from;
+}
 
 export function bytes(count: number | null): string | null {
   if (count === null) return null;

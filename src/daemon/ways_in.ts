@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Who comes to the daemon otherwise than by its socket: browsers, and other machines of the fleet. */
+import { type PeerDirectory, Peers } from "./peer/peers.ts";
+import { Web, type WebOptions } from "./web/web.ts";
+
+export const waysIn = (options: WebOptions, directory: PeerDirectory) => ({
+  web: new Web(options),
+  peers: new Peers({ ...options, directory }),
+});
