@@ -2,9 +2,7 @@
 # Sourced by tasks/bureau for `sandbox run` and `sandbox check`: the CLI reads the words and prints what the launcher is to
 # do; a launcher that lives for one sandbox does it. Neither holds the rights of the other. Works on "$@": sh has no arrays.
 
-# The launcher's own user where root starts it; the same as src/supervisor/directories.ts gives it.
-LAUNCHER_UID=64702
-LAUNCHER_GID=64700
+. "$BUREAU_ROOT/tasks/cell.sh"
 HERE=$(readlink -e -- "${INIT_CWD:-$PWD}") || HERE=/
 
 # A path of --rw or --ro as seen from where the person stands, without links; behind it `:DEST`, where there is one.
@@ -54,37 +52,6 @@ ca_from_caller() {
   SECRETS="$SECRETS--ca $value
 "
   argument=given
-}
-
-as_launcher() {
-  /usr/bin/setpriv --reuid=$LAUNCHER_UID --regid=$LAUNCHER_GID --clear-groups --no-new-privs -- "$@"
-}
-
-launcher_can_read() {
-  # shellcheck disable=SC2016
-  as_launcher /bin/sh -c 'test -x "$1" && test -r "$2"' sh "$1" "$2"
-}
-
-# Sets PRIVILEGE, and for root DENO and DIST to copies that the launcher's user can read. $@: more for setpriv, which sets a
-# parent-death signal last: a change of user would take it back.
-prepare_launcher() {
-  PRIVILEGE="/usr/bin/setpriv $* --no-new-privs --"
-  [ "$(id -u)" -eq 0 ] || return 0
-  PRIVILEGE="/usr/bin/setpriv $* --reuid=$LAUNCHER_UID --regid=$LAUNCHER_GID --clear-groups --no-new-privs --"
-  # A user without a home, and a cache that nobody, root neither, can make; on a terminal Deno says so when it can keep no cache.
-  HOME=/nonexistent
-  DENO_DIR=/dev/null/none
-  [ ! -d "$STATE/launcher" ] || DENO_DIR=$STATE/launcher/deno
-  DENO_FLAGS=--no-code-cache
-  export HOME DENO_DIR
-  if launcher_can_read "$DENO" "$DIST/runtime/launcher.js"; then return 0; fi
-  if cmp -s "$DIST/runtime/launcher.js" "$STATE/runtime/launcher.js" &&
-    launcher_can_read "$STATE/runtime/deno" "$STATE/runtime/launcher.js"; then
-    DENO=$STATE/runtime/deno
-    DIST=$STATE
-    return 0
-  fi
-  die "Cannot start a sandbox: its own user can't read \"$DENO\" and \"$DIST\"" "run \`deno task up\` once, which puts both where every user can read them; or run this as an ordinary user"
 }
 
 # Sets DOCUMENT. Anything else that the CLI prints (help, an error) is the answer, and the end.

@@ -2,6 +2,7 @@
 
 /** Every command of `bureau`, declared. A group that is not listed does not exist: there are no stubs. */
 import { agentCreate, ON_MACHINE } from "./agent/command.ts";
+import { LOOK, workCommands } from "./agent/work/commands.ts";
 import { authCommands } from "./auth/commands.ts";
 import { credentialCommands } from "./credential/commands.ts";
 import { configCommands } from "./config/commands.ts";
@@ -271,6 +272,7 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./agent/approvals.ts")).deny,
   }),
   agentCreate,
+  ...workCommands,
   defineCommand({
     path: ["agent", "payload"],
     brief: "Show what an agent was given to work on, or give it another while it runs",
@@ -315,9 +317,10 @@ export const commands: readonly CommandSpec[] = [
   defineCommand({
     path: ["agent", "destroy"],
     brief: "Remove an agent: stop it, end its sessions, forget its credentials",
-    docs: "Its room and messages stay. `agent create` makes it again.",
+    docs:
+      "Its room and messages stay, and so does its clone of a repository: `agent merge` and `agent discard` work on. `agent create` makes it again.",
     args: [NAME],
-    flags: { yes: { kind: "switch", brief: "do not ask" }, machine: ON_MACHINE },
+    flags: { yes: { kind: "switch", brief: "do not ask" }, machine: ON_MACHINE, ...LOOK },
     examples: ["sh tasks/bureau agent destroy agent/scribe --yes"],
     load: async () => (await import("./agent/destroy.ts")).destroy,
   }),

@@ -21,6 +21,7 @@ const PAGES = [
   "docs/guide/attention.md",
   "docs/guide/sandbox.md",
   "docs/guide/phone-and-browser.md",
+  "docs/guide/repositories.md",
   "docs/guide/services.md",
   "docs/guide/ssh.md",
   "docs/guide/templates.md",
@@ -114,6 +115,13 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "not-run",
     reason: "its file is the reader's own; tests/e2e/template_test.ts goes through it",
   }],
+  [
+    /^sh tasks\/bureau (template push coder\.yaml|agent (create|diff|log|merge|drain|discard) (one|two))\b/,
+    {
+      kind: "not-run",
+      reason: "its repository is the reader's own; tests/e2e/repositories_test.ts goes through it",
+    },
+  ],
   [/^(gh auth token \| )?sh tasks\/bureau credential (provision|rotate|remove|import) /, {
     kind: "not-run",
     reason: "its secrets are the reader's own; tests/e2e/credential_test.ts goes through it",

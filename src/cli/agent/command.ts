@@ -32,6 +32,17 @@ export const agentCreate = defineCommand({
       brief: "git repository to clone as its workspace",
       placeholder: "PATH",
     },
+    branch: {
+      kind: "text",
+      brief: "the branch of its own in that clone; bureau/NAME unless named",
+      placeholder: "BRANCH",
+    },
+    from: {
+      kind: "text",
+      brief:
+        "a branch, tag or commit of the repository to begin from, instead of what is checked out",
+      placeholder: "REF",
+    },
     var: {
       kind: "texts",
       brief: "a template variable, NAME=VALUE; may be repeated",

@@ -42,6 +42,7 @@ import {
 import { unboundRoles } from "./roles.ts";
 import { type CreateAgentRequest, overridesOf, readRequest } from "./request.ts";
 import { prepareWorkspace } from "./workspace.ts";
+import { ownOf } from "./work/own.ts";
 
 export const create: CommandHandler = async (call) => {
   const home = await loadSession(call);
@@ -206,6 +207,7 @@ async function variablesFor(
         mount.mode === "rw" && (mount.source ?? "").includes("${WORKSPACE}")
       ),
       keep: inUse === undefined ? [] : [inUse],
+      own: ownOf(request, localpart, session.server_name, call.print),
       signal: call.signal,
     });
   }

@@ -12,6 +12,9 @@ import {
   MessagingError,
 } from "../../messaging/mod.ts";
 import { agentPassword } from "../accounts.ts";
+import { shortName } from "./list.ts";
+import { lookFirst } from "./work/discard.ts";
+import { hasUnmerged, lookText, readRecord } from "./work/record.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { onMachine } from "../machine/target.ts";
@@ -29,6 +32,7 @@ const GONE_MS = 20_000;
 const LOOK_MS = 100;
 
 export const destroy: CommandHandler = async (call) => {
+  if (await lookFirst(call)) return undefined;
   const home = await loadSession(call);
   const session = onMachine(call, home);
   const localpart = principalOf(session, call.args[0]!);
@@ -48,6 +52,11 @@ export const destroy: CommandHandler = async (call) => {
       },
     );
   }
+  const record = session.machine === home.machine
+    ? await readRecord(call.stateDir, localpart)
+    : null;
+  const unmerged = record !== null && hasUnmerged(record) ? lookText(record) : null;
+  if (unmerged !== null) call.print(`not merged: ${unmerged}; its clone stays`);
   confirm(call, localpart);
   if (present["desired"] !== "absent") {
     const key = await loadSigningKey(call);
@@ -70,7 +79,11 @@ export const destroy: CommandHandler = async (call) => {
       ? `${localpart} is gone`
       : `${localpart} is marked for removal; it goes when the daemon runs`,
   );
-  return { principal: localpart, gone };
+  if (unmerged !== null) {
+    const name = shortName(localpart);
+    call.print(`\`bureau agent merge ${name}\` brings its work back, \`agent discard\` removes it`);
+  }
+  return { principal: localpart, gone, ...(unmerged === null ? {} : { unmerged }) };
 };
 
 function confirm(call: Invocation, localpart: string): void {

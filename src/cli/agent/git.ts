@@ -28,12 +28,30 @@ const CONFIGURATION = `# Written by Bureau for its own git calls.
 `;
 /** A clone of a large repository takes minutes; a git that waits for something takes forever. */
 const DEADLINE_MS = 10 * 60_000;
+const MAX_WORDS = 2 ** 20;
+const MAX_BYTES = 256 * 2 ** 20;
 
 export interface GitAnswer {
   readonly ok: boolean;
+  /** Its exit status. */
+  readonly code: number;
   readonly stdout: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** It had more to say than `maxBytes`, and was stopped. */
+  readonly cut: boolean;
   /** The last line that it said, for a message. Hostile text: neutralise before showing. */
   readonly why: string;
+}
+
+export interface GitOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly input?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  /** More environment: a repository of ours, an index, who commits. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Of what it says; a repository can hold more than fits into memory. */
+  readonly maxBytes?: number | undefined;
+  /** As root: the user whose repository it is, and whose files it stays. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 /** @param operatorDir where the configuration file is kept */
@@ -42,10 +60,20 @@ export async function runGit(
   args: readonly string[],
   signal?: AbortSignal,
 ): Promise<GitAnswer> {
+  return await git(operatorDir, args, { signal });
+}
+
+/** @param operatorDir where the configuration file is kept; with `owner` git has none */
+export async function git(
+  operatorDir: string,
+  args: readonly string[],
+  options: GitOptions = {},
+): Promise<GitAnswer> {
+  const { signal, input, owner, maxBytes = MAX_BYTES } = options;
   const configuration = `${operatorDir}/gitconfig`;
   await writeIfDifferent(configuration, CONFIGURATION);
   const deadline = AbortSignal.timeout(DEADLINE_MS);
-  const { success, stdout, stderr } = await new Deno.Command("/usr/bin/git", {
+  const child = new Deno.Command("/usr/bin/git", {
     args: [...args],
     cwd: "/",
     clearEnv: true,
@@ -53,24 +81,69 @@ export async function runGit(
       PATH: "/usr/bin:/bin",
       HOME: "/nonexistent",
       LC_ALL: "C.UTF-8",
-      GIT_CONFIG_GLOBAL: configuration,
+      // Another user can't read ours.
+      GIT_CONFIG_GLOBAL: owner === undefined ? configuration : "/dev/null",
       GIT_CONFIG_NOSYSTEM: "1",
       GIT_ATTR_NOSYSTEM: "1",
       GIT_NO_LAZY_FETCH: "1",
+      GIT_NO_REPLACE_OBJECTS: "1",
       GIT_OPTIONAL_LOCKS: "0",
       GIT_TERMINAL_PROMPT: "0",
+      // What a sandbox and an older git can read.
+      GIT_DEFAULT_REF_FORMAT: "files",
+      GIT_ALLOW_PROTOCOL: "file",
+      ...options.env,
     },
-    stdin: "null",
+    ...owner,
+    stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
     signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
-  }).output();
+  }).spawn();
+  const fed = input === undefined ? Promise.resolve() : feed(child.stdin, input);
+  const [{ success, code }, { bytes, cut }, errors] = await Promise.all([
+    child.status,
+    readUpTo(child.stdout, maxBytes),
+    readUpTo(child.stderr, MAX_WORDS),
+    fed,
+  ]);
   const decoder = new TextDecoder();
-  const said = decoder.decode(stderr).trim().split("\n");
+  const said = decoder.decode(errors.bytes).trim().split("\n");
+  const why = said.filter((line) => /^(fatal|error): /.test(line)).map((line) =>
+    line.replace(/^\w+: /, "")
+  );
+  if (deadline.aborted) why.unshift(`git did not end within ${DEADLINE_MS / 60_000} minutes`);
   return {
     ok: success,
-    stdout: decoder.decode(stdout),
-    why: said.find((line) => /^(fatal|error): /.test(line))?.replace(/^\w+: /, "") ??
-      said.at(-1) ?? "",
+    code,
+    stdout: decoder.decode(bytes),
+    bytes,
+    cut,
+    why: why[0] ?? said.at(-1) ?? "",
   };
+}
+
+async function feed(
+  stdin: WritableStream<Uint8Array<ArrayBuffer>>,
+  input: NonNullable<GitOptions["input"]>,
+): Promise<void> {
+  const stream = input instanceof Uint8Array ? new Blob([input]).stream() : input;
+  // A git that ends before it has read all says why itself.
+  await stream.pipeTo(stdin).catch(() => {});
+}
+
+/** What comes after that is not read: who writes it gets SIGPIPE. */
+async function readUpTo(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  max: number,
+): Promise<{ bytes: Uint8Array<ArrayBuffer>; cut: boolean }> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > max) break;
+  }
+  const cut = length > max;
+  return { bytes: (await new Blob(chunks).bytes()).subarray(0, max), cut };
 }

@@ -9,6 +9,7 @@ import { neutralise } from "../../lib/terminal/mod.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
+import { allRecords, lookText, readRecord, type WorkRecord } from "./work/record.ts";
 import { attentionCell, attentionLines } from "./attention.ts";
 
 /** `agent/scribe` of a full name. */
@@ -29,7 +30,10 @@ export function ago(since: number, now = Date.now()): string {
 }
 
 /** One line an agent, under a heading; who needs a person most first. */
-export function agentTable(principals: readonly PrincipalView[]): string[] {
+export function agentTable(
+  principals: readonly PrincipalView[],
+  works: readonly WorkRecord[] = [],
+): string[] {
   if (principals.length === 0) return ["no agents are assigned to this machine"];
   return table(
     ["AGENT", "STATE", "SINCE", "ATTENTION", "RESTARTS", "TEMPLATE", "NOTE"],
@@ -46,7 +50,8 @@ export function agentTable(principals: readonly PrincipalView[]): string[] {
       (view.health === undefined || view.health.state === "healthy"
         ? ""
         : `health: ${view.health.state} `) +
-      neutralise(view.message ?? (view.exit_code === null ? "" : `exit status ${view.exit_code}`)),
+      neutralise(view.message ?? (view.exit_code === null ? "" : `exit status ${view.exit_code}`)) +
+      workNote(works.find(({ principal }) => principal === view.principal)),
     ]),
   );
 }
@@ -86,14 +91,42 @@ export function usageTable(
   );
 }
 
+function workNote(work: WorkRecord | undefined): string {
+  if (work === undefined) return "";
+  return ` [${lookText(work)}${work.look === undefined ? "" : `, ${ago(work.look.at)} ago`}]`;
+}
+
+/** As it was looked at last; only what is of any interest to a program. */
+const repositoryOf = ({ source, branch, look }: WorkRecord) => ({
+  source,
+  branch,
+  ...(look === undefined ? {} : { look }),
+});
+
 export const list: CommandHandler = async (call) => {
   const session = await loadSession(call);
+  const works = await allRecords(call.stateDir);
   const daemon = daemonClient(call, session);
   try {
     const answer = await daemon.call("list", { signal: call.signal });
     if (call.flags["usage"] !== true) {
-      for (const line of agentTable(answer.principals)) call.print(line);
-      return answer;
+      for (const line of agentTable(answer.principals, works)) call.print(line);
+      const kept = works.filter((work) =>
+        !answer.principals.some(({ principal }) => principal === work.principal)
+      );
+      for (const work of kept) {
+        call.print(`kept of ${shortName(work.principal)}, which is gone:${workNote(work)}`);
+      }
+      return {
+        ...answer,
+        principals: answer.principals.map((view) => {
+          const work = works.find(({ principal }) => principal === view.principal);
+          return work === undefined ? view : { ...view, repository: repositoryOf(work) };
+        }),
+        ...(kept.length === 0 ? {} : {
+          kept: kept.map((work) => ({ principal: work.principal, repository: repositoryOf(work) })),
+        }),
+      };
     }
     const principals = await Promise.all(answer.principals.map(async (view) => {
       const params = { principal: view.principal };
@@ -114,10 +147,15 @@ export const show: CommandHandler = async (call) => {
   try {
     const principal = principalOf(session, call.args[0]!);
     const view = await daemon.call("show", { params: { principal }, signal: call.signal });
+    const work = await readRecord(call.stateDir, principal);
     const lines: [string, string][] = [
       ["name", view.principal],
       ["account", view.user_id],
       ["room", view.room ?? "none"],
+      ...(work === null ? [] : [
+        ["repository", work.source] as [string, string],
+        ["branch", workNote(work).slice(2, -1)] as [string, string],
+      ]),
       ["template", view.template],
       ["wanted", view.desired],
       ...(view.isolation === "none"
@@ -149,7 +187,7 @@ export const show: CommandHandler = async (call) => {
       ...(view.hint === null ? [] : [["hint", neutralise(view.hint)] as [string, string]]),
     ];
     for (const [name, value] of lines) call.print(`${name.padEnd(12)} ${value}`);
-    return view;
+    return work === null ? view : { ...view, repository: repositoryOf(work) };
   } finally {
     daemon.close();
   }

@@ -13,6 +13,10 @@ export const CreateAgentRequest = z.object({
   version: z.literal(1),
   template: z.string(),
   repo: z.optional(z.string()),
+  /** Of the agent's own in its clone. */
+  branch: z.optional(z.string()),
+  /** What of the repository it begins from. */
+  from: z.optional(z.string()),
   variables: z.optional(z.record(z.string(), z.string())),
   payload: z.optional(z.record(z.string(), z.unknown())),
   start_condition: z.optional(StartCondition),
@@ -64,6 +68,8 @@ export async function readRequest(call: Invocation): Promise<CreateAgentRequest>
     version: 1,
     template: String(flags["template"]),
     ...(flags["repo"] === undefined ? {} : { repo: String(flags["repo"]) }),
+    ...(flags["branch"] === undefined ? {} : { branch: String(flags["branch"]) }),
+    ...(flags["from"] === undefined ? {} : { from: String(flags["from"]) }),
     ...(flags["payload"] === undefined
       ? {}
       : { payload: parseObject("--payload", String(flags["payload"])) }),

@@ -9,6 +9,7 @@ import { neutraliseLine } from "../../lib/terminal/mod.ts";
 import { principalHash } from "../../lib/ref/mod.ts";
 import { CliError } from "../framework/exit.ts";
 import { runGit } from "./git.ts";
+import { ownClone, type OwnRepository } from "./work/own.ts";
 
 export interface WorkspaceRequest {
   readonly stateDir: string;
@@ -21,14 +22,16 @@ export interface WorkspaceRequest {
   /** Workspaces that are in use and stay. */
   readonly keep: readonly string[];
   readonly signal?: AbortSignal;
+  /** Of a clone that it may write. */
+  readonly own?: Partial<OwnRepository>;
 }
 
 /**
  * An agent that only reads gets a new snapshot whenever the source's head has moved. One that writes
- * keeps its clone as it is: its work is in there.
+ * has a clone on a branch of its own, and keeps it as it is: its work is in there.
  *
  * @returns the path for `${WORKSPACE}`
- * @throws {CliError} `bad-repository`
+ * @throws {CliError} `bad-repository`, `has-repository`
  */
 export async function prepareWorkspace(request: WorkspaceRequest): Promise<string> {
   const base = `${request.stateDir}/workspaces`;
@@ -38,13 +41,24 @@ export async function prepareWorkspace(request: WorkspaceRequest): Promise<strin
     await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
     await owner?.give(dir);
   }
+  if (request.writable) {
+    const path = await ownClone(request, `${dir}/repo`, await exists(`${dir}/repo`), owner);
+    return path ?? await emptyDirectory(`${dir}/work`, owner);
+  }
+  if (request.own?.branch !== undefined || request.own?.from !== undefined) {
+    throw new CliError(
+      "usage",
+      "Cannot give the agent a branch: its template mounts no workspace that it may write",
+      {
+        hint: 'mount it so: { source: "${WORKSPACE}", dest: /workspace, mode: rw }',
+      },
+    );
+  }
   if (request.repo === null) return await emptyDirectory(`${dir}/work`, owner);
-  const kept = `${dir}/repo`;
-  if (request.writable && await exists(kept)) return kept;
   const head = await headOf(request, request.repo);
-  const path = request.writable ? kept : `${dir}/repo-${head.slice(0, 16)}`;
+  const path = `${dir}/repo-${head.slice(0, 16)}`;
   if (!await exists(path)) await clone(request, request.repo, path, owner);
-  if (!request.writable) await removeOthers(dir, [path, ...request.keep]);
+  await removeOthers(dir, [path, ...request.keep]);
   return path;
 }
 
@@ -120,13 +134,13 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** As root: the user that sandboxes run as, who must be able to read what root cloned. */
-interface Owner {
+export interface Owner {
   give(path: string): Promise<void>;
   giveTree(path: string): Promise<void>;
 }
 
 /** @param base of `workspaces`, which belongs to that user */
-function ownerFor(base: Deno.FileInfo): Owner | null {
+export function ownerFor(base: Deno.FileInfo): Owner | null {
   const { uid, gid } = base;
   if (Deno.uid() !== 0 || uid === null || uid === 0) return null;
   const give = (path: string) => Deno.chown(path, uid, gid);
