@@ -55,11 +55,12 @@ export async function makeClone(request: CloneRequest, owner: SourceOwner): Prom
   try {
     const format = start.commit.length === 64 ? ["--object-format=sha256"] : [];
     must(await run("init", "--quiet", `--initial-branch=${branch}`, ...format, "--", dir));
+    // Git's log of refs would tell where on this machine it came from.
+    const quietly = ["-C", dir, "-c", "core.logAllRefUpdates=false"];
     const tracking = `refs/remotes/origin/${start.branch ?? "base"}`;
     must(
       await run(
-        "-C",
-        dir,
+        ...quietly,
         "fetch",
         "--quiet",
         "--no-write-fetch-head",
@@ -70,7 +71,7 @@ export async function makeClone(request: CloneRequest, owner: SourceOwner): Prom
         `+${start.ref}:${tracking}`,
       ),
     );
-    must(await run("-C", dir, "reset", "--quiet", "--hard", start.commit));
+    must(await run(...quietly, "reset", "--quiet", "--hard", start.commit));
     must(await run("-C", dir, "config", "user.name", request.identity.name));
     must(await run("-C", dir, "config", "user.email", request.identity.email));
     // Names that a sandbox protects when they are there.

@@ -9,7 +9,7 @@ import type { CommandHandler } from "../../framework/command.ts";
 import { CliError } from "../../framework/exit.ts";
 import type { Asked } from "./diff.ts";
 import { notes, openView, summaryOf, type View, who } from "./look.ts";
-import { writeRecord } from "./record.ts";
+import { readRecord, writeRecord } from "./record.ts";
 import { moveBranch } from "./move.ts";
 
 export const merge: CommandHandler = async (call) => {
@@ -40,9 +40,12 @@ export async function mergeView(call: Asked, view: View) {
     return { ...done, changed: false, commit: null, work_tree: null };
   }
   const how = await moveBranch(view, branch, result.commit);
+  // What stands where nobody asked for another branch, on either side.
+  const isUsual = branch === record.base_branch && call.flags["ref"] === undefined;
+  const known = await readRecord(call.stateDir, record.principal);
   await writeRecord(call.stateDir, {
     ...record,
-    look: { ...record.look!, at: Date.now(), ahead: 0, uncommitted: 0 },
+    look: isUsual ? { ...record.look!, at: Date.now(), ahead: 0, uncommitted: 0 } : known?.look,
     merged: { head: work.head, into: branch, commit: result.commit, squash: done.squash },
   });
   call.print(

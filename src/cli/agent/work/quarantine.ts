@@ -10,6 +10,7 @@ import { CliError } from "../../framework/exit.ts";
 import type { SourceRepository } from "./source.ts";
 import type { CollectedWork } from "./stream.ts";
 
+const STALE_MS = 24 * 3_600_000;
 /** Packed; the cell sends no more than 2 GiB unpacked. */
 const MAX_PACK_BYTES = 2200 * 2 ** 20;
 
@@ -37,6 +38,7 @@ export class Quarantine implements AsyncDisposable {
     }
     const parent = `${operatorDir}/repositories`;
     await Deno.mkdir(parent, { recursive: true, mode: 0o700 });
+    await removeStale(parent);
     const dir = await Deno.makeTempDir({ dir: parent, prefix: "look-" });
     const quarantine = new Quarantine(operatorDir, dir, signal);
     await Deno.mkdir(`${dir}/objects/info`, { recursive: true });
@@ -130,6 +132,16 @@ export class Quarantine implements AsyncDisposable {
 
   async count(...revisions: string[]): Promise<number> {
     return Number(await this.git(["rev-list", "--count", ...revisions]));
+  }
+}
+
+/** Of looks that were killed; none takes so long. */
+async function removeStale(parent: string): Promise<void> {
+  for await (const { name } of Deno.readDir(parent)) {
+    if (!name.startsWith("look-")) continue;
+    const made = (await Deno.lstat(`${parent}/${name}`).catch(() => null))?.mtime?.getTime();
+    if (made === undefined || Date.now() - made < STALE_MS) continue;
+    await Deno.remove(`${parent}/${name}`, { recursive: true }).catch(() => {});
   }
 }
 
