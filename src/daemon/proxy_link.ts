@@ -21,6 +21,8 @@ const STATS_MS = 5_000;
 const REMEMBER_MS = 500;
 const REPLY_TRIES = 20;
 const REPLY_RETRY_MS = 500;
+/** Answers that are on their way to one proxy. */
+const MAX_REPLIES = 64;
 const GONE: ReadonlySet<string> = new Set(["another", "no-such-principal"]);
 
 export type ProxyLinkListener = (target: Target, code: string, count: number) => void;
@@ -69,6 +71,7 @@ export class ProxyLink {
   #rights: ProxyRights | null = null;
   #again = new AbortController();
   #pushes = 0;
+  #replies = 0;
 
   /** Of the present proxy, since it is watched. */
   #heard = 0;
@@ -108,6 +111,9 @@ export class ProxyLink {
 
   /** Tried until the proxy has it; one that was replaced asks again itself. */
   readonly #reply: Reply = async (key, { approved, why }) => {
+    // One that asks for more than that is not our proxy, or not its own any more.
+    if (this.#replies >= MAX_REPLIES) return;
+    this.#replies++;
     const client = createClient(proxyAdminApi, { socket: this.#options.socket });
     const { signal } = this.#stop;
     try {
@@ -118,6 +124,7 @@ export class ProxyLink {
         await this.#clock.sleep(REPLY_RETRY_MS, signal).catch(() => {});
       }
     } finally {
+      this.#replies--;
       client.close();
     }
   };

@@ -3,6 +3,8 @@
 /** The web page in a real browser before a whole Bureau: who comes in, what they see, and what they can't do. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import { createProxyClient } from "../../src/lib/proxyclient/mod.ts";
+import { principalHash } from "../../src/lib/ref/mod.ts";
 import { Browsers, PATIENCE_MS, screenOf, shows } from "./browser.ts";
 import { type Bureau, eventually, findProcess, step, withBureau } from "./harness.ts";
 import { SCRIBE } from "./matrix.ts";
@@ -287,6 +289,21 @@ async function tour(t: Deno.TestContext, bureau: Bureau, browsers: Browsers): Pr
       [decided[0]!.outcome, decided[0]!.by],
       ["denied", `@operator:${bureau.homeserver.serverName}`],
     );
+  });
+
+  await step(t, bureau, "a tool call is allowed in the page", async () => {
+    const hash = await principalHash("bureau/fleet/dev/agent/scribe");
+    using proxy = createProxyClient({ socket: `${bureau.runDir}/p/${hash}/agent/proxy.sock` });
+    const call = { tool: "Bash", permission: "delete", resource: "rm <b>x</b>" } as const;
+    const leave = proxy.approval(call);
+    const card = page.locator(".ask", { hasText: "asks whether it may call Bash" });
+    await card.getByText("rm <b>x</b>", { exact: true }).waitFor();
+    await card.getByRole("button", { name: "Allow once" }).click();
+    assert.deepEqual(await leave, {
+      approved: true,
+      why: `@operator:${bureau.homeserver.serverName} approved it`,
+    });
+    await card.waitFor({ state: "detached" });
   });
 
   await step(t, bureau, "it goes on by itself when daemon or page process are killed", async () => {

@@ -25,16 +25,19 @@ export const APPROVE_TOOLS = "grant/approve/tool";
 const MAX_SHOWN = 100;
 const MIN_PREFIX = 4;
 
+/** A proxy has no more open at one time. */
+const few = <T extends z.ZodMiniType>(type: T) => z.array(type).check(z.maxLength(64));
+
 /** What a proxy says of approvals. It comes from a cell, so it is read like a stranger's. */
 export const ApprovalNews = z.object({
-  asked: z.optional(z.array(z.object({
+  asked: z.optional(few(z.object({
     key: z.string().check(z.regex(KEY)),
     tool: z.string().check(z.minLength(1), z.maxLength(MAX_TOOL)),
     permission: Permission,
     resource: z.string().check(z.maxLength(MAX_RESOURCE)),
   }))),
-  taken: z.optional(z.array(z.string())),
-  left: z.optional(z.array(z.string())),
+  taken: z.optional(few(z.string())),
+  left: z.optional(few(z.string())),
 });
 export type ApprovalNews = z.infer<typeof ApprovalNews>;
 
