@@ -7,6 +7,11 @@
 
 # The cell's stream on stdout. No network, nothing writable; it ends with us.
 run_cell() {
+  # Clones belong to whoever launches agents here.
+  if [ "$(id -u)" -eq 0 ] && owner=$(stat -c '%u %g' "$STATE/workspaces" 2>/dev/null) && [ "${owner% *}" -ne 0 ]; then
+    LAUNCHER_UID=${owner% *}
+    LAUNCHER_GID=${owner#* }
+  fi
   prepare_launcher --pdeathsig=KILL
   exec 4</dev/null 5>&1 6>&2 1>&2
   exec_role launcher <<END

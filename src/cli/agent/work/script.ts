@@ -17,6 +17,8 @@ export const MAX_CHANGED = 20_000;
 /** The cell's /tmp, where what is not committed becomes objects. */
 export const TMP_BYTES = 512 * 2 ** 20;
 const DEADLINE_S = 300;
+/** Of each process in the cell, in KiB: an object may claim to be of any size. */
+const MEMORY_KIB = 4 * 2 ** 20;
 
 export interface CollectRequest {
   /** `sha1` or `sha256`. */
@@ -42,6 +44,7 @@ export function collectCommand({ format, ref, have }: CollectRequest): string[] 
 }
 
 export const COLLECT = `set -u
+ulimit -v ${MEMORY_KIB}
 W=/workspace
 T=/tmp/look
 export GIT_DIR=$T/git GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 GIT_NO_LAZY_FETCH=1
@@ -67,7 +70,7 @@ mkdir -p "$GIT_DIR/objects/info" "$GIT_DIR/refs" || fail no-room
 echo 'ref: refs/heads/none' >"$GIT_DIR/HEAD"
 {
   printf '[core]\\n\\trepositoryformatversion = 1\\n\\tbare = false\\n\\tcommitGraph = false\\n\\tmultiPackIndex = false\\n'
-  printf '\\tfsmonitor = false\\n\\thooksPath = /dev/null\\n\\tbigFileThreshold = 16m\\n\\tprecomposeUnicode = false\\n'
+  printf '\\tfsmonitor = false\\n\\thooksPath = /dev/null\\n\\tbigFileThreshold = 16m\\n\\tpackedGitWindowSize = 32m\\n\\tpackedGitLimit = 512m\\n\\tprecomposeUnicode = false\\n'
   printf '[pack]\\n\\tuseBitmaps = false\\n\\tthreads = 1\\n[extensions]\\n\\tobjectFormat = %s\\n' "$1"
 } >"$GIT_DIR/config"
 cd "$W" 2>/dev/null || fail no-workspace

@@ -4,6 +4,8 @@
  * The repository that agents' clones come from and their work goes back to. It is a person's: git runs
  * there as that person, and none of its hooks, filters, drivers or monitors with it.
  */
+import { neutraliseLine } from "../../../lib/terminal/mod.ts";
+import { CliError } from "../../framework/exit.ts";
 import { git, type GitAnswer, type GitOptions } from "../git.ts";
 
 /** Beats the repository's own configuration, whatever that says. */
@@ -132,7 +134,16 @@ export class SourceRepository {
 
   /** The work trees in which `branch` is checked out or being rebased. */
   async checkouts(branch: string): Promise<{ path: string; busy: boolean }[]> {
-    const { stdout } = await this.git(["worktree", "list", "--porcelain", "-z"]);
+    const { ok, stdout, why } = await this.git(["worktree", "list", "--porcelain", "-z"]);
+    if (!ok) {
+      throw new CliError(
+        "git",
+        `Cannot see where "${this.path}" is checked out: ${neutraliseLine(why)}`,
+        {
+          hint: "this needs git 2.38 or newer; nothing was changed",
+        },
+      );
+    }
     const found: { path: string; busy: boolean }[] = [];
     for (const entry of stdout.split("\0\0").filter(Boolean)) {
       const lines = entry.split("\0");
