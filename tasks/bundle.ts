@@ -45,6 +45,7 @@ try {
   const [page] = await Promise.all([
     buildPage(`${work}/page`),
     ...[...rest, "gate_worker"].map(bundle),
+    bundleFile("src/mcp/sdk.ts", `${work}/runtime/mcp_sdk.js`, ["--minify"]),
     bundleFile("agent/echo/echo.ts", `${work}/agents/echo/echo.js`),
   ]);
   await embedPage(`${work}/runtime/web.js`, page);

@@ -15,10 +15,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   observe: ["lib"],
   bridge: ["lib"],
   web: ["lib", "observe/api"],
+  mcp: ["lib"],
   launcher: ["lib", "sandbox", "proxy/api", "observe/api"],
   daemon: ["lib", "messaging", "launcher/api", "proxy/api", "observe/api", "web/api"],
   cli: [
     "lib",
+    // The protocol alone; what its tools do are the commands.
+    "mcp",
     "messaging",
     // Planning is pure; only the launcher may run what it plans.
     "sandbox",

@@ -14,6 +14,7 @@ import { layoutCommands } from "./layout/commands.ts";
 import { homeserverCommands } from "./homeserver/commands.ts";
 import { machineCommands } from "./machine/commands.ts";
 import { matrixCommands } from "./matrix/commands.ts";
+import { mcpCommands } from "./mcp/commands.ts";
 import { notifyCommands } from "./notify/commands.ts";
 import { sandboxCommands } from "./sandbox/commands.ts";
 import { serviceCommands } from "./service/commands.ts";
@@ -31,6 +32,7 @@ export const groups: readonly Group[] = [
     name: "sandbox",
     brief: "What an agent's sandbox is made of, what it holds, and a command in one",
   },
+  { name: "mcp", brief: "Bureau's commands as tools of a program (Model Context Protocol)" },
   { name: "notify", brief: "Who is told when an agent needs a person" },
   { name: "egress", brief: "Where agents may connect to, and what they ask for" },
   {
@@ -65,6 +67,7 @@ const APPROVAL = {
 export const commands: readonly CommandSpec[] = [
   defineCommand({
     path: ["status"],
+    tool: { effect: "reads", without: ["permissions"] },
     brief: "Show what runs: processes, homeserver, agents",
     flags: {
       permissions: {
@@ -77,6 +80,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["list"],
+    tool: { effect: "reads", without: ["watch"] },
     brief: "List all agents and services here: state, processor, memory, watchers, last line",
     docs:
       "Who needs a person comes first, with a `!` before the state. The processor's use is of one processor, in percent, over a moment.",
@@ -89,6 +93,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["observe"],
+    tool: { none: "it needs a terminal; `agent output` shows what stands on the agent's" },
     brief: "Watch an agent's terminal live, and drive it",
     docs:
       "ctrl-] then d leaves; the agent goes on. ctrl-] ? shows the other keys. Whoever types has the keyboard, and the agent's terminal that one's size; " +
@@ -117,6 +122,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["doctor"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Examine this machine: what sandboxes need, which limits it can set, what it is made of",
     docs:
       "A short-lived launcher tries everything in real sandboxes; each finding says why it matters and what mends it. " +
@@ -138,6 +144,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["version"],
+    tool: { effect: "reads" },
     brief: "Print the version",
     load: async () => (await import("./status/version.ts")).version,
   }),
@@ -155,6 +162,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["proxy", "call"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Make one request to an agent's proxy, as the agent would",
     docs:
       "The request has the agent's grants and the agent's credentials, and no others: what it is refused, the agent is refused. The answer's " +
@@ -181,6 +189,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "list"],
+    tool: { effect: "reads" },
     brief: "List the agents assigned to this machine",
     flags: {
       usage: { kind: "switch", brief: "with what each sandbox takes now" },
@@ -194,6 +203,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "show"],
+    tool: { effect: "reads" },
     brief: "Show one agent: state, exit status, what went through its proxy, why it failed",
     args: [NAME],
     examples: ["sh tasks/bureau agent show agent/scribe"],
@@ -201,6 +211,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "usage"],
+    tool: { effect: "reads" },
     brief: "Show what an agent's sandbox takes now: memory, processes, processor, and its limits",
     args: [NAME],
     examples: ["sh tasks/bureau agent usage agent/scribe"],
@@ -208,6 +219,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "output"],
+    tool: { effect: "reads" },
     brief: "Show what an agent's program wrote: on its terminal now, or before it last ended",
     docs:
       "Without --last: what stands on its terminal while it runs, else what stood there when it ended, with its exit status. Escape " +
@@ -225,6 +237,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "metrics"],
+    tool: { effect: "reads" },
     brief: "Show what an agent's requests took: by model, and against its budgets",
     args: [NAME],
     examples: ["sh tasks/bureau agent metrics agent/scribe"],
@@ -232,6 +245,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "freeze"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Stop an agent in its tracks, with all it has in memory; `agent thaw` lets it go on",
     args: [NAME],
     examples: ["sh tasks/bureau agent freeze agent/scribe"],
@@ -239,6 +253,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "thaw"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Let a frozen agent go on",
     args: [NAME],
     examples: ["sh tasks/bureau agent thaw agent/scribe"],
@@ -246,6 +261,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "kill"],
+    tool: { effect: "destroys" },
     brief: "Kill every process of an agent at once; its restart policy decides what follows",
     args: [NAME],
     examples: ["sh tasks/bureau agent kill agent/scribe"],
@@ -253,6 +269,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "approvals"],
+    tool: { effect: "reads" },
     brief: "Show tool calls that agents ask leave for, and the last that ended",
     docs: "Of each agent on which one has the right `grant/approve/tool`.",
     args: [{ ...NAME, optional: true }],
@@ -261,12 +278,14 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "approve"],
+    tool: { effect: "grants" },
     brief: "Allow one tool call that an agent asks leave for",
     args: [APPROVAL],
     load: async () => (await import("./agent/approvals.ts")).approve,
   }),
   defineCommand({
     path: ["agent", "deny"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Refuse one tool call that an agent asks leave for",
     args: [APPROVAL],
     load: async () => (await import("./agent/approvals.ts")).deny,
@@ -275,6 +294,14 @@ export const commands: readonly CommandSpec[] = [
   ...workCommands,
   defineCommand({
     path: ["agent", "payload"],
+    tool: {
+      effect: "changes",
+      idempotent: true,
+      text: {
+        of: "file",
+        brief: "the new payload, a JSON object; without it the present one is shown",
+      },
+    },
     brief: "Show what an agent was given to work on, or give it another while it runs",
     docs:
       "The payload of its assignment, without its template's `default_payload`; the agent reads both together in /run/bureau/payload.json. " +
@@ -292,6 +319,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "drain"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Stop an agent, or all of this machine, in good order",
     docs:
       "Signs the assignment anew as stopped: the program is asked to end (SIGTERM), has the grace to finish, and is killed after it. It stays stopped, over " +
@@ -310,12 +338,14 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "start"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Let an agent run again that was drained",
     args: [NAME],
     load: async () => (await import("./agent/drain.ts")).start,
   }),
   defineCommand({
     path: ["agent", "destroy"],
+    tool: { effect: "destroys", idempotent: true, without: ["work", "look"] },
     brief: "Remove an agent: stop it, end its sessions, forget its credentials",
     docs:
       "Its room and messages stay, and so does its clone of a repository: `agent merge` and `agent discard` work on. `agent create` makes it again.",
@@ -326,6 +356,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["sandbox", "explain"],
+    tool: { effect: "reads" },
     brief: "Say in words what an agent, or a template, sees, may write, and can't do",
     docs:
       "Makes the same plan as the launcher, without starting anything. A template's variables that aren't given are shown as ${NAME}.",
@@ -346,6 +377,7 @@ export const commands: readonly CommandSpec[] = [
   ...layoutCommands,
   ...egressCommands,
   ...notifyCommands,
+  ...mcpCommands,
   ...authCommands,
   ...credentialCommands,
   ...serviceCommands,

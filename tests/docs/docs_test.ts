@@ -19,6 +19,7 @@ const PAGES = [
   "docs/guide/configuration.md",
   "docs/guide/approvals.md",
   "docs/guide/attention.md",
+  "docs/guide/mcp.md",
   "docs/guide/sandbox.md",
   "docs/guide/phone-and-browser.md",
   "docs/guide/repositories.md",
@@ -56,6 +57,11 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^git clone <this repository> /, { kind: "not-run", reason: ON_A_BARE_MACHINE }],
   [/^sh tasks\/bootstrap test$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^deno task (ok|test|test:slow)$/, { kind: "not-run", reason: WHOLE_SUITE }],
+  [/^claude mcp add /, { kind: "not-run", reason: "it changes Claude Code's own settings" }],
+  [/^sh tasks\/bureau mcp serve --http /, {
+    kind: "not-run",
+    reason: "it serves until ctrl-C; tests/e2e/mcp_test.ts does it",
+  }],
   [/^sh tasks\/up .*--join /, { kind: "not-run", reason: SECOND_MACHINE }],
   [/^sh tasks\/bureau machine revoke /, {
     kind: "not-run",

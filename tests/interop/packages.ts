@@ -34,7 +34,7 @@ async function digest(set: string): Promise<string> {
 
 /** @returns a copy that a sandbox may be given, or why there is none */
 export async function packages(
-  set: "clients" | "verdaccio",
+  set: "clients" | "mcp" | "verdaccio",
 ): Promise<Packages | { readonly reason: string }> {
   const missing = await programs("node", "npm");
   if (missing !== null) return { reason: missing };

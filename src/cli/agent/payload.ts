@@ -5,7 +5,7 @@ import { messageOf } from "../../lib/errors.ts";
 import { stateKey } from "../../lib/ref/mod.ts";
 import { EventType, parseEvent } from "../../lib/schema/mod.ts";
 import { editAssignment } from "../assignment.ts";
-import type { CommandHandler } from "../framework/command.ts";
+import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { whereAssigned } from "../machine/target.ts";
 import { loadSession, matrixClient, principalOf } from "../session.ts";
@@ -16,7 +16,7 @@ export const payload: CommandHandler = async (call) => {
   const localpart = principalOf(session, call.args[0]!);
   const file = call.flags["file"] as string | undefined;
   if (file !== undefined) {
-    const given = parseObject("--file", await readText(file));
+    const given = parseObject("--file", await readText(call, file));
     const changed = await editAssignment(call, session, localpart, () => ({ payload: given }));
     call.print(
       changed
@@ -43,10 +43,10 @@ export const payload: CommandHandler = async (call) => {
   return { principal: localpart, payload: own };
 };
 
-async function readText(file: string): Promise<string> {
+async function readText(call: Invocation, file: string): Promise<string> {
   try {
     return file === "-"
-      ? await new Response(Deno.stdin.readable).text()
+      ? new TextDecoder().decode(await call.input())
       : await Deno.readTextFile(file);
   } catch (thrown) {
     throw new CliError("usage", `Cannot read the payload "${file}": ${messageOf(thrown)}`);

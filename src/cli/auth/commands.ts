@@ -32,6 +32,7 @@ const BY = {
 export const authCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["auth", "check"],
+    tool: { effect: "reads" },
     brief: "Say whether somebody may do something, and the rule that decides it",
     docs:
       "Asks the function that decides everything on this machine. Without TARGET: what an agent asks of its own proxy. " +
@@ -49,6 +50,7 @@ export const authCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["auth", "grants"],
+    tool: { effect: "reads" },
     brief: "Show what somebody may do: grants and denials, each with where it comes from",
     args: [USER],
     examples: ["sh tasks/bureau auth grants agent/scribe", "sh tasks/bureau auth grants me"],
@@ -56,6 +58,7 @@ export const authCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["auth", "allowances"],
+    tool: { effect: "reads" },
     brief: "Show what others may do to somebody, each line with where it comes from",
     args: [USER],
     examples: ["sh tasks/bureau auth allowances agent/scribe"],
@@ -63,6 +66,7 @@ export const authCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["auth", "grant"],
+    tool: { effect: "grants", idempotent: true },
     brief: "Grant an agent actions, for good or for a while; it takes effect without a restart",
     docs:
       "Written into the agent's assignment, which is signed anew. The time that --for sets is in the grant itself: it ends on its own, also while " +
@@ -75,6 +79,7 @@ export const authCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["auth", "deny"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Deny an agent actions, or others actions on it; it wins over every grant",
     docs:
       "Written into the agent's assignment, which is signed anew. With --by it is about what others do to the agent. `auth revoke --ticket` takes it back.",
@@ -86,6 +91,7 @@ export const authCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["auth", "allow"],
+    tool: { effect: "grants", idempotent: true },
     brief: "Let others do something to an agent: watch it, for example",
     docs:
       "Written into the agent's assignment, which is signed anew. Whoever is neither operator nor an agent of this machine needs that alone to watch; " +
@@ -98,6 +104,7 @@ export const authCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["auth", "revoke"],
+    tool: { effect: "grants", idempotent: true },
     brief: "Take back actions that `auth grant` granted, or any rule by its ticket",
     docs:
       "What a template grants it doesn't touch. Written into the agent's assignment, which is signed anew.",

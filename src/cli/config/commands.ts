@@ -12,6 +12,7 @@ const ENV = {
 export const configCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["config", "init"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Write a file of all settings, each with its default as a comment",
     docs: "`<state>/operator/bureau.yaml`. One that is there stays as it is.",
     flags: { env: ENV },
@@ -20,6 +21,7 @@ export const configCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["config", "check"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Try the file and the environment; every mistake with its line and column",
     docs: "Ends with status 1 when there is one.",
     flags: { env: ENV },
@@ -28,6 +30,7 @@ export const configCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["config", "show"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Show what the next `up` starts from, and where each setting stands",
     docs: "A flag of `up` comes before what is shown here.",
     flags: { env: ENV },

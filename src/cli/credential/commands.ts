@@ -13,6 +13,7 @@ const expires = {
 export const credentialCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["credential", "list"],
+    tool: { effect: "reads" },
     brief: "List sealed credentials: names, hosts, kinds, when, by whom, to whom; never values",
     args: [{ ...NAME, optional: true }],
     examples: [
@@ -23,6 +24,7 @@ export const credentialCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["credential", "provision"],
+    tool: { none: "a secret would go through a model" },
     brief: "Give an agent further credentials, or others of the same names",
     docs:
       "Those that it has stay. The document is as for `agent create --credentials` (docs/guide/credentials.md). Each is sealed by itself to this " +
@@ -34,6 +36,7 @@ export const credentialCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["credential", "rotate"],
+    tool: { none: "a secret would go through a model" },
     brief: "Give one credential of an agent a new value; its hosts and uses stay",
     docs:
       "FILE holds the value itself: a token, an SSH key, a refresh token or JSON with the fields of `oauth2` that change, Claude Code's or Codex's file. " +
@@ -49,6 +52,7 @@ export const credentialCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["credential", "remove"],
+    tool: { effect: "destroys", idempotent: true },
     brief: "Take one credential away from an agent, while it runs",
     docs:
       "Its proxy refuses every request that needs it at once, and the agent goes on; one whose sandbox itself holds it (a file, an SSH key's agent) ends. The agent is " +
@@ -59,6 +63,7 @@ export const credentialCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["credential", "import"],
+    tool: { none: "a secret would go through a model" },
     brief: "Give an agent credentials that a tool of yours, or a variable, holds",
     docs:
       "SOURCE is `gh`, `npmrc` or `netrc`: the tool's own store is read, and where each credential may go comes from it. Without --yes nothing is changed: " +
@@ -86,6 +91,7 @@ export const credentialCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["credential", "reseal"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Seal credentials to this machine's key again, after it changed",
     docs:
       "What is sealed to the escrow key too is opened with it; sessions of agents are made anew. What nothing can open is told, to be provisioned again; " +
@@ -96,6 +102,7 @@ export const credentialCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["credential", "escrow", "init"],
+    tool: { none: "the key is a person's own" },
     brief: "Make a key of the operator's own, to which credentials are sealed beside the machine's",
     docs:
       "With it credentials outlive the machine's key: `credential reseal`. It is a file of mode 0600, with --passphrase under one that is asked for; with " +
@@ -113,6 +120,7 @@ export const credentialCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["credential", "escrow", "show"],
+    tool: { effect: "reads" },
     brief: "Show the escrow key's public half, and where its private one is",
     examples: ["sh tasks/bureau credential escrow show"],
     load: async () => (await import("./escrow.ts")).show,

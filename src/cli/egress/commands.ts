@@ -24,12 +24,14 @@ const undo = {
 export const egressCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["egress", "list"],
+    tool: { effect: "reads" },
     brief: "Show what agents ask to connect to, what holds for a while, and the last answers",
     examples: ["sh tasks/bureau egress list"],
     load: async () => (await import("./list.ts")).list,
   }),
   defineCommand({
     path: ["egress", "show"],
+    tool: { effect: "reads" },
     brief: "Show where an agent may connect to, each line with where it comes from",
     args: [NAME],
     examples: ["sh tasks/bureau egress show agent/second"],
@@ -37,6 +39,7 @@ export const egressCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["egress", "approve"],
+    tool: { effect: "grants" },
     brief: "Allow what an agent asks to connect to",
     docs: "With --for and --agent also before it is asked.",
     args: [ASK],
@@ -45,6 +48,7 @@ export const egressCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["egress", "deny"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Refuse what an agent asks to connect to, or take back what was allowed for a while",
     docs: "A host with --agent, without a question about it, takes back what `approve --for` gave.",
     args: [ASK],
@@ -53,6 +57,7 @@ export const egressCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["egress", "allow"],
+    tool: { effect: "grants", idempotent: true },
     brief: "Let an agent connect to a host for good; it takes effect without a restart",
     docs: "Written into the agent's assignment, which is signed anew. A template's denial stays.",
     args: [NAME, HOST],
@@ -62,6 +67,7 @@ export const egressCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["egress", "ask"],
+    tool: { effect: "grants", idempotent: true },
     brief: "Have an agent's connections to a host held until an operator answers",
     docs:
       "Of what no other line decides; `*:443` stands for every host. Written into the agent's assignment, which is signed anew.",
@@ -72,6 +78,7 @@ export const egressCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["egress", "block"],
+    tool: { effect: "grants", idempotent: true },
     brief: "Never let an agent connect to a host, whatever else allows it",
     docs: "Written into the agent's assignment, which is signed anew. Open connections are cut.",
     args: [NAME, HOST],

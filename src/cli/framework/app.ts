@@ -69,7 +69,7 @@ export async function runCli(
   try {
     const globals = splitGlobals(args);
     json = globals.json;
-    const context = makeContext(globals);
+    const context = makeContext(globals, commands);
     const inputs = globals.rest.length === 0 ? ["--help"] : globals.rest;
     const formatting = {
       useAliasInUsageLine: false,
@@ -151,7 +151,10 @@ function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): 
   while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
 }
 
-function makeContext(globals: Globals): () => CommandContext {
+function makeContext(
+  globals: Globals,
+  commands: readonly CommandSpec[],
+): () => CommandContext {
   const required = (name: string, value: string | undefined): string => {
     if (value !== undefined && value.startsWith("/")) return value;
     throw new CliError("usage", `Cannot run: --${name} must be given as an absolute path`, {
@@ -173,6 +176,8 @@ function makeContext(globals: Globals): () => CommandContext {
       json: globals.json,
       print: (line) => globals.json ? undefined : write(Deno.stdout, line + "\n"),
       emit: (line) => write(Deno.stdout, line + "\n"),
+      input: async () => new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer()),
+      commands,
       signal: stop.signal,
     };
   };
@@ -312,7 +317,15 @@ function positionals(spec: CommandSpec): unknown {
     placeholder: argument.name,
     ...(argument.optional ? { optional: true } : {}),
   }));
-  return spec.variadic && parameters.length === 1
-    ? { kind: "array", parameter: parameters[0], minimum: spec.args![0]!.optional ? 0 : 1 }
-    : { kind: "tuple", parameters };
+  if (spec.variadic !== true) return { kind: "tuple", parameters };
+  // One kind of parameter for all, as stricli has it: the usage line names each.
+  const args = spec.args ?? [];
+  const parameter = {
+    brief: args.map(({ name, brief }) => args.length === 1 ? brief : `${name}: ${brief}`).join(
+      "; ",
+    ),
+    parse: String,
+    placeholder: args.map(({ name }) => name).join(" "),
+  };
+  return { kind: "array", parameter, minimum: args.filter(({ optional }) => !optional).length };
 }

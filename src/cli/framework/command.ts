@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * A command, declared once: the parser, `--help`, the reference page and (later) an MCP tool all come
- * from this. Declarations are light; what a command does is loaded when it runs.
+ * A command, declared once: the parser, `--help`, the reference page and its tool for programs
+ * (`mcp serve`) all come from this. Declarations are light; what a command does is loaded when it runs.
  */
 export interface ArgumentSpec {
   readonly name: string;
@@ -29,6 +29,10 @@ export interface CommandContext {
   print(line: string): void;
   /** Writes a line whatever the mode: streamed output. */
   emit(line: string): void;
+  /** What was written for the command to read, whole; a program's call has none unless it says so. */
+  input(): Promise<Uint8Array>;
+  /** All commands that there are, for those that are about commands. */
+  readonly commands: readonly CommandSpec[];
   /** Aborted on Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
 }
@@ -41,9 +45,28 @@ export interface Invocation extends CommandContext {
 /** @returns what `--json` prints, as one line; undefined: nothing */
 export type CommandHandler = (call: Invocation) => Promise<unknown>;
 
+/**
+ * A command as a tool of programs (`bureau mcp serve`). It is called in this process, with arguments that were
+ * never text: such a command reads nothing but `call.input()` and writes nothing but by its context.
+ */
+export interface ToolMark {
+  /** `destroys`: something is lost or stops; `grants`: somebody may do more than before. */
+  readonly effect: "reads" | "changes" | "destroys" | "grants";
+  /** Called twice it does what it does once. */
+  readonly idempotent?: true;
+  /** It touches what lies outside of this Bureau. */
+  readonly openWorld?: true;
+  /** Flags that mean nothing there: a person's terminal, a file of theirs. */
+  readonly without?: readonly string[];
+  /** The argument or flag that names a file: a tool is given the text itself, as `input`. */
+  readonly text?: { readonly of: string; readonly brief: string };
+}
+
 export interface CommandSpec {
   /** `["agent", "list"]`. */
   readonly path: readonly string[];
+  /** Absent: nobody has thought of it, so it is none; `none` says why it can't be one. */
+  readonly tool?: ToolMark | { readonly none: string };
   readonly brief: string;
   /** More for `--help` and the reference. */
   readonly docs?: string;

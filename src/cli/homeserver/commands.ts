@@ -6,6 +6,7 @@ import { type CommandSpec, defineCommand } from "../framework/command.ts";
 export const homeserverCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["homeserver", "stats"],
+    tool: { effect: "reads" },
     brief: "Show what the embedded homeserver did since it started",
     docs: "For Prometheus: GET /_bureau/homeserver/v1/metrics with the operator's access token.",
     examples: ["sh tasks/bureau homeserver stats"],
@@ -13,6 +14,7 @@ export const homeserverCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["homeserver", "backup"],
+    tool: { effect: "changes" },
     brief: "Copy the database and its media while everything goes on",
     docs:
       "The copy lies in `backups/` of the homeserver's own directory, checked, mode 0600. To restore it: `sh tasks/up --down`, " +
@@ -23,6 +25,7 @@ export const homeserverCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["homeserver", "compact"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Remove what nothing refers to and give the room back",
     docs: "Requests wait meanwhile: a second for some 100 MB that become free.",
     examples: ["sh tasks/bureau homeserver compact"],

@@ -28,6 +28,7 @@ const source = {
 export const layoutCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["dashboard"],
+    tool: { none: "it needs a terminal" },
     brief: "Show many agents at once in a tmux of its own, by the layout of a room or a machine",
     docs:
       "Each pane is `bureau observe`; ctrl-a is tmux's prefix, ctrl-a d leaves, and nothing stays behind. Moving, resizing, closing and renaming " +
@@ -51,6 +52,7 @@ export const layoutCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["layout", "show"],
+    tool: { effect: "reads" },
     brief: "Show the layout of a room, a machine or everything, as YAML",
     flags: {
       ...WHOSE,
@@ -61,6 +63,12 @@ export const layoutCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["layout", "set"],
+    tool: {
+      effect: "changes",
+      idempotent: true,
+      without: ["source"],
+      text: { of: "FILE", brief: "the layout, YAML or JSON" },
+    },
     brief: "Write a layout from a file; dashboards that are open follow at once",
     docs: "A layout without a window takes it away: then all that is there is shown.",
     args: [{ name: "FILE", brief: "a layout in YAML or JSON; `-` is stdin" }],
@@ -70,6 +78,7 @@ export const layoutCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["layout", "edit"],
+    tool: { none: "it needs a terminal" },
     brief: "Edit a layout in $VISUAL, $EDITOR or vi",
     docs: "A mistake is shown with its place, and the text can be edited again.",
     flags: {

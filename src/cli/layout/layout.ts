@@ -133,7 +133,7 @@ async function readText(call: Invocation, argument: string): Promise<string> {
       status: 404,
     });
   }
-  const bytes = new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
+  const bytes = await call.input();
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {

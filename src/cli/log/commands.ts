@@ -16,6 +16,7 @@ const ID = {
 export const logCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["log", "list"],
+    tool: { effect: "reads" },
     brief: "List the recordings of an agent's terminal; without a name, whose there are",
     args: [{ ...NAME, optional: true }],
     examples: ["sh tasks/bureau log list", "sh tasks/bureau log list agent/scribe"],
@@ -23,6 +24,7 @@ export const logCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["log", "show"],
+    tool: { effect: "reads" },
     brief: "Print what happened on an agent's terminal, as plain text",
     docs: "What stood there while it rested, each line once. What a program drew over within a " +
       "second is only in `play`.",
@@ -33,6 +35,7 @@ export const logCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["log", "tail"],
+    tool: { none: "it goes on until it is stopped; `log show` ends" },
     brief: "Print what happens on an agent's terminal as plain text, until ctrl-c",
     docs:
       "Goes on with the next recording, also when the agent is started anew. A recording is some " +
@@ -50,6 +53,7 @@ export const logCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["log", "export"],
+    tool: { none: "it writes the bytes of a recording; `log show` is its text" },
     brief: "Write a recording to standard output",
     docs:
       "`asciicast` is version 3 of the format, which asciinema plays from its version 3.0 on. It and " +
@@ -68,6 +72,7 @@ export const logCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["log", "play"],
+    tool: { none: "it needs a terminal" },
     brief: "Play a recording in this terminal",
     docs:
       "Space pauses, the arrows go 10 seconds back and forth (up and down a minute), + and - change " +

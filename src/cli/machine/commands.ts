@@ -10,6 +10,7 @@ const YES = { kind: "switch", brief: "do not ask" } as const;
 export const machineCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["machine", "list"],
+    tool: { effect: "reads" },
     brief: "List the fleet's machines",
     docs: "What the fleet's rooms say: it needs no daemon.",
     examples: ["sh tasks/bureau machine list", "sh tasks/bureau machine list --json"],
@@ -17,6 +18,7 @@ export const machineCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["machine", "show"],
+    tool: { effect: "reads" },
     brief: "Show one machine: key, hardware, heartbeat, and what it shall run",
     docs: "Without a name: the one that you are on.",
     args: [{ ...MACHINE, optional: true }],
@@ -25,6 +27,7 @@ export const machineCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["machine", "provision"],
+    tool: { none: "what it prints lets its reader in" },
     brief: "Make a boot file with which another machine may join the fleet, once",
     docs:
       "Makes the machine's account and rooms, and a file (0600) with a one-time password and a challenge. Take it there, and start Bureau there with " +
@@ -44,6 +47,7 @@ export const machineCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["machine", "cordon"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Let nothing new be assigned to a machine; what it runs goes on",
     args: [MACHINE],
     flags: { reason: REASON },
@@ -52,6 +56,7 @@ export const machineCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["machine", "drain"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Cordon a machine, and stop what it runs",
     docs:
       "Every assignment there is signed anew as stopped: each principal gets its grace and ends. `machine uncordon` starts the same ones again. Ends with " +
@@ -66,6 +71,7 @@ export const machineCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["machine", "uncordon"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Let a machine take new work, and start what a drain stopped",
     args: [MACHINE],
     examples: ["sh tasks/bureau machine uncordon worker"],
@@ -73,6 +79,7 @@ export const machineCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["machine", "decommission"],
+    tool: { effect: "destroys", idempotent: true },
     brief: "Take a machine out of the fleet, in good order",
     docs:
       "Takes its assignments away and waits until it says that they have stopped, ends its agents' sessions, clears their sealed credentials and what it published, " +
@@ -91,6 +98,7 @@ export const machineCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["machine", "revoke"],
+    tool: { effect: "destroys", idempotent: true },
     brief: "Distrust a machine at once: it is lost, stolen or broken into",
     docs:
       "Deactivates its account first, on which its daemon ends everything there; then its key, its rights, its assignments, its agents' sessions and credentials. " +
@@ -102,6 +110,7 @@ export const machineCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["machine", "upgrade"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Replace every process of a machine by that of another release; agents go on",
     docs:
       "Without a name: this machine, with the build of the checkout that `up` was started from, or with --release one that lies in the state directory. Each process " +
@@ -136,6 +145,7 @@ export const machineCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["machine", "releases"],
+    tool: { effect: "reads" },
     brief: "Show which release runs here, which ran before, and which failed",
     examples: ["sh tasks/bureau machine releases"],
     load: async () => (await import("./upgrade.ts")).releases,

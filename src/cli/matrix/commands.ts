@@ -11,6 +11,7 @@ const ROOM = {
 export const matrixCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["matrix", "send"],
+    tool: { effect: "changes", openWorld: true },
     brief: "Send a message as the operator",
     args: [ROOM, { name: "TEXT", brief: "the message" }],
     examples: ['sh tasks/bureau matrix send agent/scribe "report README.md"'],
@@ -18,6 +19,7 @@ export const matrixCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["matrix", "messages"],
+    tool: { effect: "reads", without: ["follow", "asks"] },
     brief: "Print a room's messages",
     args: [ROOM],
     flags: {
@@ -30,6 +32,7 @@ export const matrixCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["matrix", "check"],
+    tool: { effect: "reads", without: ["fix"] },
     brief: "Look through all rooms for what contradicts itself",
     docs:
       "Rooms that are missing, foreign, open or with drifted power levels; assignments without template, of a changed template or with a bad " +
@@ -41,6 +44,7 @@ export const matrixCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["matrix", "setup"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief:
       "Make what is missing on the homeserver: operator, space, rooms, power levels, templates",
     docs:
@@ -59,6 +63,7 @@ export const matrixCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["matrix", "doctor"],
+    tool: { effect: "reads", without: ["fix"] },
     brief: "Examine the homeserver and Bureau's rooms on it",
     docs:
       "Tries what Bureau needs: that it answers, its version and clock, the session, whether accounts can be made and ended, how long sync takes, rooms and " +
@@ -73,6 +78,7 @@ export const matrixCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["matrix", "state", "check"],
+    tool: { effect: "reads" },
     brief:
       "Ask one thing of a room's state: status 0 when it is so, 1 when not, 2 when it can't be told",
     docs:

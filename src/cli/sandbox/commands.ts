@@ -8,6 +8,7 @@ const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name"
 export const sandboxCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["sandbox", "run"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Run a command in a sandbox like an agent's, without homeserver or daemon",
     docs:
       "The command sees the host's programs, an empty /tmp and /workspace, and what --rw and --ro name; it starts where you " +
@@ -74,6 +75,7 @@ export const sandboxCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["sandbox", "check"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Try what a sandbox must refuse, from inside one",
     docs:
       "Without NAME in a fresh sandbox; with NAME in a second one beside that agent's, made from the very arguments of its own " +

@@ -15,6 +15,7 @@ const ROOM = {
 export const serviceCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["service", "create"],
+    tool: { effect: "grants", idempotent: true, without: ["repo", "credentials", "from-stdin"] },
     brief: "Assign a service to this machine, and bind roles to it",
     docs:
       "As `agent create`, of a template that has `service`: the program listens on /run/bureau/listen/service.sock. " +
@@ -38,18 +39,21 @@ export const serviceCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["service", "list"],
+    tool: { effect: "reads" },
     brief: "Show the fleet's services, where they run, and the roles that they fill here",
     examples: ["sh tasks/bureau service list"],
     load: async () => (await import("./list.ts")).list,
   }),
   defineCommand({
     path: ["service", "show"],
+    tool: { effect: "reads" },
     brief: "Show one service: where it runs, what it offers, who calls it what",
     args: [NAME],
     load: async () => (await import("./show.ts")).show,
   }),
   defineCommand({
     path: ["service", "bind"],
+    tool: { effect: "grants", idempotent: true },
     brief: "Have a service fill a role; callers reach it at once, without a restart",
     docs:
       "What filled the role before gets no further connection, and tokens for it count no more.",
@@ -59,6 +63,7 @@ export const serviceCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["service", "unbind"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Let a role be filled by nobody",
     args: [ROLE],
     flags: { room: ROOM },
@@ -66,6 +71,7 @@ export const serviceCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["service", "token"],
+    tool: { none: "what it prints lets its reader in" },
     brief: "Make a token of your own for the service that fills a role here, good for 5 minutes",
     docs:
       "You are its caller, with what you may do of `service/ROLE/…` and nothing else. It counts for that one service. That it was made is written down (audit). " +
@@ -75,6 +81,7 @@ export const serviceCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["service", "destroy"],
+    tool: { effect: "destroys", idempotent: true },
     brief: "Remove a service, and unbind the roles that it fills on this machine",
     args: [NAME],
     flags: { yes: { kind: "switch", brief: "without asking" }, machine: ON_MACHINE },

@@ -23,6 +23,7 @@ const dryRun = {
 export const templateCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["template", "list"],
+    tool: { effect: "reads" },
     brief:
       "List the templates of all rooms: digest, who wrote them, when, whether they are built in",
     docs:
@@ -32,6 +33,7 @@ export const templateCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["template", "show"],
+    tool: { effect: "reads" },
     brief: "Show a template as it was written, or with all it inherits",
     args: [REF],
     flags: {
@@ -48,6 +50,7 @@ export const templateCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["template", "diff"],
+    tool: { effect: "reads", without: ["source"] },
     brief: "Show what differs between two templates, or between one and a file",
     args: [SIDE, { ...SIDE, name: "OTHER" }],
     flags: { resolved: { kind: "switch", brief: "with all they inherit" }, source },
@@ -58,6 +61,11 @@ export const templateCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["template", "validate"],
+    tool: {
+      effect: "reads",
+      without: ["source"],
+      text: { of: "FILE", brief: "the template, YAML or JSON" },
+    },
     brief: "Check a template's file: every mistake, with its line and column",
     docs:
       "Asks nobody; what is inherited is looked at when it is pushed. Ends with status 1 when there is a mistake; a warning is none.",
@@ -68,6 +76,12 @@ export const templateCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["template", "push"],
+    tool: {
+      effect: "changes",
+      idempotent: true,
+      without: ["source"],
+      text: { of: "FILE", brief: "the template, YAML or JSON" },
+    },
     brief: "Write a template's file into a room",
     docs:
       "Refuses mistakes, parents that are not there and loops. Says whose assignment must be signed again: until then a " +
@@ -82,6 +96,7 @@ export const templateCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["template", "publish"],
+    tool: { effect: "changes", idempotent: true },
     brief: "Write this version's built-in templates into their room",
     flags: { "dry-run": dryRun },
     examples: ["sh tasks/bureau template publish"],
@@ -89,6 +104,7 @@ export const templateCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["template", "update"],
+    tool: { effect: "changes", idempotent: true },
     brief:
       "Bring built-in templates that are behind this version up to it, and say whom that changes",
     flags: { "dry-run": dryRun },
@@ -97,6 +113,7 @@ export const templateCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["template", "impact"],
+    tool: { effect: "reads", without: ["resign"] },
     brief: "Show which agents are made of a template, and which must be signed again",
     docs:
       "An assignment's signature covers its template with all that inherits; a change of one of them is nothing to a machine until " +

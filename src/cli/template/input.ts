@@ -20,7 +20,7 @@ export async function readTemplateFile(call: Invocation, argument: string): Prom
       hint: "a template that is published is written ROOM:NAME",
     });
   }
-  const bytes = new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
+  const bytes = await call.input();
   let text: string;
   const source = String(call.flags["source"] ?? "stdin");
   try {

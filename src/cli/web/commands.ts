@@ -9,6 +9,7 @@ const ID = { name: "ID", brief: "as the list shows it" } as const;
 export const webCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["web", "open"],
+    tool: { none: "what it prints lets its reader in" },
     brief: "Print a one-time link to the web page: agents, their terminals, what they ask for",
     docs:
       "The link works once, within ten minutes, and logs one browser in with your rights. The page listens on loopback; --lan has it listen on " +
@@ -29,6 +30,7 @@ export const webCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["web", "token", "create"],
+    tool: { none: "what it prints lets its reader in" },
     brief: "Make a token that logs browsers in as you; it is shown once",
     args: [{ name: "LABEL", brief: "what it is for, as the list shows it" }],
     flags: {
@@ -44,18 +46,21 @@ export const webCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["web", "token", "list"],
+    tool: { effect: "reads" },
     brief: "List tokens, and browsers that are logged in by a link",
     examples: ["sh tasks/bureau web token list"],
     load: async () => (await import("./token.ts")).list,
   }),
   defineCommand({
     path: ["web", "token", "revoke"],
+    tool: { effect: "destroys", idempotent: true },
     brief: "End a token, or a login by a link; whoever is logged in by it is out at once",
     args: [ID],
     load: async () => (await import("./token.ts")).revoke,
   }),
   defineCommand({
     path: ["web", "share", "create"],
+    tool: { none: "what it prints lets its reader in" },
     brief: "Make a link by which anybody watches one agent, and can't type",
     docs:
       "Whoever has the link sees the agent's terminal until it is over or revoked, and nothing else of this Bureau.",
@@ -73,12 +78,14 @@ export const webCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["web", "share", "list"],
+    tool: { effect: "reads" },
     brief: "List shared links",
     examples: ["sh tasks/bureau web share list"],
     load: async () => (await import("./token.ts")).shares,
   }),
   defineCommand({
     path: ["web", "share", "revoke"],
+    tool: { effect: "destroys", idempotent: true },
     brief: "End a shared link; whoever watches by it is out at once",
     args: [ID],
     load: async () => (await import("./token.ts")).unshare,

@@ -39,6 +39,8 @@ export interface GrantValues {
   readonly CREDENTIALS?: string;
   /** An agent's proxy, for `bureau proxy call`. */
   readonly SOCKET?: string;
+  /** `host:port` on loopback, for `bureau mcp serve --http`. */
+  readonly MCP?: string;
   /** File with the registration token of a homeserver that is not ours. */
   readonly TOKENFILE?: string;
 }

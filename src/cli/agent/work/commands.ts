@@ -23,6 +23,7 @@ const REF: FlagSpec = {
 export const workCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["agent", "diff"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Show what an agent changed in its clone, committed or not",
     docs:
       "Since its branch left the source's. What it wrote is read in a throw-away cell, as data: nothing that it put into its repository runs. " +
@@ -38,6 +39,7 @@ export const workCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "log"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Show the commits of an agent that its source lacks, newest first",
     args: [NAME],
     flags: {
@@ -49,6 +51,7 @@ export const workCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "merge"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Bring an agent's commits into a branch of the repository that it was cloned from",
     docs:
       "Moves one branch there, forward or to a merge commit, or changes nothing: not with a conflict, and not where the branch is checked out with " +
@@ -78,6 +81,7 @@ export const workCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["agent", "discard"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Throw away an agent's clone; one that is still assigned gets a new one",
     docs: "The agent must be stopped (`agent drain`) or destroyed. Its room and messages stay.",
     args: [NAME],
