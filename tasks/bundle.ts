@@ -41,12 +41,15 @@ try {
   await bundle(first);
   // The thread of the daemon for egress is a module of its own.
   await Deno.mkdir(`${work}/agents/echo`, { recursive: true });
+  await Deno.mkdir(`${work}/agents/native`);
   await Deno.mkdir(`${work}/page`);
   const [page] = await Promise.all([
     buildPage(`${work}/page`),
     ...[...rest, "gate_worker"].map(bundle),
     bundleFile("src/mcp/sdk.ts", `${work}/runtime/mcp_sdk.js`, ["--minify"]),
     bundleFile("agent/echo/echo.ts", `${work}/agents/echo/echo.js`),
+    bundleFile("agent/native/native.ts", `${work}/agents/native/native.js`, ["--minify"]),
+    bundleFile("agent/native/mcp.ts", `${work}/agents/native/mcp.js`, ["--minify"]),
   ]);
   await embedPage(`${work}/runtime/web.js`, page);
   await Deno.remove(`${work}/page`, { recursive: true });

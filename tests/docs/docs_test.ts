@@ -21,6 +21,7 @@ const PAGES = [
   "docs/guide/attention.md",
   "docs/guide/mcp.md",
   "docs/guide/sandbox.md",
+  "docs/guide/native-agent.md",
   "docs/guide/phone-and-browser.md",
   "docs/guide/repositories.md",
   "docs/guide/services.md",
@@ -112,6 +113,11 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "person",
     sees: /Type yes:/,
     types: (person) => person.enter("yes"),
+  }],
+  [/^sh tasks\/bureau .*agent\/helper/, {
+    kind: "not-run",
+    reason:
+      "its key is the reader's own; tests/e2e/native_agent_test.ts has a model that needs none",
   }],
   [/^sh tasks\/bureau sandbox run --(allow-host|credential) /, {
     kind: "not-run",

@@ -41,7 +41,7 @@ import {
 } from "../session.ts";
 import { unboundRoles } from "./roles.ts";
 import { type CreateAgentRequest, overridesOf, readRequest } from "./request.ts";
-import { prepareWorkspace } from "./workspace.ts";
+import { prepareHome, prepareWorkspace } from "./workspace.ts";
 import { ownOf } from "./work/own.ts";
 
 export const create: CommandHandler = async (call) => {
@@ -197,6 +197,9 @@ async function variablesFor(
   const text = JSON.stringify(template);
   // Where `up` puts the programs of the examples.
   if (text.includes("${AGENTS_DIR}")) variables["AGENTS_DIR"] ??= `${call.stateDir}/agents`;
+  if (text.includes("${AGENT_HOME}")) {
+    variables["AGENT_HOME"] ??= await prepareHome(call.stateDir, localpart);
+  }
   const wantsWorkspace = request.repo !== undefined || text.includes("${WORKSPACE}");
   if (wantsWorkspace && variables["WORKSPACE"] === undefined) {
     variables["WORKSPACE"] = await prepareWorkspace({

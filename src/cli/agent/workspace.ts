@@ -62,6 +62,15 @@ export async function prepareWorkspace(request: WorkspaceRequest): Promise<strin
   return path;
 }
 
+/** Where the agent's programs keep what is theirs, beside what it works on: it stays. */
+export async function prepareHome(stateDir: string, localpart: string): Promise<string> {
+  const base = `${stateDir}/workspaces`;
+  const owner = ownerFor(await Deno.stat(base));
+  const dir = `${base}/${await principalHash(localpart)}`;
+  await emptyDirectory(dir, owner);
+  return await emptyDirectory(`${dir}/home`, owner);
+}
+
 async function emptyDirectory(path: string, owner: Owner | null): Promise<string> {
   if (!await exists(path)) {
     await Deno.mkdir(path, { mode: 0o700 });

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Template } from "../schema/events.ts";
+import { nativeTemplates } from "./builtin_native.ts";
 
 /**
  * The templates that come with Bureau, by name; they are published into `bureau/template`. None gives
  * the sandbox a network: an agent reaches the world through its proxy alone (W-6); `passthrough` has no sandbox.
  */
 export const builtinTemplates: Readonly<
-  Record<"base" | "agent" | "networked" | "service" | "passthrough" | "scribe", Template>
+  Record<
+    | ("base" | "agent" | "networked" | "service" | "passthrough" | "scribe")
+    | keyof typeof nativeTemplates,
+    Template
+  >
 > = {
   base: {
     description: "An isolated process: its own namespaces, no network, an empty /tmp",
@@ -82,4 +87,5 @@ export const builtinTemplates: Readonly<
       grants: [{ actions: ["http/timestamp", "matrix/state/m.bureau.report"] }],
     },
   },
+  ...nativeTemplates,
 };

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Bureau's own agent in a real sandbox, its model a mock behind its proxy: it reads and edits a file, runs a command, answers in its
+ * room, goes on where it was killed; the key is nowhere in the sandbox.
+ */
+import assert from "node:assert/strict";
+import {
+  call,
+  fail,
+  type Reply,
+  say,
+  startModels,
+  type Turn,
+} from "../../src/agent/testing/model/mod.ts";
+import { eventually, findProcess, step, withBureau } from "./harness.ts";
+import { matrix, messages, roomId } from "./matrix.ts";
+
+const SECRET = `native-${crypto.randomUUID()}`;
+const KEY = `sk-${SECRET}`;
+const AGENT = "agent/native";
+/** Finds the key, and is not the key: what looks for it must not be what is found. */
+const PATTERN = `sk[-]${SECRET}`;
+const LOOK = `grep -rlaE -D skip '${PATTERN}' /proc/[0-9]*/environ /proc/[0-9]*/cmdline ` +
+  "/run /home /tmp /workspace /etc /opt/agent 2>/dev/null; echo looked";
+
+/** An MCP server in a line of jq: one tool, `shout`. */
+const MCP = String.raw`while IFS= read -r line; do printf '%s\n' "$line" | jq -c '
+  def answer(result): {jsonrpc: "2.0", id: .id, result: result};
+  if .method == "initialize" then
+    answer({protocolVersion: .params.protocolVersion, capabilities: {tools: {}}, serverInfo: {name: "sh", version: "1"}})
+  elif .method == "tools/list" then
+    answer({tools: [{name: "shout", inputSchema: {type: "object", properties: {text: {type: "string"}}}}]})
+  elif .method == "tools/call" then
+    answer({content: [{type: "text", text: (.params.arguments.text | ascii_upcase)}]})
+  else empty end'; done`;
+
+Deno.test("Bureau's own agent works in its sandbox, without the key, and outlives being killed", async (t) => {
+  const script: Turn[] = [];
+  const models = startModels({
+    script: (ask) => {
+      const turn = script.shift();
+      const reply = typeof turn === "function" ? turn(ask) : turn;
+      return reply ?? fail(400, "invalid_request_error", "the script has no more turns");
+    },
+    keys: { anthropic: KEY, openai: KEY },
+  });
+  try {
+    await withBureau(async (bureau) => {
+      const cli = async (...args: string[]) => {
+        const done = await bureau.cli(...args);
+        assert.equal(done.code, 0, done.stderr + done.stdout);
+        return done.stdout;
+      };
+      const up = await bureau.up("--detach", "--no-agent");
+      assert.equal(up.code, 0, up.stderr);
+      const host = `127.0.0.1:${models.port}`;
+      const templates = encodeURIComponent(await roomId(bureau, "bureau/template"));
+      await matrix(bureau, `rooms/${templates}/state/m.bureau.template/mocked`, {
+        method: "PUT",
+        body: {
+          description: "Bureau's own agent, its model a mock",
+          inherits: ["bureau/template:agent-native"],
+          proxy_services: {
+            anthropic: { upstream: `http://${host}`, inject_headers: { "X-Api-Key": "anthropic" } },
+          },
+          egress: { allow: [host] },
+          restart_policy: "always",
+        },
+      });
+      const credentials = `${bureau.stateDir}-credentials.json`;
+      await Deno.writeTextFile(
+        credentials,
+        JSON.stringify({ anthropic: { value: KEY, allowed_hosts: [host] } }),
+        { mode: 0o600 },
+      );
+      try {
+        await cli(
+          ...["agent", "create", AGENT, "--template", "bureau/template:mocked"],
+          ...["--repo", bureau.repo, "--credentials", credentials],
+          ...[
+            "--payload",
+            JSON.stringify({ mcp_servers: { sh: { command: "/bin/sh", args: ["-c", MCP] } } }),
+          ],
+        );
+      } finally {
+        await Deno.remove(credentials);
+      }
+      const room = await roomId(bureau, `bureau/fleet/dev/${AGENT}`);
+      let count = 0;
+      const send = async (text: string) => {
+        const path = `rooms/${encodeURIComponent(room)}/send/m.room.message/e2e-${++count}`;
+        const body = { msgtype: "m.text", body: text };
+        return (await matrix<{ event_id: string }>(bureau, path, { method: "PUT", body })).event_id;
+      };
+      const answersTo = async (id: string) =>
+        (await messages(bureau, room)).filter(({ content }) => {
+          const relation = content["m.relates_to"] as
+            | { "m.in_reply_to"?: { event_id: string } }
+            | undefined;
+          return relation?.["m.in_reply_to"]?.event_id === id;
+        }).map(({ content }) => String(content["body"]));
+      const answered = (id: string) =>
+        eventually("it answers", async () => (await answersTo(id))[0], 120_000);
+      const last = (ask: { toolResults: readonly string[] }): Reply => say(ask.toolResults.at(-1)!);
+
+      await step(t, bureau, "it reads, edits, runs a command, and answers", async () => {
+        script.push(
+          call("read", { path: "README.md" }),
+          call("edit", { path: "README.md", old: "Two lines.", new: "Two better lines." }),
+          call("mcp__sh__shout", { text: "two" }),
+          call("bash", { command: "git diff --stat; cat README.md; touch /opt/agent/x" }),
+          last,
+        );
+        const said = await answered(await send("make it better"));
+        assert.match(said, /README\.md \| 2 \+-[^]*Two better lines\.[^]*Read-only file system/);
+        assert.match(models.asks[0]!.lastText, /^@\S+: make it better$/);
+        assert.match(models.asks[1]!.toolResults[0]!, /Two lines\./);
+        assert.equal(
+          await Deno.readTextFile(`${bureau.repo}/README.md`),
+          "# Example\n\nTwo lines.\n",
+        );
+        await eventually("it is idle", async () => {
+          const { stdout } = await bureau.cli("agent", "show", AGENT);
+          return /idle/.test(stdout);
+        });
+      });
+
+      await step(t, bureau, "the key is with its proxy alone", async () => {
+        script.push(call("bash", { command: LOOK }), last);
+        assert.equal(await answered(await send("look for it")), "looked");
+        const plant = `printf 'sk-%s' ${SECRET} >/tmp/planted; ${LOOK}`;
+        script.push(call("bash", { command: plant }), call("bash", { command: "rm /tmp/planted" }));
+        script.push((ask) => say(ask.toolResults.at(-2)!));
+        assert.match(await answered(await send("plant it")), /^\/tmp\/planted$/m);
+        assert.equal(models.strangers(), 0);
+        for (const { headers, body } of models.requests) {
+          assert.equal(headers.get("x-api-key"), KEY);
+          assert.equal(headers.get("authorization"), null);
+          assert.ok(!body.includes(KEY));
+        }
+      });
+
+      await step(
+        t,
+        bureau,
+        "killed in the middle of a command it goes on, and answers once",
+        async () => {
+          script.push(call("bash", { command: "touch /workspace/begun; sleep 100000" }));
+          const id = await send("sleep");
+          await eventually(
+            "it sleeps",
+            () => findProcess(bureau, (line) => line.includes("100000")),
+          );
+          const isAgent = (line: string) => /^\/opt\/bureau\/deno run .*native\.js/.test(line);
+          script.push(({ toolResults }) => say(`again: ${toolResults.at(-1)}`));
+          Deno.kill((await findProcess(bureau, isAgent))!, "SIGKILL");
+          assert.match(await answered(id), /^again: .*I was restarted meanwhile/);
+          script.push(({ lastText }) => say(`after: ${lastText}`));
+          const next = await send("and now?");
+          assert.match(await answered(next), /^after: .*and now\?$/);
+          assert.deepEqual([(await answersTo(id)).length, (await answersTo(next)).length], [1, 1]);
+          assert.equal(await findProcess(bureau, (line) => line.includes("100000")), null);
+        },
+      );
+    });
+  } finally {
+    await models.stop();
+  }
+});
