@@ -42,6 +42,7 @@ try {
   // The thread of the daemon for egress is a module of its own.
   await Deno.mkdir(`${work}/agents/echo`, { recursive: true });
   await Deno.mkdir(`${work}/agents/native`);
+  await Deno.mkdir(`${work}/agents/driver`);
   await Deno.mkdir(`${work}/page`);
   const [page] = await Promise.all([
     buildPage(`${work}/page`),
@@ -50,6 +51,8 @@ try {
     bundleFile("agent/echo/echo.ts", `${work}/agents/echo/echo.js`),
     bundleFile("agent/native/native.ts", `${work}/agents/native/native.js`, ["--minify"]),
     bundleFile("agent/native/mcp.ts", `${work}/agents/native/mcp.js`, ["--minify"]),
+    bundleFile("agent/driver/driver.ts", `${work}/agents/driver/driver.js`),
+    bundleFile("agent/driver/prepare_main.ts", `${work}/agents/driver/prepare.js`),
   ]);
   await embedPage(`${work}/runtime/web.js`, page);
   await Deno.remove(`${work}/page`, { recursive: true });
@@ -66,6 +69,10 @@ try {
   await Deno.mkdir(`${work}/agents/scribe`, { recursive: true });
   await Deno.copyFile(`${root}/agent/scribe/scribe`, `${work}/agents/scribe/scribe`);
   await Deno.chmod(`${work}/agents/scribe/scribe`, 0o755);
+  for (const script of ["codex", "terminal"]) {
+    await Deno.copyFile(`${root}/agent/driver/${script}`, `${work}/agents/driver/${script}`);
+    await Deno.chmod(`${work}/agents/driver/${script}`, 0o755);
+  }
   await Deno.writeTextFile(`${work}/runtime/.stamp`, "");
   await Deno.chmod(work, 0o755);
   await replace();

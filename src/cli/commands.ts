@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Every command of `bureau`, declared. A group that is not listed does not exist: there are no stubs. */
-import { agentCreate, ON_MACHINE } from "./agent/command.ts";
+import { agentCreate, agentInstall, ON_MACHINE } from "./agent/command.ts";
 import { LOOK, workCommands } from "./agent/work/commands.ts";
 import { authCommands } from "./auth/commands.ts";
 import { credentialCommands } from "./credential/commands.ts";
@@ -291,6 +291,7 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./agent/approvals.ts")).deny,
   }),
   agentCreate,
+  agentInstall,
   ...workCommands,
   defineCommand({
     path: ["agent", "payload"],

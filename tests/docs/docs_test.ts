@@ -12,7 +12,9 @@ import { commandsOf, type DocumentedCommand } from "./commands.ts";
 /** In reading order: one Bureau goes through them all. */
 const PAGES = [
   "README.md",
+  "CONTRIBUTING.md",
   "docs/guide/first-agent.md",
+  "docs/guide/agents.md",
   "docs/guide/credentials.md",
   "docs/guide/homeserver.md",
   "docs/guide/machines.md",
@@ -56,7 +58,7 @@ const OTHER_HOMESERVER = "it needs another homeserver; tests/slow/homeservers_te
 const SECOND_MACHINE = "it needs a second machine; tests/e2e/two_machines_test.ts has one";
 const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^git clone <this repository> /, { kind: "not-run", reason: ON_A_BARE_MACHINE }],
-  [/^sh tasks\/bootstrap test$/, { kind: "not-run", reason: WHOLE_SUITE }],
+  [/^sh tasks\/bootstrap (ok|test)$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^deno task (ok|test|test:slow)$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^claude mcp add /, { kind: "not-run", reason: "it changes Claude Code's own settings" }],
   [/^sh tasks\/bureau mcp serve --http /, {
@@ -137,6 +139,14 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^(gh auth token \| )?sh tasks\/bureau credential (provision|rotate|remove|import) /, {
     kind: "not-run",
     reason: "its secrets are the reader's own; tests/e2e/credential_test.ts goes through it",
+  }],
+  [/^sh tasks\/bureau agent install (claude|codex)$/, {
+    kind: "not-run",
+    reason: "it fetches 400 MB; tests/slow/agents_test.ts does it",
+  }],
+  [/^sh tasks\/bureau (agent create ada |template push login)/, {
+    kind: "not-run",
+    reason: "its key is the reader's own; tests/slow/agents_test.ts has one for a mock",
   }],
   [/^ssh -L /, {
     kind: "not-run",

@@ -86,3 +86,15 @@ export const agentCreate = defineCommand({
   examples: ["sh tasks/bureau agent create agent/second --template bureau/template:agent"],
   load: async () => (await import("./create.ts")).create,
 });
+
+export const agentInstall = defineCommand({
+  path: ["agent", "install"],
+  brief:
+    "Fetch somebody else's agent, Claude Code or Codex, for the templates that run it; without a name: what is here",
+  docs:
+    "From npm, in the one version that this Bureau was tried with, and only with the hash that it has in this repository. " +
+    "It lies below the state directory, read-only for agents; nothing of npm runs, here or there.",
+  args: [{ name: "NAME", brief: "claude or codex", optional: true }],
+  examples: ["sh tasks/bureau agent install"],
+  load: async () => (await import("./programs.ts")).install,
+});

@@ -39,6 +39,7 @@ import {
   type OperatorSession,
   principalOf,
 } from "../session.ts";
+import { requirePrograms } from "./programs.ts";
 import { unboundRoles } from "./roles.ts";
 import { type CreateAgentRequest, overridesOf, readRequest } from "./request.ts";
 import { prepareHome, prepareWorkspace } from "./workspace.ts";
@@ -47,7 +48,7 @@ import { ownOf } from "./work/own.ts";
 export const create: CommandHandler = async (call) => {
   const home = await loadSession(call);
   const session = onMachine(call, home);
-  const request = await readRequest(call);
+  const request = await readRequest(call, session.namespace);
   const localpart = principalOf(session, call.args[0]!);
   const client = matrixClient(session);
   const isHere = session.machine === home.machine;
@@ -197,6 +198,7 @@ async function variablesFor(
   const text = JSON.stringify(template);
   // Where `up` puts the programs of the examples.
   if (text.includes("${AGENTS_DIR}")) variables["AGENTS_DIR"] ??= `${call.stateDir}/agents`;
+  await requirePrograms(localpart, template, variables["AGENTS_DIR"]);
   if (text.includes("${AGENT_HOME}")) {
     variables["AGENT_HOME"] ??= await prepareHome(call.stateDir, localpart);
   }

@@ -56,8 +56,20 @@ export function overridesOf(
 
 const usage = (why: string) => new CliError("usage", `Cannot create: ${why}`);
 
-/** @throws {CliError} `usage` */
-export async function readRequest(call: Invocation): Promise<CreateAgentRequest> {
+/**
+ * @param namespace whose templates are meant by a name alone
+ * @throws {CliError} `usage`
+ */
+export async function readRequest(
+  call: Invocation,
+  namespace: string,
+): Promise<CreateAgentRequest> {
+  const request = await requestOf(call);
+  if (!/^[^:@/]+$/.test(request.template)) return request;
+  return { ...request, template: `${namespace}/template:${request.template}` };
+}
+
+async function requestOf(call: Invocation): Promise<CreateAgentRequest> {
   const { flags } = call;
   if (flags["from-stdin"] === true) {
     return await readBootstrap((json) => z.parse(CreateAgentRequest, json));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Template } from "../schema/events.ts";
 import { nativeTemplates } from "./builtin_native.ts";
+import { agentTemplates } from "./builtin_agents.ts";
 
 /**
  * The templates that come with Bureau, by name; they are published into `bureau/template`. None gives
@@ -9,7 +10,8 @@ import { nativeTemplates } from "./builtin_native.ts";
 export const builtinTemplates: Readonly<
   Record<
     | ("base" | "agent" | "networked" | "service" | "passthrough" | "scribe")
-    | keyof typeof nativeTemplates,
+    | keyof typeof nativeTemplates
+    | keyof typeof agentTemplates,
     Template
   >
 > = {
@@ -88,4 +90,5 @@ export const builtinTemplates: Readonly<
     },
   },
   ...nativeTemplates,
+  ...agentTemplates,
 };

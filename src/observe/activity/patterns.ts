@@ -34,13 +34,14 @@ export const PATTERNS: readonly Pattern[] = [
     kind: "claude-code",
     means: "waiting",
     where: "screen",
-    pattern: "\\bDo you trust the (files|contents)\\b",
+    pattern:
+      "\\bDo you trust the (files|contents)\\b|\\bor one you trust\\?|\\bEnter to confirm\\b",
   },
   {
     kind: "claude-code",
     means: "idle",
     where: "screen",
-    pattern: "\\? for shortcuts|\\u23f5\\u23f5 |\\bplan mode on\\b",
+    pattern: "\\? for shortcuts|\\u23f5\\u23f5 |\\b(plan|manual) mode on\\b",
   },
   { kind: "codex", means: "waiting", where: "screen", pattern: "\\u203a\\s*1\\.\\s" },
   {
@@ -53,7 +54,7 @@ export const PATTERNS: readonly Pattern[] = [
     kind: "codex",
     means: "idle",
     where: "screen",
-    pattern: "\\u23ce send\\b|\\bCtrl\\+J newline\\b|\\bcontext left\\b",
+    pattern: "^\\u203a Ask Codex\\b|\\u23ce send\\b|\\bCtrl\\+J newline\\b|\\bcontext left\\b",
   },
   {
     kind: "generic",
