@@ -14,7 +14,11 @@ export const ON_MACHINE = {
 
 export const agentCreate = defineCommand({
   path: ["agent", "create"],
-  tool: { effect: "grants", idempotent: true, without: ["repo", "credentials", "from-stdin"] },
+  tool: {
+    effect: "grants",
+    idempotent: true,
+    without: ["repo", "branch", "from", "credentials", "from-stdin"],
+  },
   brief: "Assign an agent to this machine, or change its assignment",
   docs:
     "Makes its Matrix account and room, clones the repository, seals its credentials to the machine, and writes the signed assignment. " +
