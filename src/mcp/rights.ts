@@ -6,6 +6,7 @@
  */
 import { checkSelf } from "../lib/authorization/self.ts";
 import type { Clock } from "../lib/clock.ts";
+import { McpError } from "./errors.ts";
 import type { ProxyPolicy } from "../lib/schema/events.ts";
 
 export type ReadPolicy = (signal: AbortSignal) => Promise<ProxyPolicy>;
@@ -20,6 +21,9 @@ export interface RightsOptions {
   /** Taken away on top of all: patterns of actions outside of which nothing is allowed. */
   readonly only?: (action: string) => boolean;
 }
+
+/** A daemon that says nothing for so long says that nothing is allowed. */
+const READ_MS = 10_000;
 
 type Listener = () => void;
 
@@ -67,12 +71,25 @@ export class Rights {
   }
 
   async #ask(): Promise<void> {
+    const { clock, read, signal } = this.#options;
+    const over = new AbortController();
     try {
-      this.#policy = await this.#options.read(this.#options.signal);
+      const late = clock.sleep(READ_MS, over.signal).then(() => {
+        throw new McpError("timeout", "Cannot read your rights: no answer in ten seconds", {
+          status: 504,
+        });
+      });
+      // Either may lose, and nobody waits for it then.
+      late.catch(() => {});
+      const asked = read(AbortSignal.any([signal, over.signal]));
+      asked.catch(() => {});
+      this.#policy = await Promise.race([asked, late]);
       this.#failure = null;
     } catch (thrown) {
       this.#policy = null;
       this.#failure = thrown;
+    } finally {
+      over.abort();
     }
     for (const listener of [...this.#listeners]) listener();
   }
