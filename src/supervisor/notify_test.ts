@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { NotifyTarget } from "../lib/config/mod.ts";
 import { createLogger } from "../lib/log.ts";
-import { notifySource, notifyTargets } from "./notify.ts";
+import { notifyTargets } from "../lib/config/mod.ts";
+import { notifySource } from "./notify.ts";
 
 Deno.test("notifyTargets() reads the file and the secrets that it names", async () => {
   const dir = await Deno.makeTempDir();

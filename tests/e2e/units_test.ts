@@ -24,10 +24,11 @@ import {
 
 const UNITS = `${ROOT}/deploy/systemd`;
 const IDS = (() => {
-  const { launcher, daemon } = rootIdentities("");
+  const { launcher, daemon, web } = rootIdentities("");
   return {
     "bureau-launcher": launcher.uid,
     "bureau-daemon": daemon.uid,
+    "bureau-web": web.uid,
     bureau: launcher.gid,
     root: 0,
   };
@@ -49,7 +50,7 @@ interface Unit {
 /** What systemd would do of a unit that matters here, with other directories. */
 async function startUnit(
   bureau: Bureau,
-  name: "launcher" | "daemon",
+  name: "launcher" | "daemon" | "web",
   more: Record<string, string> = {},
 ): Promise<Unit> {
   const unit = await settings(name);
@@ -129,7 +130,7 @@ Deno.test("systemd finds no fault in the units", async (t) => {
   if (await lacks(t, "/usr/bin/systemd-analyze", "systemd")) return;
   const dir = await Deno.makeTempDir({ prefix: "b-un" });
   try {
-    for (const name of ["launcher", "daemon"]) {
+    for (const name of ["launcher", "daemon", "web"]) {
       const text = await Deno.readTextFile(`${UNITS}/bureau-${name}.service`);
       await Deno.writeTextFile(
         `${dir}/bureau-${name}.service`,
@@ -142,6 +143,7 @@ Deno.test("systemd finds no fault in the units", async (t) => {
         "--man=no",
         `${dir}/bureau-launcher.service`,
         `${dir}/bureau-daemon.service`,
+        `${dir}/bureau-web.service`,
       ]);
     const { code, stdout, stderr } = await verify();
     const ours = (stdout + stderr).split("\n").filter((line) => line.includes("bureau-"));
@@ -175,7 +177,7 @@ Deno.test("a unit gives its process the permissions that `up` gives it", async (
         },
         stdin: "null",
       }).output();
-    for (const name of ["launcher", "daemon"] as const) {
+    for (const name of ["launcher", "daemon", "web"] as const) {
       const { stdout } = await role(name);
       const words = new TextDecoder().decode(stdout).trimEnd().split("\n");
       const expected = denoArguments(name, dir, parseGrants(grants, values));
@@ -329,7 +331,18 @@ Deno.test("launcher and daemon of the units are two users, closed to each other,
       ? await startHomeserver(bureau, secret.trim())
       : null;
     const launcher = await startUnit(bureau, "launcher");
-    const daemon = await startUnit(bureau, "daemon");
+    // Where the daemon may read; under systemd it is /run/credentials/bureau-daemon.service.
+    const settingsDir = `${bureau.stateDir}/daemon/credentials`;
+    await Deno.writeTextFile(
+      `${bureau.stateDir}/operator/bureau.yaml`,
+      "notify:\n  - matrix: true\n",
+    );
+    const printed = await bureau.cli("config", "daemon");
+    assert.equal(printed.code, 0, printed.stderr);
+    await Deno.mkdir(settingsDir);
+    await Deno.writeTextFile(`${settingsDir}/daemon`, printed.stdout);
+    const daemon = await startUnit(bureau, "daemon", { CREDENTIALS_DIRECTORY: settingsDir });
+    const web = await startUnit(bureau, "web");
     let second: Unit | null = null;
     try {
       await eventually("it runs again", runs, 30_000);
@@ -341,7 +354,8 @@ Deno.test("launcher and daemon of the units are two users, closed to each other,
       const before = await agent();
       assert.ok(before !== undefined);
       await step(t, bureau, "each is its own user, without privileges", async () => {
-        for (const [name, unit] of [["launcher", launcher], ["daemon", daemon]] as const) {
+        const units = [["launcher", launcher], ["daemon", daemon], ["web", web]] as const;
+        for (const [name, unit] of units) {
           const status = await Deno.readTextFile(`/proc/${unit.process.pid}/status`);
           const uid = IDS[`bureau-${name}`];
           assert.match(status, new RegExp(`^Uid:\\s${uid}\\s${uid}\\s${uid}\\s${uid}$`, "m"));
@@ -368,6 +382,16 @@ Deno.test("launcher and daemon of the units are two users, closed to each other,
           }
         },
       );
+      await step(t, bureau, "the page is served, and the file's settings hold", async () => {
+        const { targets } = await bureau.json<{ targets: { name: string }[] }>("notify", "list");
+        assert.deepEqual(targets.map(({ name }) => name), ["matrix"]);
+        const url = await eventually("it listens", async () => {
+          return (await bureau.json<{ urls: string[] }>("web")).urls[0];
+        }, 30_000);
+        const page = await fetch(url);
+        assert.equal(page.status, 200);
+        assert.match(await page.text(), /<!doctype html>/i);
+      });
       await step(t, bureau, "neither reads the other's state or signals it", async () => {
         const [cell] = [...Deno.readDirSync(`${bureau.runDir}/p`)].map(({ name }) => name);
         const { stateDir: state, runDir } = bureau;
@@ -386,6 +410,9 @@ Deno.test("launcher and daemon of the units are two users, closed to each other,
           ["root", "bureau-daemon", `cat ${state}/operator/machine-session.json`],
           ["root", "bureau-daemon", `cat ${state}/operator/signing-key.json`],
           ["root", "bureau-daemon", `echo {} >${state}/operator/policy.json.try`],
+          ["bureau-daemon", "bureau-web", `ls ${state}/daemon`],
+          ["bureau-launcher", "bureau-web", `ls ${state}/workspaces`],
+          ["root", "bureau-web", `cat ${state}/operator/machine-session.json`],
           ["root", "bureau-launcher", `touch ${state}/runtime/proxy.js`],
         ];
         for (const [owner, other, script] of own) {
@@ -435,6 +462,7 @@ Deno.test("launcher and daemon of the units are two users, closed to each other,
         }
       });
     } finally {
+      await endUnit(web, "SIGTERM");
       await endUnit(daemon, "SIGTERM");
       await endUnit(second ?? launcher, "SIGTERM").catch(() => {});
       if (homeserver !== null) await endUnit(homeserver, "SIGTERM");

@@ -9,7 +9,7 @@ import { denoArguments, parseGrants } from "../../src/lib/process/mod.ts";
 import { eventually, freePort, ROOT, skip } from "../e2e/harness.ts";
 import { Bed, whyNot } from "./systemd/bed.ts";
 
-const UNITS = ["bureau-launcher", "bureau-daemon"];
+const UNITS = ["bureau-launcher", "bureau-daemon", "bureau-web"];
 const STATE = "/var/lib/bureau";
 const RUNTIME = "/usr/lib/bureau/runtime";
 
@@ -72,6 +72,7 @@ async function install(bed: Bed): Promise<void> {
     install -m 755 "$1/bureau-role" "$1/bureau-seal-key" /usr/lib/bureau/
     cp "$1/sysusers.conf" /etc/sysusers.d/bureau.conf
     cp "$1/tmpfiles.conf" /etc/tmpfiles.d/bureau.conf
+    cp "$1/bureau-daemon.service.d/settings.conf" /etc/systemd/system/bureau-daemon.service.d/
     cp -r ${STATE}/runtime ${RUNTIME}
     systemd-sysusers /etc/sysusers.d/bureau.conf
     install -m 600 ${STATE}/operator/machine-session.json /etc/bureau/machine-session.json
@@ -82,6 +83,7 @@ async function install(bed: Bed): Promise<void> {
     systemd-tmpfiles --create /etc/tmpfiles.d/bureau.conf`,
     from,
   );
+  await bed.write("/etc/bureau/daemon.json", await cli(bed, "config", "daemon"), "0600");
   const session = JSON.parse(await bed.must("cat /etc/bureau/machine-session.json")) as {
     user_id: string;
     server_name: string;
@@ -155,6 +157,22 @@ Deno.test("under a live systemd: two users, an agent that outlives its launcher,
       assert.match(await statusOf(bed, pid, "CapBnd"), /^0+$/);
       assert.equal(await statusOf(bed, pid, "NoNewPrivs"), "1");
     }
+  });
+
+  await step("the page is served through the daemon, by a process without a network", async () => {
+    const url = await eventually("it listens", async () => {
+      const { urls } = JSON.parse(await cli(bed, "web", "--json")) as { urls: string[] };
+      return urls[0]?.replace(/#.*/, "");
+    }, 30_000);
+    const fetched = await bed.must(
+      `exec "$1" eval 'console.log((await (await fetch("'"$2"'")).text()).slice(0, 60))'`,
+      `${RUNTIME}/deno`,
+      url,
+    );
+    assert.match(fetched, /<!doctype html>/i);
+    const pid = await mainPid(bed, "bureau-web");
+    const devices = await bed.must('tail -n +3 "/proc/$1/net/dev" | cut -d: -f1', pid);
+    assert.equal(devices.trim(), "lo");
   });
 
   await step(

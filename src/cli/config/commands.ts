@@ -37,4 +37,13 @@ export const configCommands: readonly CommandSpec[] = [
     examples: ["sh tasks/bureau config show", "sh tasks/bureau config show --json"],
     load: async () => (await import("./config.ts")).show,
   }),
+  defineCommand({
+    path: ["config", "daemon"],
+    brief: "Print what a daemon under systemd gets beside its session; it holds secrets",
+    docs:
+      "One line of JSON, for `/etc/bureau/daemon.json` (deploy/systemd/README.md): the page, and `notify`, `web_origin` and `peer` of the file, with the " +
+      "secrets that it names. `up` tells its daemon by itself.",
+    examples: ["sh tasks/bureau config daemon"],
+    load: async () => (await import("./daemon.ts")).daemon,
+  }),
 ];

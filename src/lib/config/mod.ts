@@ -10,5 +10,6 @@ export * from "./file.ts";
 export * from "./machine.ts";
 export * from "./notify.ts";
 export * from "./notify_target.ts";
+export * from "./notify_targets.ts";
 export * from "./peer.ts";
 export * from "./secret_file.ts";
