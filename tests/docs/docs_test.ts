@@ -57,6 +57,11 @@ const ON_A_BARE_MACHINE = "tests/slow/bare_machine_test.ts does it on a bare mac
 const OTHER_HOMESERVER = "it needs another homeserver; tests/slow/homeservers_test.ts does it";
 const SECOND_MACHINE = "it needs a second machine; tests/e2e/two_machines_test.ts has one";
 const RULES: readonly (readonly [RegExp, Treatment])[] = [
+  [/^sh tasks\/bureau .*agent\/helper/, {
+    kind: "not-run",
+    reason:
+      "its key is the reader's own; tests/e2e/native_agent_test.ts has a model that needs none",
+  }],
   [/^git clone <this repository> /, { kind: "not-run", reason: ON_A_BARE_MACHINE }],
   [/^sh tasks\/bootstrap (ok|test)$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^deno task (ok|test|test:slow)$/, { kind: "not-run", reason: WHOLE_SUITE }],
@@ -115,11 +120,6 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "person",
     sees: /Type yes:/,
     types: (person) => person.enter("yes"),
-  }],
-  [/^sh tasks\/bureau .*agent\/helper/, {
-    kind: "not-run",
-    reason:
-      "its key is the reader's own; tests/e2e/native_agent_test.ts has a model that needs none",
   }],
   [/^sh tasks\/bureau sandbox run --(allow-host|credential) /, {
     kind: "not-run",

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Bureau's own agent outside of a sandbox, for its memory: does one turn, says `idle`, and waits. Arguments: URL, key, directory. */
+import { createModelClient } from "../../src/agent/model/mod.ts";
+import { systemPrompt } from "../../src/agent/native/prompt.ts";
+import { builtinTools, ToolBox } from "../../src/agent/tools/mod.ts";
+import { createProxyClient } from "../../src/lib/proxyclient/mod.ts";
+import { Desk } from "../../agent/native/desk.ts";
+
+const [baseUrl, key, dir] = Deno.args as [string, string, string];
+// As in the sandbox, where the model is reached by it.
+const _proxy = createProxyClient({ socket: `${dir}/proxy.sock` });
+const desk = await Desk.open({
+  agent: {
+    client: createModelClient({ protocol: "anthropic", baseUrl, key }),
+    model: "claude-sonnet-4-5",
+    system: systemPrompt({ workspace: dir }),
+    tools: new ToolBox({ tools: builtinTools, workspace: dir }),
+  },
+  sessionFile: `${dir}/session.jsonl`,
+  emit: (event) => {
+    if (event.type === "end") console.log("idle");
+  },
+  answer: () => Promise.resolve(),
+});
+desk.add({ message: null, text: "hello" });
+setInterval(() => {}, 1e6);
+await desk.work(new AbortController().signal);
