@@ -31,6 +31,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "supervisor/api",
     "homeserver/api",
     "proxy/api",
+    "agent/api",
   ],
   supervisor: ["lib", "launcher/api"],
   cmd: [

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by tasks/bureau for `sandbox run` and `sandbox check`: the CLI reads the words and prints what the launcher is to
 # do; a launcher that lives for one sandbox does it. Neither holds the rights of the other. Works on "$@": sh has no arrays.
+# Also for `worker run` and `worker pool`, whose parent starts one such launcher for each worker.
 
 . "$BUREAU_ROOT/tasks/cell.sh"
 HERE=$(readlink -e -- "${INIT_CWD:-$PWD}") || HERE=/
@@ -70,6 +71,47 @@ ask() {
   esac
 }
 
+# What workers are to do, where the words don't say it.
+assignments_from_stdin() {
+  [ ! -t 0 ] || return 0
+  for word in "$@"; do
+    case "$word" in --assignment | --assignment=* | --help | -h) return 0 ;; --) break ;; esac
+  done
+  SECRETS="$SECRETS--assignments $(base64 -w 0)
+"
+}
+
+spec_from_caller() {
+  value=$(secret_from_caller "$1") || exit 1
+  SECRETS="$SECRETS--spec $value
+"
+  argument=given
+}
+
+# Removes $1 when this process is gone, however it went.
+remove_afterwards() {
+  (
+    trap '' HUP INT QUIT TERM
+    exec </dev/null >/dev/null 2>&1
+    tail --pid=$$ -f /dev/null
+    rm -rf -- "$1"
+  ) &
+}
+
+# Where workers and their parent meet: a Unix socket's path has 107 bytes, so not in TMPDIR, which may be long.
+FABRIC=''
+case "$(command_words "$@")" in
+  worker' '*)
+    assignments_from_stdin "$@"
+    prepare_launcher
+    FABRIC=$(mktemp -d "/tmp/bureau-w.XXXXXX")
+    [ "$(id -u)" -ne 0 ] || chown "$LAUNCHER_UID:$LAUNCHER_GID" "$FABRIC"
+    remove_afterwards "$FABRIC"
+    PRIVILEGE_OF_LAUNCHER=$PRIVILEGE
+    PRIVILEGE=''
+    ;;
+esac
+
 # Binds with absolute paths; what only we know, right behind the command's name.
 SCRATCH=''
 NETWORK=''
@@ -85,6 +127,11 @@ while [ "$remaining" -gt 0 ]; do
     sandbox'|'run)
       set -- "$@" run --here "$HERE"
       if [ -t 0 ] && [ -t 1 ]; then set -- "$@" --terminal; fi
+      previous=''
+      continue
+      ;;
+    worker'|'run | worker'|'pool)
+      set -- "$@" "$argument" --here "$HERE" --fabric "$FABRIC" --runtime "$DIST/runtime"
       previous=''
       continue
       ;;
@@ -106,6 +153,11 @@ while [ "$remaining" -gt 0 ]; do
       argument=--credential=$argument
       ;;
     --ca'|'*) ca_from_caller "$argument" ;;
+    --spec'|'*) spec_from_caller "$argument" ;;
+    *'|'--spec=*)
+      spec_from_caller "${argument#*=}"
+      argument=--spec=$argument
+      ;;
     *'|'--ca=*)
       ca_from_caller "${argument#*=}"
       argument=--ca=$argument
@@ -124,13 +176,8 @@ if [ -n "$NETWORK" ]; then
   # A Unix socket's path has 107 bytes: not in TMPDIR, which may be long.
   SOCKETS=$(mktemp -d "/tmp/bureau-run.XXXXXX")
   [ "$(id -u)" -ne 0 ] || chown "$LAUNCHER_UID:$LAUNCHER_GID" "$SOCKETS"
-  # It stays until this process, which becomes the launcher, is gone, however it went.
-  (
-    trap '' HUP INT QUIT TERM
-    exec </dev/null >/dev/null 2>&1
-    tail --pid=$$ -f /dev/null
-    rm -rf -- "$SOCKETS"
-  ) &
+  # It stays until this process, which becomes the launcher, is gone.
+  remove_afterwards "$SOCKETS"
   # Behind the command's name, before what may be the program's own words.
   at=$#
   placed=''
@@ -139,7 +186,7 @@ if [ -n "$NETWORK" ]; then
     shift
     at=$((at - 1))
     set -- "$@" "$argument"
-    if [ -z "$placed" ] && [ "$argument" = run ]; then
+    if [ -z "$placed" ] && { [ "$argument" = run ] || [ "$argument" = pool ]; }; then
       set -- "$@" --sockets "$SOCKETS"
       placed=yes
     fi
@@ -147,6 +194,14 @@ if [ -n "$NETWORK" ]; then
 fi
 
 ask "$@"
+
+if [ -n "$FABRIC" ]; then
+  PRIVILEGE=$PRIVILEGE_OF_LAUNCHER
+  [ -z "$SOCKETS" ] || RUN=$SOCKETS
+  exec_role parent <<END
+$DOCUMENT
+END
+fi
 
 if [ -z "$SCRATCH" ]; then
   prepare_launcher

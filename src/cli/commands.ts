@@ -19,6 +19,7 @@ import { notifyCommands } from "./notify/commands.ts";
 import { sandboxCommands } from "./sandbox/commands.ts";
 import { serviceCommands } from "./service/commands.ts";
 import { templateCommands } from "./template/commands.ts";
+import { workerCommands } from "./worker/commands.ts";
 import { webCommands } from "./web/commands.ts";
 
 export const groups: readonly Group[] = [
@@ -33,6 +34,7 @@ export const groups: readonly Group[] = [
     brief: "What an agent's sandbox is made of, what it holds, and a command in one",
   },
   { name: "mcp", brief: "Bureau's commands as tools of a program (Model Context Protocol)" },
+  { name: "worker", brief: "Assignments for workers, each in a sandbox of its own" },
   { name: "notify", brief: "Who is told when an agent needs a person" },
   { name: "egress", brief: "Where agents may connect to, and what they ask for" },
   {
@@ -390,4 +392,5 @@ export const commands: readonly CommandSpec[] = [
   ...matrixCommands,
   ...homeserverCommands,
   ...sandboxCommands,
+  ...workerCommands,
 ];

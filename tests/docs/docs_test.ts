@@ -31,6 +31,7 @@ const PAGES = [
   "docs/guide/templates.md",
   "docs/guide/upgrades.md",
   "docs/guide/watching.md",
+  "docs/guide/workers.md",
   "docs/reference/cli.md",
 ];
 

@@ -20,6 +20,9 @@ const FIRST_PARENT_MS = 120_000;
 /** How long one that may be used again waits for another. */
 const IDLE_SECONDS = 300;
 
+/** How long a new parent waits for the one before it. */
+const LEAVING_MS = 5_000;
+
 export class WorkerError extends BureauError {
   override readonly name = "WorkerError";
 }
@@ -80,6 +83,8 @@ class Door {
   #waiting = new AbortController();
   #session: Session | null = null;
   #socket: WebSocket | null = null;
+  /** The parent that is here has left. */
+  #left = Promise.withResolvers<void>();
 
   constructor(options: ServeOptions) {
     this.#options = options;
@@ -112,8 +117,18 @@ class Door {
     if (token !== undefined && !sameText(bearerOf(request), token)) {
       return refusal(401, "unauthorized", "it knows another parent");
     }
+    await this.#parentToLeave();
     if (this.#session !== null) return refusal(503, "busy", "it has a parent already");
     return this.#serve(request);
+  }
+
+  /** One with nothing to do may be on its way out, and the next one here before we know. */
+  async #parentToLeave(): Promise<void> {
+    if (this.#session === null || this.#session.isRunning) return;
+    const over = new AbortController();
+    const patience = this.#clock.sleep(LEAVING_MS, over.signal).catch(() => {});
+    await Promise.race([this.#left.promise, patience]);
+    over.abort();
   }
 
   /** Whatever runs is cancelled, and that was the last. */
@@ -140,11 +155,13 @@ class Door {
     });
     this.#session = session;
     this.#socket = socket;
+    this.#left = Promise.withResolvers();
     socket.onmessage = ({ data }) => session.receive(data);
     socket.onerror = () => {};
     socket.onclose = async () => {
       const isClean = await session.close();
       this.#session = this.#socket = null;
+      this.#left.resolve();
       const { reusable, limits } = this.#options.spec;
       if (!reusable || !isClean) this.#done.resolve();
       else {

@@ -32,6 +32,10 @@ export class Session {
     this.#options = options;
   }
 
+  get isRunning(): boolean {
+    return this.#run !== null || this.#next !== null;
+  }
+
   /** @param data of a WebSocket's message */
   receive(data: unknown): void {
     const frame = this.#closed ? null : readParentFrame(data);

@@ -1,9 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `sandbox run` and `sandbox check`, declared: they start a launcher of their own. */
-import { type CommandSpec, defineCommand } from "../framework/command.ts";
+import { type CommandSpec, defineCommand, type FlagSpec } from "../framework/command.ts";
 
 const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
+
+/** What a sandbox is made of; of `worker run` too. */
+export const SANDBOX_FLAGS: Readonly<Record<string, FlagSpec>> = {
+  template: {
+    kind: "text",
+    brief: "a built-in template",
+    placeholder: "NAME",
+    default: "base",
+  },
+  rw: {
+    kind: "texts",
+    brief: "bind a directory or file writable, at the same path or at DEST; may be repeated",
+    placeholder: "PATH[:DEST]",
+  },
+  ro: {
+    kind: "texts",
+    brief: "the same, read-only",
+    placeholder: "PATH[:DEST]",
+  },
+  "allow-host": {
+    kind: "texts",
+    brief:
+      "let it reach HOST (port 443 unless named), *.HOST, or the hosts of a preset; may be repeated",
+    placeholder: "HOST[:PORT]|preset:NAME",
+  },
+  credential: {
+    kind: "texts",
+    brief:
+      "the variable NAME holds a placeholder, for which the proxy puts what is in FILE, in requests to HOST alone",
+    placeholder: "NAME=FILE@HOST[,HOST]",
+  },
+  ca: {
+    kind: "text",
+    brief: "PEM of an authority for the hosts of --credential, instead of the system's",
+    placeholder: "FILE",
+  },
+  sockets: {
+    kind: "text",
+    brief: "a directory for sockets (`sh tasks/bureau` makes it)",
+    placeholder: "DIR",
+  },
+  here: {
+    kind: "text",
+    brief: "where you stand (`sh tasks/bureau` says it)",
+    placeholder: "DIR",
+  },
+};
 
 export const sandboxCommands: readonly CommandSpec[] = [
   defineCommand({
@@ -17,49 +64,7 @@ export const sandboxCommands: readonly CommandSpec[] = [
     args: [{ name: "COMMAND", brief: "the program and its arguments", optional: true }],
     variadic: true,
     flags: {
-      template: {
-        kind: "text",
-        brief: "a built-in template",
-        placeholder: "NAME",
-        default: "base",
-      },
-      rw: {
-        kind: "texts",
-        brief: "bind a directory or file writable, at the same path or at DEST; may be repeated",
-        placeholder: "PATH[:DEST]",
-      },
-      ro: {
-        kind: "texts",
-        brief: "the same, read-only",
-        placeholder: "PATH[:DEST]",
-      },
-      "allow-host": {
-        kind: "texts",
-        brief:
-          "let it reach HOST (port 443 unless named), *.HOST, or the hosts of a preset; may be repeated",
-        placeholder: "HOST[:PORT]|preset:NAME",
-      },
-      credential: {
-        kind: "texts",
-        brief:
-          "the variable NAME holds a placeholder, for which the proxy puts what is in FILE, in requests to HOST alone",
-        placeholder: "NAME=FILE@HOST[,HOST]",
-      },
-      ca: {
-        kind: "text",
-        brief: "PEM of an authority for the hosts of --credential, instead of the system's",
-        placeholder: "FILE",
-      },
-      sockets: {
-        kind: "text",
-        brief: "a directory for sockets (`sh tasks/bureau` makes it)",
-        placeholder: "DIR",
-      },
-      here: {
-        kind: "text",
-        brief: "where you stand (`sh tasks/bureau` says it)",
-        placeholder: "DIR",
-      },
+      ...SANDBOX_FLAGS,
       terminal: {
         kind: "switch",
         brief: "stdin and stdout are a terminal (`sh tasks/bureau` says it)",

@@ -17,6 +17,8 @@ export const ROLES = [
   "gate",
   "authority",
   "web",
+  "worker",
+  "parent",
   "bureau",
 ] as const;
 export type Role = typeof ROLES[number];
@@ -41,6 +43,8 @@ export interface GrantValues {
   readonly SOCKET?: string;
   /** `host:port` on loopback, for `bureau mcp serve --http`. */
   readonly MCP?: string;
+  /** Directory of the workers of one `bureau worker run`. */
+  readonly FABRIC?: string;
   /** File with the registration token of a homeserver that is not ours. */
   readonly TOKENFILE?: string;
 }
@@ -112,6 +116,8 @@ const HEAP_MB: Record<Role, number> = {
   bridge: 32,
   authority: 64,
   web: 32,
+  worker: 256,
+  parent: 128,
   bureau: 256,
 };
 

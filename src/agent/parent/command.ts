@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `bureau worker run` and `bureau worker pool`: assignments to workers in sandboxes, and what came of them. */
+import { BureauError, messageOf } from "../../lib/errors.ts";
+import { neutraliseLine } from "../../lib/terminal/neutralise.ts";
+import type { ProvisionInput } from "../provision/mod.ts";
+import type { ParentBootstrap } from "./api.ts";
+import type { RunOutcome } from "./connection.ts";
+import { narrow } from "./narrow.ts";
+import { ParentWorker } from "./parent.ts";
+import { WorkerPool } from "./pool.ts";
+import { SandboxLauncher } from "./sandbox.ts";
+
+/** Whose they are: the operator is nobody's principal. */
+const OPERATOR = "operator";
+
+export interface Output {
+  out(line: string): void;
+  err(line: string): void;
+}
+
+/** @returns the exit status: 0 when all were completed */
+export async function runAssignments(
+  bootstrap: ParentBootstrap,
+  runtimeDir: string,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  const { fabric_dir, assignments, size, json } = bootstrap;
+  const launcher = new SandboxLauncher({
+    document: bootstrap.launcher,
+    runtimeDir,
+    stateDir: bootstrap.state_dir,
+    runDir: bootstrap.run_dir,
+  });
+  const spec = narrow(null, { ...bootstrap.spec as unknown as ProvisionInput, fabric_dir });
+  const say = (line: Record<string, unknown>) => output.out(JSON.stringify(line));
+  const tell = (index: number, outcome: RunOutcome) => {
+    if (json) say({ assignment: index, outcome });
+    else if (outcome.status === "completed") output.out(shown(outcome.result));
+    else {
+      const why = "error" in outcome ? outcome.error : "it was cancelled";
+      output.err(`error: Cannot finish assignment ${index + 1}: ${shown(why)}`);
+    }
+    return outcome.status === "completed";
+  };
+  const handlers = (index: number) => ({
+    signal,
+    onEvent: (event: unknown) => {
+      if (json) say({ assignment: index, event });
+    },
+  });
+  if (size === null) {
+    const identity = { ...spec.identity, child_id: "w0" };
+    const worker = await ParentWorker.start({ ...spec, identity, reusable: false }, { launcher });
+    try {
+      const request = { assignment: assignments[0] ?? "" };
+      return tell(0, await worker.run(request, handlers(0))) ? 0 : 1;
+    } finally {
+      await worker.end();
+    }
+  }
+  const pool = new WorkerPool({ launcher, concurrent: size, kept: size, names: SLOTS });
+  try {
+    const runs = assignments.map((assignment, index) =>
+      pool.run({ principal: OPERATOR, spec, request: { assignment } }, handlers(index))
+        .catch((thrown): RunOutcome => ({ status: "error", error: messageOf(thrown) }))
+    );
+    let status = 0;
+    // In the order of the assignments, each as soon as those before it are told.
+    for (const [index, run] of runs.entries()) if (!tell(index, await run)) status = 1;
+    return status;
+  } finally {
+    await pool.close();
+  }
+}
+
+/** Whose sockets this process may reach (tasks/grants.txt). */
+const SLOTS = Array.from({ length: 8 }, (_, n) => `w${n}`);
+
+/** What a worker says is for a terminal to show, not to obey. */
+const shown = (text: string) => text.split("\n").map((line) => neutraliseLine(line)).join("\n");
+
+/** As the CLI shows its own. */
+export function describe(thrown: unknown): string[] {
+  const hint = thrown instanceof BureauError ? thrown.hint : undefined;
+  return [`error: ${shown(messageOf(thrown))}`, ...hint === undefined ? [] : [`hint: ${hint}`]];
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * A worker, from its parent's side: started with a spec that it gets once, found in the fabric, proven to be the one,
+ * given runs, and ended.
+ */
+import { type Clock, systemClock } from "../../lib/clock.ts";
+import { messageOf } from "../../lib/errors.ts";
+import { type DiscoveryRecord, Fabric } from "../fabric/mod.ts";
+import {
+  completeSpec,
+  type ProvisionInput,
+  type ProvisionSpec,
+  secretsOf,
+  writeSpec,
+} from "../provision/mod.ts";
+import { restrictionsOf } from "../worker/executor.ts";
+import {
+  probe,
+  type RunHandlers,
+  type RunOutcome,
+  type RunRequest,
+  WorkerConnection,
+} from "./connection.ts";
+import { ParentError } from "./errors.ts";
+import type { WorkerLauncher, WorkerProcess } from "./launch.ts";
+import { Watch } from "./watch.ts";
+
+/** How long a worker may take to say that it is there. */
+const REGISTRATION_MS = 30_000;
+const LOOK_AGAIN_MS = 20;
+
+export interface StartOptions {
+  readonly launcher: WorkerLauncher;
+  readonly clock?: Clock;
+  readonly registrationMs?: number;
+  readonly silenceSeconds?: number;
+}
+
+export interface RunControl {
+  message(text: string): void;
+}
+
+export interface RunOptions extends RunHandlers {
+  /** Cancels: the worker is ended. */
+  readonly signal?: AbortSignal;
+  /** It was given its assignment. */
+  onStart?(control: RunControl): void;
+}
+
+export class ParentWorker {
+  readonly record: DiscoveryRecord;
+  readonly spec: ProvisionSpec;
+  readonly #process: WorkerProcess;
+  readonly #options: StartOptions;
+  #hasEnded = false;
+  #isClean = true;
+
+  private constructor(
+    record: DiscoveryRecord,
+    spec: ProvisionSpec,
+    process: WorkerProcess,
+    options: StartOptions,
+  ) {
+    this.record = record;
+    this.spec = spec;
+    this.#process = process;
+    this.#options = options;
+    void process.exited.then(() => {
+      this.#hasEnded = true;
+    });
+  }
+
+  /**
+   * @param input what this very worker is told; its `worker_auth_token` is made here
+   * @throws {ParentError} `exited-early`, `not-registered`, `impostor`, `not-enforced`; {SpecError}
+   */
+  static async start(input: ProvisionInput, options: StartOptions): Promise<ParentWorker> {
+    const spec = completeSpec({
+      ...input,
+      secrets: { ...input.secrets, worker_auth_token: newToken() },
+    });
+    const fabric = new Fabric(spec.fabric_dir, options.clock);
+    await fabric.open();
+    const text = new TextEncoder().encode(writeSpec(spec));
+    const process = await options.launcher.launch(spec);
+    try {
+      await process.give(text).catch((thrown) => exitedEarly(spec, process, thrown));
+      const record = await registered(spec, fabric, process, options);
+      await probe(addressOf(record, spec));
+      refuseUnenforced(record, spec);
+      return new ParentWorker(record, spec, process, options);
+    } catch (thrown) {
+      process.kill();
+      await process.exited;
+      await fabric.withdraw(spec.identity.child_id).catch(() => {});
+      throw thrown;
+    } finally {
+      text.fill(0);
+    }
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  get exited(): WorkerProcess["exited"] {
+    return this.#process.exited;
+  }
+
+  /** Whether another run may be given to it: it lives, and nothing went wrong. */
+  get isReusable(): boolean {
+    return this.spec.reusable && !this.#hasEnded && this.#isClean;
+  }
+
+  /**
+   * One run, over a connection of its own. Whatever the worker does, this ends.
+   * @throws {ParentError} `no-answer`, `refused`
+   */
+  async run(request: RunRequest, handlers: RunOptions = {}): Promise<RunOutcome> {
+    const { clock, silenceSeconds } = this.#options;
+    const connection = await WorkerConnection.open(addressOf(this.record, this.spec))
+      .catch((thrown) => {
+        this.#isClean = false;
+        throw thrown;
+      });
+    const watch = new Watch({
+      limits: this.spec.limits,
+      ...(clock === undefined ? {} : { clock }),
+      ...(silenceSeconds === undefined ? {} : { silenceSeconds }),
+    });
+    const cancelled = Promise.withResolvers<RunOutcome>();
+    const onAbort = () => {
+      connection.cancel();
+      // A parent that cancelled waits for nobody; what does not hear is ended.
+      cancelled.resolve({ status: "cancelled" });
+    };
+    handlers.signal?.addEventListener("abort", onAbort, { once: true });
+    if (handlers.signal?.aborted) onAbort();
+    try {
+      const run = connection.run(request, {
+        ...handlers,
+        onEvent: (event) => {
+          watch.hear(event);
+          handlers.onEvent?.(event);
+        },
+        // Whoever waits for a person is not silent.
+        onApproval: async (body) => {
+          const answer = await handlers.onApproval?.(body) ?? false;
+          watch.hear(null);
+          return answer;
+        },
+      });
+      handlers.onStart?.({ message: (text) => connection.message(text) });
+      const outcome = await Promise.race([
+        run,
+        cancelled.promise,
+        watch.expired.then((error): RunOutcome => ({ status: "timeout", error })),
+      ]);
+      if (outcome.status !== "completed") this.#isClean = false;
+      if (outcome.status === "timeout" || outcome.status === "cancelled") await this.end();
+      return await this.#explain(outcome, connection);
+    } finally {
+      watch.end();
+      handlers.signal?.removeEventListener("abort", onAbort);
+      connection.close();
+    }
+  }
+
+  /** SIGKILL, and its record withdrawn for it. Idempotent. */
+  async end(): Promise<void> {
+    this.#isClean = false;
+    this.#process.kill();
+    await this.#process.exited;
+    const fabric = new Fabric(this.spec.fabric_dir);
+    await fabric.withdraw(this.spec.identity.child_id).catch(() => {});
+    await Deno.remove(await fabric.socketPath(this.spec.identity.child_id)).catch(() => {});
+  }
+
+  /** A connection that broke means, most of the time, a process that ended: it may have said why. */
+  async #explain(outcome: RunOutcome, connection: WorkerConnection): Promise<RunOutcome> {
+    if (outcome.status !== "error" || connection.isOpen) return outcome;
+    const { clock = systemClock } = this.#options;
+    const soon = new AbortController();
+    const ended = await Promise.race([
+      this.#process.exited,
+      clock.sleep(1_000, soon.signal).then(() => null, () => null),
+    ]);
+    soon.abort();
+    if (ended === null) return outcome;
+    return { status: "error", error: `the worker ended ${described(ended, this.spec)}` };
+  }
+}
+
+const addressOf = (record: DiscoveryRecord, spec: ProvisionSpec) => ({
+  record,
+  token: spec.secrets.worker_auth_token!,
+});
+
+function newToken(): string {
+  return crypto.getRandomValues(new Uint8Array(32)).toHex();
+}
+
+async function registered(
+  spec: ProvisionSpec,
+  fabric: Fabric,
+  process: WorkerProcess,
+  { clock = systemClock, registrationMs = REGISTRATION_MS }: StartOptions,
+): Promise<DiscoveryRecord> {
+  const { child_id } = spec.identity;
+  let hasExited = false;
+  void process.exited.then(() => {
+    hasExited = true;
+  });
+  const deadline = clock.now() + registrationMs;
+  while (clock.now() < deadline) {
+    if (hasExited) return await exitedEarly(spec, process);
+    const record = await fabric.resolve(child_id);
+    if (record !== null) return record;
+    await clock.sleep(LOOK_AGAIN_MS);
+  }
+  throw new ParentError(
+    "not-registered",
+    `Cannot use the worker "${child_id}": it did not register within ${registrationMs / 1000} s`,
+    "it was ended; a machine that has too much to do may need fewer workers at once",
+  );
+}
+
+async function exitedEarly(
+  spec: ProvisionSpec,
+  process: WorkerProcess,
+  cause?: unknown,
+): Promise<never> {
+  if (cause !== undefined) process.kill();
+  const ended = await process.exited;
+  throw new ParentError(
+    "exited-early",
+    `Cannot use the worker "${spec.identity.child_id}": it ended before it registered, ${
+      described(ended, spec)
+    }`,
+    undefined,
+    cause === undefined ? undefined : new Error(messageOf(cause)),
+  );
+}
+
+/** What a worker wrote last is its own words, and may hold what it was told. */
+function described(
+  { how, stderr }: { how: string; stderr: string },
+  spec: ProvisionSpec,
+): string {
+  const shown = secretsOf(spec)
+    .reduce((text, secret) => text.replaceAll(secret, "[redacted]"), stderr)
+    .slice(-1_000);
+  return shown === "" ? how : `${how}: ${shown}`;
+}
+
+/** The contract has workers ignore what they don't know: one that would drop a restriction silently is not used. */
+function refuseUnenforced(record: DiscoveryRecord, spec: ProvisionSpec): void {
+  const lacking = restrictionsOf(spec).filter((each) => !record.enforces.includes(each));
+  if (lacking.length === 0) return;
+  throw new ParentError(
+    "not-enforced",
+    `Cannot use the worker "${record.agent_id}": it does not keep ${lacking.join(", ")}`,
+    "update the worker, or choose an executor that keeps it",
+  );
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * A worker in a sandbox of its own, for the operator: each is made by a launcher that lives as long as it, the same
+ * that `bureau sandbox run` starts. The spec goes through that launcher's fourth descriptor to the worker's standard
+ * input; what it says goes through the fabric directory, which both see.
+ */
+import cp from "node:child_process";
+import { denoArguments, parseGrants } from "../../lib/process/grants.ts";
+import type { ProvisionSpec } from "../provision/mod.ts";
+import { ParentError } from "./errors.ts";
+import { tailOf, type WorkerLauncher, type WorkerProcess } from "./launch.ts";
+import { workerArguments } from "./permissions.ts";
+
+/** Where a sandbox sees Bureau's own programs. */
+const RUNTIME = "/opt/bureau";
+
+interface Pipe {
+  on(event: "error", listener: () => void): void;
+  end(data: Uint8Array | string, done?: () => void): void;
+}
+
+export interface SandboxOptions {
+  /** Of the launcher, without its command. */
+  readonly document: Readonly<Record<string, unknown>>;
+  /** Directory of the bundles. */
+  readonly runtimeDir: string;
+  readonly stateDir: string;
+  readonly runDir: string;
+}
+
+export class SandboxLauncher implements WorkerLauncher {
+  readonly #options: SandboxOptions;
+  #grants: string | null = null;
+
+  constructor(options: SandboxOptions) {
+    this.#options = options;
+  }
+
+  async launch(spec: ProvisionSpec): Promise<WorkerProcess> {
+    const { document, runtimeDir, stateDir, runDir } = this.#options;
+    this.#grants ??= await Deno.readTextFile(`${runtimeDir}/grants.txt`);
+    const grants = parseGrants(this.#grants, {
+      STATE: stateDir,
+      RUN: runDir,
+      RUNTIME: runtimeDir,
+      DENO: Deno.execPath(),
+    });
+    const sandbox = {
+      ...document["sandbox"] as Record<string, unknown>,
+      command: [`${RUNTIME}/deno`, ...await workerArguments(spec, RUNTIME)],
+      terminal: false,
+    };
+    // It ends with us, however we do.
+    const deno = ["--pdeathsig=KILL", "--", Deno.execPath()];
+    const child = cp.spawn("/usr/bin/setpriv", [
+      ...deno,
+      ...denoArguments("launcher", runtimeDir, grants),
+    ], {
+      cwd: "/",
+      env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent", DENO_DIR: "/dev/null/none" },
+      // Its document; nothing; its words; and for the sandbox: the spec, nothing, its words.
+      stdio: ["pipe", "ignore", "pipe", "ignore", "pipe", "ignore", "pipe"],
+      detached: true,
+    });
+    const pipes = child.stdio as unknown as (Pipe & NodeJS.ReadableStream)[];
+    for (const index of [0, 4]) pipes[index]!.on("error", () => {});
+    pipes[0]!.end(JSON.stringify({ ...document, mode: "run", sandbox }));
+    const words = Promise.all([2, 6].map((index) => tailOf(streamOf(pipes[index]!))));
+    let isGone = false;
+    const ended = Promise.withResolvers<string>();
+    child.once("error", ({ message }) => ended.resolve(`before it began: ${message}`));
+    child.once(
+      "exit",
+      (code, signal) => ended.resolve(signal === null ? `with status ${code}` : `by ${signal}`),
+    );
+    return {
+      pid: child.pid ?? -1,
+      give: (bytes) =>
+        new Promise<void>((resolve, reject) => {
+          void ended.promise.then((how) =>
+            reject(
+              new ParentError("exited-early", `Cannot give the spec: the launcher ended ${how}`),
+            )
+          );
+          pipes[4]!.end(bytes, resolve);
+        }),
+      exited: ended.promise.then(async (how) => {
+        isGone = true;
+        return { how, stderr: (await words).filter((text) => text !== "").join("\n") };
+      }),
+      // The cell ends with its launcher, and everything in it with the cell.
+      kill: () => {
+        if (!isGone) child.kill("SIGKILL");
+      },
+    };
+  }
+}
+
+function streamOf(pipe: NodeJS.ReadableStream): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      let isOpen = true;
+      const close = () => {
+        if (isOpen) controller.close();
+        isOpen = false;
+      };
+      pipe.on("data", (chunk) => {
+        if (isOpen) controller.enqueue(chunk as unknown as Uint8Array);
+      });
+      for (const event of ["end", "close", "error"]) pipe.on(event, close);
+    },
+  });
+}

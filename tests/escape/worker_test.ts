@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `bureau worker run` and `bureau worker pool` as a person uses them: real launchers, real sandboxes. */
+import assert from "node:assert/strict";
+import { skip } from "../../src/lib/testing/skip.ts";
+import { eventually, ROOT } from "../e2e/harness.ts";
+import { unreachable } from "./reach.ts";
+
+const decoder = new TextDecoder();
+
+/** A directory of the test's own, and nothing that stays when it is gone. */
+class Place implements AsyncDisposable {
+  readonly #children: Deno.ChildProcess[] = [];
+  private constructor(readonly dir: string) {}
+
+  static async make(): Promise<Place> {
+    const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-worker" });
+    // Root's sandboxes are another user's.
+    await Deno.chmod(dir, 0o777);
+    return new Place(dir);
+  }
+
+  spawn(...args: string[]): Deno.ChildProcess {
+    const child = new Deno.Command("sh", {
+      args: [`${ROOT}/tasks/bureau`, "worker", ...args],
+      cwd: this.dir,
+      env: {
+        BUREAU_STATE_DIR: `${this.dir}/s`,
+        BUREAU_RUN_DIR: `${this.dir}/r`,
+        BUREAU_DENO: Deno.execPath(),
+        INIT_CWD: this.dir,
+      },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#children.push(child);
+    return child;
+  }
+
+  async run(args: string[], input = ""): Promise<{ code: number; out: string; err: string }> {
+    const child = this.spawn(...args);
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(input)).catch(() => {});
+    await writer.close().catch(() => {});
+    const { code, stdout, stderr } = await child.output();
+    return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) await child.status;
+    await Deno.remove(this.dir, { recursive: true });
+  }
+}
+
+/** Processes whose arguments say `mark`. */
+async function processes(mark: string): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name) || Number(name) === Deno.pid) continue;
+    const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+    if (line.includes(mark)) found.push(Number(name));
+  }
+  return found;
+}
+
+const lines = (text: string) => text.trimEnd().split("\n");
+
+Deno.test("worker run: an assignment, its events, and its result, from a sandbox of its own", async (t) => {
+  const why = await unreachable();
+  if (why !== null) return await skip(t, why);
+  await using place = await Place.make();
+  const echo = await place.run(["run", "--assignment", "say this"]);
+  assert.deepEqual(echo, { code: 0, out: "echo: say this\n", err: "" });
+  const json = await place.run(["run", "--json"], "from stdin");
+  assert.deepEqual(
+    lines(json.out).map((line) => JSON.parse(line)),
+    [
+      { assignment: 0, event: { type: "token", content: "from " } },
+      { assignment: 0, event: { type: "token", content: "stdin" } },
+      { assignment: 0, event: { type: "complete" } },
+      { assignment: 0, outcome: { status: "completed", result: "echo: from stdin" } },
+    ].map((line) => JSON.parse(JSON.stringify(line).replace('"stdin"', '"stdin "'))),
+  );
+  const late = await place.run(
+    ["run", "--timeout", "1", "--assignment", "__sleep_ms:600000 x"],
+  );
+  assert.equal(late.code, 1);
+  assert.match(late.err, /^error: Cannot finish assignment 1: it took longer than/);
+  const wrong = await place.run(["run", "--rounds", "3", "--assignment", "x", "--", "true"]);
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.err, /it would not keep max_rounds/);
+  // Neither state nor run directory: it needs none.
+  assert.deepEqual([...Deno.readDirSync(place.dir)], []);
+});
+
+Deno.test("worker run: a command sees its sandbox, the workspace, and nothing else of the machine", async (t) => {
+  const why = await unreachable();
+  if (why !== null) return await skip(t, why);
+  await using place = await Place.make();
+  await Deno.mkdir(`${place.dir}/work`);
+  await Deno.chmod(`${place.dir}/work`, 0o777);
+  await Deno.writeTextFile(`${place.dir}/outside`, "secret");
+  const script = `read word; echo "$word" >made; pwd; ls ${place.dir}; echo $(ls /tmp | sed s/-.*//)
+    ls /proc | grep -c '^[0-9]'; env | cut -d = -f 1 | sort | tr '\\n' ' '`;
+  const child = await place.run(
+    ["run", "--rw", "work", "--spec", "spec.json", "--", "sh", "-c", script],
+    "a word\n",
+  ).catch((thrown) => thrown);
+  assert.match(child.err, /Cannot read/, "its file is not there");
+  await Deno.writeTextFile(
+    `${place.dir}/spec.json`,
+    JSON.stringify({ identity: { child_id: "x", role: "writer" }, workspace: `${place.dir}/work` }),
+  );
+  const done = await place.run(
+    ["run", "--rw", "work", "--spec", "spec.json", "--", "sh", "-c", script],
+    "a word\n",
+  );
+  assert.deepEqual([done.code, done.err], [0, ""]);
+  const [pwd, beside, tmp, count, names] = lines(done.out);
+  assert.equal(pwd, `${place.dir}/work`);
+  assert.equal(beside, "work", "the file outside is not there");
+  assert.equal(tmp, "b bureau", "the bind, and where it meets its parent");
+  assert.ok(Number(count) < 12, `it sees ${count} processes`);
+  assert.equal(names, "HOME LANG PATH PWD TMPDIR");
+  assert.equal(await Deno.readTextFile(`${place.dir}/work/made`), "a word\n");
+});
+
+Deno.test("worker pool: lines of stdin over warm workers, in their order, whatever becomes of each", async (t) => {
+  const why = await unreachable();
+  if (why !== null) return await skip(t, why);
+  await using place = await Place.make();
+  const all = await place.run(["pool", "--size", "2"], "a\nb\n\nc d\ne\nf\n");
+  assert.deepEqual(all, {
+    code: 0,
+    out: "echo: a\necho: b\necho: c d\necho: e\necho: f\n",
+    err: "",
+  });
+  const script =
+    "read x; [ $x != bad ] || { echo no >&2; exit 9; }; echo got $x; ls -A $HOME; touch $HOME/x";
+  const some = await place.run(["pool", "--size", "1", "--", "sh", "-c", script], "a\nbad\nb\n");
+  assert.deepEqual(some, {
+    code: 1,
+    out: "got a\ngot b\n",
+    err: "error: Cannot finish assignment 2: the program ended with status 9: no\n",
+  });
+});
+
+Deno.test("worker run: whoever kills its parent ends its sandbox and all in it", async (t) => {
+  const why = await unreachable();
+  if (why !== null) return await skip(t, why);
+  await using place = await Place.make();
+  const mark = `61${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  const child = place.spawn("run", "--assignment", "x", "--", "sleep", mark);
+  try {
+    await child.stdin.close();
+    await eventually("its program runs", async () => {
+      // The shell and the CLI have it among their arguments, too; the program has nothing else.
+      for (const pid of await processes(mark)) {
+        const line = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
+        if (line === `/usr/bin/sleep\0${mark}\0`) return true;
+      }
+      throw new Error("not yet");
+    });
+  } finally {
+    // Its shell became the parent.
+    child.kill("SIGKILL");
+    await child.status;
+  }
+  await eventually("nothing of it is left", async () => {
+    const left = await processes(mark);
+    if (left.length > 0) throw new Error(`${left}`);
+    return true;
+  });
+  await child.stdout.cancel();
+  await child.stderr.cancel();
+});
