@@ -8,7 +8,13 @@ export function builtinExecutors(): ExecutorRegistry {
     .register("echo", async () => (await import("./executors/echo.ts")).echoExecutor())
     .register(
       "cli_adapter",
-      async (spec) => (await import("./executors/cli_adapter.ts")).cliAdapter(spec),
+      async (spec) => {
+        const { cliAdapter } = await import("./executors/cli_adapter.ts");
+        const { ClaudeProtocol } = await import("../driver/claude.ts");
+        return cliAdapter(spec, {
+          jsonLines: (told, options) => new ClaudeProtocol(told, options),
+        });
+      },
     )
     .register(
       "bamboo_runtime",

@@ -111,6 +111,13 @@ Deno.test("how a program ended is how its run did, in its own last words", async
       executor: { kind: "cli_adapter", command: "", args: [] },
       fabric_dir: "/f",
     })), { code: "no-command" });
+  assert.throws(() =>
+    cliAdapter(completeSpec({
+      version: 1,
+      identity: { child_id: "c" },
+      executor: { kind: "cli_adapter", command: "claude", args: ["--output-format=stream-json"] },
+      fabric_dir: "/f",
+    })), { code: "no-stream-json" });
 });
 
 Deno.test("a program has an environment of its own, and a home that no other run sees", async () => {
