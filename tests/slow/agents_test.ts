@@ -277,7 +277,11 @@ for (const program of PROGRAMS) {
         );
         await step(t, bureau, "a conversation that is gone begins anew", async () => {
           const file = `${dir}/home/bureau/session.json`;
-          const state = JSON.parse(await Deno.readTextFile(file));
+          // It writes once more after its answer.
+          const state = await eventually("it is done with the last message", async () => {
+            const now = JSON.parse(await Deno.readTextFile(file));
+            return now.given === null ? now : null;
+          });
           const session_id = crypto.randomUUID();
           await Deno.writeTextFile(file, JSON.stringify({ ...state, session_id }));
           await killDriver(bureau, name);
