@@ -73,13 +73,21 @@ export class ParentWorker {
 
   /**
    * @param input what this very worker is told; its `worker_auth_token` is made here
-   * @throws {ParentError} `exited-early`, `not-registered`, `impostor`, `not-enforced`; {SpecError}
+   * @throws {ParentError} `bad-placement`, `exited-early`, `not-registered`, `impostor`, `not-enforced`; {SpecError}
    */
   static async start(input: ProvisionInput, options: StartOptions): Promise<ParentWorker> {
     const spec = completeSpec({
       ...input,
       secrets: { ...input.secrets, worker_auth_token: newToken() },
     });
+    // Whoever asks for another machine must not get this one.
+    if (spec.placement.kind !== "local") {
+      throw new ParentError(
+        "bad-placement",
+        `Cannot start the worker "${spec.identity.child_id}": placement "${spec.placement.kind}" is not one that this parent can start`,
+        "give placement local",
+      );
+    }
     const fabric = new Fabric(spec.fabric_dir, options.clock);
     await fabric.open();
     const text = new TextEncoder().encode(writeSpec(spec));

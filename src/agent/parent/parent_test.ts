@@ -264,6 +264,21 @@ Deno.test("Bureau's own agent works in a worker's process, with what its spec gr
   }
 });
 
+Deno.test("a worker that is to be elsewhere is not started here instead", async () => {
+  await using rig = await Rig.make();
+  const launcher: WorkerLauncher = { launch: () => assert.fail("it was started") };
+  for (
+    const placement of [
+      { kind: "remote" as const, endpoint: "wss://gpu-host:8443" },
+      { kind: "schedulable" as const, pool: "gpu" },
+    ]
+  ) {
+    await assert.rejects(rig.start(rig.spec("a", { placement }), { launcher }), {
+      code: "bad-placement",
+    });
+  }
+});
+
 Deno.test("a spec that can't be used is told by the worker's status and words", async () => {
   await using rig = await Rig.make();
   const bamboo = rig.spec("a", { executor: { kind: "bamboo_runtime" } });
