@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Server-sent events (HTML Living Standard §9.2) as this project's servers write them. */
+/** Server-sent events (HTML Living Standard §9.2), their lines ended by LF or CRLF, as servers write them. */
 
 export interface ServerSentEvent {
   /** Empty when the event came without one. */
@@ -24,7 +24,7 @@ export async function* readServerSentEvents(
   let pending = "";
   for await (const chunk of body) {
     onBytes();
-    pending += decoder.decode(chunk, { stream: true });
+    pending = (pending + decoder.decode(chunk, { stream: true })).replaceAll("\r\n", "\n");
     const blocks = pending.split("\n\n");
     pending = blocks.pop()!;
     if (pending.length > MAX_EVENT_CHARS) {

@@ -11,6 +11,7 @@ import {
   type Message,
   type ModelRequest,
   type Piece,
+  placeOf,
   type StreamReader,
   stringOf,
   type TextBlock,
@@ -107,7 +108,7 @@ class Reader implements StreamReader {
       case "content_block_start": {
         const block = fieldsOf(data["content_block"]);
         const text = stringOf(block["text"]) || stringOf(block["thinking"]);
-        this.#blocks[countOf(data["index"])] = {
+        this.#blocks[placeOf(data["index"])] = {
           type: stringOf(block["type"]),
           id: stringOf(block["id"]),
           name: stringOf(block["name"]),
@@ -117,7 +118,7 @@ class Reader implements StreamReader {
         return text === "" ? [] : this.#told(block["type"], text);
       }
       case "content_block_delta":
-        return this.#delta(this.#blocks[countOf(data["index"])], fieldsOf(data["delta"]));
+        return this.#delta(this.#blocks[placeOf(data["index"])], fieldsOf(data["delta"]));
       case "message_delta":
         this.#stop = stringOf(fieldsOf(data["delta"])["stop_reason"]) || this.#stop;
         this.#count(data["usage"]);

@@ -237,12 +237,12 @@ each("cancelled: while it speaks, and while it waits", async (asking) => {
   assert.equal(it.models.requests.length, 1);
 });
 
-Deno.test("arguments that are no object are told as they came", async () => {
+Deno.test("arguments that are no object are told as they came; lines may end as in DOS", async () => {
   const broken = "data: " + JSON.stringify({
     choices: [{
       delta: { tool_calls: [{ index: 0, id: "c1", function: { name: "read", arguments: '{"a' } }] },
     }],
-  }) + "\n\ndata: [DONE]\n\n";
+  }) + "\r\n\r\ndata: [DONE]\r\n\r\n";
   const client = createModelClient({
     protocol: "openai-chat",
     baseUrl: "/model",

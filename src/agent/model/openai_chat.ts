@@ -11,6 +11,7 @@ import {
   type Message,
   type ModelRequest,
   type Piece,
+  placeOf,
   type StreamReader,
   stringOf,
   toolUse,
@@ -95,7 +96,7 @@ class Reader implements StreamReader {
   }
 
   #call(part: Fields): void {
-    const call = this.#calls[countOf(part["index"])] ??= { id: "", name: "", json: "" };
+    const call = this.#calls[placeOf(part["index"])] ??= { id: "", name: "", json: "" };
     const { name, arguments: json } = fieldsOf(part["function"]);
     call.id ||= stringOf(part["id"]);
     call.name ||= stringOf(name);

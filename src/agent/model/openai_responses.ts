@@ -12,6 +12,7 @@ import {
   type Message,
   type ModelRequest,
   type Piece,
+  placeOf,
   type StreamReader,
   stringOf,
   type TextBlock,
@@ -85,7 +86,7 @@ class Reader implements StreamReader {
   }
 
   read(event: string, data: Fields): readonly Piece[] {
-    const at = countOf(data["output_index"]);
+    const at = placeOf(data["output_index"]);
     switch (data["type"] ?? event) {
       case "response.output_text.delta":
       case "response.refusal.delta": {

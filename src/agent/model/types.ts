@@ -109,6 +109,11 @@ export function countOf(value: unknown): number {
   return typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0;
 }
 
+/** A place in an answer; a server that names a later one is broken, and costs no memory by that. */
+export function placeOf(value: unknown): number {
+  return Math.min(countOf(value), 9_999);
+}
+
 /** The arguments of a call as they came in pieces; no text at all is no arguments. */
 export function toolUse(id: string, name: string, json: string): ToolUseBlock {
   if (json.trim() === "") return { type: "tool_use", id, name, input: {} };
