@@ -93,6 +93,7 @@ export const agentCreate = defineCommand({
 
 export const agentInstall = defineCommand({
   path: ["agent", "install"],
+  tool: { none: "`sh tasks/bureau` prepares what it needs" },
   brief:
     "Fetch somebody else's agent, Claude Code or Codex, for the templates that run it; without a name: what is here",
   docs:

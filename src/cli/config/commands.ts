@@ -39,6 +39,7 @@ export const configCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["config", "daemon"],
+    tool: { none: "it prints secrets" },
     brief: "Print what a daemon under systemd gets beside its session; it holds secrets",
     docs:
       "One line of JSON, for `/etc/bureau/daemon.json` (deploy/systemd/README.md): the page, and `notify`, `web_origin` and `peer` of the file, with the " +

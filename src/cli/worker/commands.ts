@@ -47,6 +47,7 @@ const COMMAND = {
 export const workerCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["worker", "run"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Give one assignment to a worker in a sandbox of its own",
     docs:
       "The worker gets a provision spec on its standard input, and nothing by its arguments or environment. Its sandbox is that of `sandbox run`. " +
@@ -63,6 +64,7 @@ export const workerCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["worker", "pool"],
+    tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Give each line of stdin as an assignment to a few warm workers",
     docs:
       "A worker that ended a run well is used again; each other one is ended. Results come in the order of the assignments.",
