@@ -2,6 +2,7 @@
 
 /** `bureau worker run` and `bureau worker pool` as a person uses them: real launchers, real sandboxes. */
 import assert from "node:assert/strict";
+import { call, say, startModels } from "../../src/agent/testing/model/mod.ts";
 import { skip } from "../../src/lib/testing/skip.ts";
 import { eventually, ROOT } from "../e2e/harness.ts";
 import { unreachable } from "./reach.ts";
@@ -144,6 +145,83 @@ Deno.test("worker pool: lines of stdin over warm workers, in their order, whatev
     out: "got a\ngot b\n",
     err: "error: Cannot finish assignment 2: the program ended with status 9: no\n",
   });
+});
+
+/** Not 127.0.0.1, which programs in a sandbox take for their own. */
+function forward(to: number): Deno.TcpListener {
+  const listener = Deno.listen({ hostname: "127.0.0.2", port: 0 });
+  void (async () => {
+    for await (const from of listener) {
+      void (async () => {
+        const on = await Deno.connect({ hostname: "127.0.0.1", port: to });
+        await Promise.allSettled([
+          from.readable.pipeTo(on.writable),
+          on.readable.pipeTo(from.writable),
+        ]);
+      })().catch(() => {});
+    }
+  })().catch(() => {});
+  return listener;
+}
+
+Deno.test("worker run: a guardian reads in a workspace that was bound writable, and writes nothing", async (t) => {
+  const why = await unreachable();
+  if (why !== null) return await skip(t, why);
+  await using place = await Place.make();
+  const work = `${place.dir}/work`;
+  await Deno.mkdir(work);
+  await Deno.chmod(work, 0o777);
+  await Deno.writeTextFile(`${work}/a.txt`, "one\n");
+  const key = "placeholder-0123456789";
+  const commands = ["cat a.txt", "touch x", "find . -fprint y"];
+  const results: (string | undefined)[] = [];
+  const models = startModels({
+    keys: { anthropic: key, openai: key },
+    script: ({ toolResults }) => {
+      results.push(toolResults.at(-1));
+      const command = commands[toolResults.length];
+      return command === undefined ? say("reviewed") : call("bash", { command });
+    },
+  });
+  const listener = forward(models.port);
+  const { port } = listener.addr as Deno.NetAddr;
+  const review = async (guardian_read_only: boolean) => {
+    results.length = 0;
+    await Deno.writeTextFile(
+      `${place.dir}/spec.json`,
+      JSON.stringify({
+        identity: { child_id: "x", role: "guardian" },
+        executor: { kind: "bamboo_runtime" },
+        workspace: work,
+        model: { provider: "mock", model: "claude-sonnet-4-5" },
+        secrets: {
+          provider_credentials: [{
+            provider: "mock",
+            api_key: key,
+            base_url: `http://127.0.0.2:${port}`,
+            provider_type: "anthropic",
+          }],
+        },
+        capabilities: { guardian_read_only, bypass: true },
+      }),
+    );
+    const done = await place.run([
+      ...["run", "--rw", "work", "--spec", "spec.json", "--executor", "bamboo_runtime"],
+      ...["--allow-host", `127.0.0.2:${port}`, "--assignment", "review it"],
+    ]);
+    assert.deepEqual([done.code, done.out], [0, "reviewed\n"], done.err);
+    return [...Deno.readDirSync(work)].map(({ name }) => name).sort();
+  };
+  try {
+    assert.deepEqual(await review(true), ["a.txt"]);
+    assert.equal(results[1], "one");
+    for (const result of results.slice(2)) assert.match(result!, /^refused: a reader runs only/);
+    // Control: the same commands of a worker that is no guardian.
+    assert.deepEqual(await review(false), ["a.txt", "x", "y"]);
+  } finally {
+    listener.close();
+    await models.stop();
+  }
 });
 
 Deno.test("worker run: whoever kills its parent ends its sandbox and all in it", async (t) => {

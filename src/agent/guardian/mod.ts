@@ -9,5 +9,6 @@ export {
   guardianSandbox,
   isReadOnly,
   SCRATCH,
+  walled,
 } from "./ring.ts";
 export { MAX_FINDINGS, parseVerdict, type Verdict } from "./verdict.ts";

@@ -46,6 +46,8 @@ const GIT: Readonly<Record<string, string>> = {
   "log.showSignature": "false",
   "gpg.program": "/bin/false",
   "protocol.allow": "never",
+  // Another user's repository is what it is there to read.
+  "safe.directory": "*",
 };
 
 export function guardianEnvironment(): Record<string, string> {
@@ -93,6 +95,36 @@ export function guardianSandbox({ workspace, scratch, command }: GuardianPlace):
     command: [...command],
     terminal: false,
     directory: workspace,
+  };
+}
+
+interface Walls {
+  readonly template?: unknown;
+  readonly binds?: unknown;
+}
+
+/**
+ * Another sandbox's request (`SandboxRequest`) with such a ring around its program: whatever it binds is read-only but
+ * for the `writable` directories, and git is told what it is told above. Its network stays as it is, for a worker's model
+ * is asked from in there: give it no other host.
+ */
+export function walled(request: Walls, writable: readonly string[]): Record<string, unknown> {
+  const template = (request.template ?? {}) as Readonly<Record<string, unknown>>;
+  const binds = (request.binds ?? []) as readonly Readonly<Record<string, unknown>>[];
+  // Where it keeps its own things stays, too.
+  const { HOME: _, TMPDIR: __, ...environment } = guardianEnvironment();
+  return {
+    ...request,
+    template: {
+      ...template,
+      environment_variables: {
+        ...template["environment_variables"] as Readonly<Record<string, string>> | undefined,
+        ...environment,
+      },
+    },
+    binds: binds.map((bind) =>
+      writable.includes(String(bind["source"])) ? bind : { ...bind, mode: "ro" }
+    ),
   };
 }
 

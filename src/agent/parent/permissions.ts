@@ -22,6 +22,11 @@ export async function workerGrants(spec: ProvisionSpec): Promise<string[]> {
     if (storage_dir === undefined) files.push("/tmp");
   }
   if (executor.kind === "bamboo_runtime") hosts.push(...modelHosts(spec));
+  const broker = /^(?:unix:)?(\/.+)$/.exec(capabilities.mcp_proxy?.endpoint ?? "")?.[1];
+  if (broker !== undefined) {
+    files.push(broker);
+    hosts.push(`unix:${broker}`);
+  }
   // A comma would split one path into two grants.
   if (files.some((path) => path.includes(","))) {
     throw new SpecError("spec-invalid", "a directory's path holds a comma");

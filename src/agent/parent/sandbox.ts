@@ -7,6 +7,7 @@
  */
 import cp from "node:child_process";
 import { denoArguments, parseGrants } from "../../lib/process/grants.ts";
+import { walled } from "../guardian/ring.ts";
 import type { ProvisionSpec } from "../provision/mod.ts";
 import { ParentError } from "./errors.ts";
 import { tailOf, type WorkerLauncher, type WorkerProcess } from "./launch.ts";
@@ -46,8 +47,13 @@ export class SandboxLauncher implements WorkerLauncher {
       RUNTIME: runtimeDir,
       DENO: Deno.execPath(),
     });
+    const asked = document["sandbox"] as Record<string, unknown>;
+    const { fabric_dir, storage_dir } = spec;
     const sandbox = {
-      ...document["sandbox"] as Record<string, unknown>,
+      // A reader's first ring; the second is in the worker itself.
+      ...spec.capabilities.guardian_read_only
+        ? walled(asked, [fabric_dir, storage_dir ?? fabric_dir])
+        : asked,
       command: [`${RUNTIME}/deno`, ...await workerArguments(spec, RUNTIME)],
       terminal: false,
     };
