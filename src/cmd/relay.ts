@@ -30,7 +30,7 @@ try {
     throw new ProvisionError("bootstrap-malformed", "its first line is a later one");
   }
   recording = new Recording(bootstrap, (message) => log.warn(message));
-  const activity = activityOfRelay();
+  const activity = activityOfRelay((text) => recording?.mark(text));
   relay = new Relay({
     bootstrap,
     taps: [...recording.taps, activity.tap],

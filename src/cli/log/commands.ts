@@ -29,8 +29,17 @@ export const logCommands: readonly CommandSpec[] = [
     docs: "What stood there while it rested, each line once. What a program drew over within a " +
       "second is only in `play`.",
     args: [NAME, ID],
-    flags: { times: { kind: "switch", brief: "each line with its time" } },
-    examples: ["sh tasks/bureau log show agent/scribe"],
+    flags: {
+      times: { kind: "switch", brief: "each line with its time" },
+      markers: {
+        kind: "switch",
+        brief: "only its markers: who watched and typed, when it needed a person, how it ended",
+      },
+    },
+    examples: [
+      "sh tasks/bureau log show agent/scribe",
+      "sh tasks/bureau log show agent/scribe --markers",
+    ],
     load: async () => (await import("./show.ts")).show,
   }),
   defineCommand({
@@ -76,7 +85,7 @@ export const logCommands: readonly CommandSpec[] = [
     brief: "Play a recording in this terminal",
     docs:
       "Space pauses, the arrows go 10 seconds back and forth (up and down a minute), + and - change " +
-      "the speed, q leaves.",
+      "the speed, n and p go to the next marker and the one before, q leaves.",
     args: [NAME, ID],
     flags: {
       speed: { kind: "text", brief: "0.1 to 100; default 1", placeholder: "FACTOR" },
@@ -86,6 +95,11 @@ export const logCommands: readonly CommandSpec[] = [
         placeholder: "SECONDS",
       },
       from: { kind: "text", brief: "begin there: 90s, 5m, 1h", placeholder: "TIME" },
+      "to-marker": {
+        kind: "text",
+        brief: "begin at a marker: its number, or words in it (`needs a person`)",
+        placeholder: "MARKER",
+      },
     },
     load: async () => (await import("./play.ts")).play,
   }),

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../../lib/clock.ts";
 import type { CastCode, CastEvent } from "../../lib/recording/mod.ts";
-import { keysOf, timeOf } from "./play.ts";
+import { keysOf, markerAt, timeOf } from "./play.ts";
+import { markersOf } from "./show.ts";
 import { Player } from "./player.ts";
 import { chosen } from "./source.ts";
 import { newLines, Transcript } from "./transcript.ts";
@@ -183,6 +184,29 @@ Deno.test("keys pause, move, change the speed and leave", async () => {
   assert.equal(await playing.run(), false);
   assert.deepEqual(seen, ["a", "ab"]);
   assert.equal(playing.speed, 2);
+});
+
+Deno.test("markers: listed, found by number and words, and gone to by key", async () => {
+  async function* events() {
+    yield* EVENTS;
+    yield { at: 61_600, code: "m" as const, data: "needs a person: waits\x1b[2J for input" };
+  }
+  const all = await Array.fromAsync(events());
+  assert.deepEqual((await markersOf(events())).map(({ at }) => at), [1_500, 61_600]);
+  assert.ok((await markersOf(events())).every(({ text }) => !text.includes("\x1b")));
+  assert.deepEqual([markerAt(all, "1"), markerAt(all, "Needs a person")], [1_500, 61_600]);
+  for (const none of ["3", "nothing"]) {
+    assert.throws(() => markerAt(all, none), { code: "no-such-marker" });
+  }
+  const { playing, screen } = player();
+  playing.press("marker-forth");
+  assert.deepEqual([playing.at, screen()], [1_500, "ab"]);
+  playing.press("marker-forth");
+  assert.deepEqual([playing.at, screen()], [62_500, "abcd"]);
+  playing.press("marker-back");
+  assert.deepEqual([playing.at, screen()], [1_500, "ab"]);
+  playing.press("marker-back");
+  assert.deepEqual([playing.at, screen()], [0, "a"]);
 });
 
 Deno.test("keys and times as they are typed", () => {

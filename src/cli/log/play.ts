@@ -3,6 +3,7 @@
 /** `log play`: a recording in this terminal, which is as it was afterwards. */
 import { systemClock } from "../../lib/clock.ts";
 import { RESET_TERMINAL, TerminalFilter } from "../../lib/terminal/mod.ts";
+import type { CastEvent } from "../../lib/recording/mod.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
@@ -21,6 +22,8 @@ const KEYS: Readonly<Record<string, Key>> = {
   "\x1b[C": "forth",
   "\x1b[B": "far-back",
   "\x1b[A": "far-forth",
+  p: "marker-back",
+  n: "marker-forth",
 };
 const ENTER = "\x1b[?1049h\x1b[H\x1b[2J";
 /** Recordings are kept in memory while they are played, to go back in them. */
@@ -29,7 +32,7 @@ const MAX_CHARS = 256 * 1024 * 1024;
 export const play: CommandHandler = async (call) => {
   const speed = numberOf(call.flags["speed"] ?? "1", "speed", 0.1, 100);
   const idle = numberOf(call.flags["idle-limit"] ?? "2", "idle-limit", 0, 86_400);
-  const from = timeOf(call.flags["from"] === undefined ? "0" : String(call.flags["from"]));
+  const begin = timeOf(call.flags["from"] === undefined ? "0" : String(call.flags["from"]));
   if (!Deno.stdin.isTerminal() || !Deno.stdout.isTerminal()) {
     throw new CliError("usage", "Cannot play: this is not a terminal", {
       hint: "`bureau log show` prints what happened as text",
@@ -50,6 +53,8 @@ export const play: CommandHandler = async (call) => {
         hint: "play one of its parts; `bureau log list NAME` shows them",
       });
     }
+    const marker = call.flags["to-marker"];
+    const from = marker === undefined ? begin : markerAt(events, String(marker));
     const { columns, rows } = Deno.consoleSize();
     if (columns < source.cols || rows < source.rows) {
       console.error(
@@ -119,6 +124,22 @@ function numberOf(value: unknown, name: string, least: number, most: number): nu
   const number = Number(value);
   if (String(value).trim() !== "" && number >= least && number <= most) return number;
   throw new CliError("usage", `Cannot use --${name} "${value}": ${least} to ${most}`);
+}
+
+/**
+ * Where a marker is, ms of the recording.
+ * @param wanted its number as `log show --markers` has it, or words in it: the first that holds them
+ * @throws {CliError} `no-such-marker`
+ */
+export function markerAt(events: readonly CastEvent[], wanted: string): number {
+  const marks = events.filter(({ code }) => code === "m");
+  const found = /^[1-9]\d{0,6}$/.test(wanted)
+    ? marks[Number(wanted) - 1]
+    : marks.find(({ data }) => data.toLowerCase().includes(wanted.toLowerCase()));
+  if (found !== undefined) return found.at;
+  throw new CliError("no-such-marker", `Cannot find a marker "${wanted}" in the recording`, {
+    hint: "`bureau log show NAME --markers` lists them",
+  });
 }
 
 /** `90`, `90s`, `5m`, `1h` in milliseconds. @throws {CliError} `usage` */

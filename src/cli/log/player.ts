@@ -10,6 +10,8 @@ export type Key =
   | "forth"
   | "far-back"
   | "far-forth"
+  | "marker-back"
+  | "marker-forth"
   | "faster"
   | "slower"
   | "leave";
@@ -74,6 +76,10 @@ export class Player {
       case "slower":
         this.#speed = SPEEDS.findLast((speed) => speed < this.#speed) ?? this.#speed;
         break;
+      case "marker-back":
+      case "marker-forth":
+        this.#seek(this.#markerFrom(key === "marker-forth"));
+        break;
       default:
         this.#seek(this.#at + STEP_MS[key]!);
     }
@@ -109,6 +115,14 @@ export class Player {
       this.#show(event);
     }
     return false;
+  }
+
+  /** Where the next one is, or the one before; without one, the end or the beginning. */
+  #markerFrom(forth: boolean): number {
+    const marks = this.#options.events.filter(({ code }) => code === "m").map(({ at }) => at);
+    return forth
+      ? marks.find((at) => at > this.#at) ?? Infinity
+      : marks.findLast((at) => at < this.#at) ?? 0;
   }
 
   async #untilKey(): Promise<void> {

@@ -20,6 +20,8 @@ const SLOW_MS = 120_000;
 class Screen implements AsyncDisposable {
   text = "";
   activity!: Activity;
+  /** What its recording would hold. */
+  readonly marks: string[] = [];
   #server!: Deno.HttpServer;
   readonly #sockets = new Set<WebSocket>();
   readonly #path: string;
@@ -41,7 +43,7 @@ class Screen implements AsyncDisposable {
     this.#server = Deno.serve({ path: this.#path, onListen() {} }, (request) => {
       const { socket, response } = Deno.upgradeWebSocket(request);
       this.#sockets.add(socket);
-      serveActivity(socket, this.activity);
+      serveActivity(socket, this.activity, (text) => this.marks.push(text));
       return response;
     });
   }
@@ -101,6 +103,8 @@ Deno.test("the daemon knows who needs a person, tells them once, and survives ev
       assert.equal(view.last_line, "Overwrite a.txt? [y/N]");
       assert.equal(view.attention?.message, "Overwrite a.txt? [y/N]");
       assert.equal(view.attention?.unseen, true);
+      await until(() => screen.marks.length > 0, "its recording is marked", SLOW_MS);
+      assert.deepEqual(screen.marks, ["needs a person: waits for input (question)"]);
       await until(() => hook.bodies.length === 1, "the message", SLOW_MS);
       assert.equal(hook.bodies[0]!.title, "agent/a waits for input");
       assert.ok(!JSON.stringify(hook.bodies[0]).includes("a.txt"));

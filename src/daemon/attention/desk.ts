@@ -21,7 +21,10 @@ export interface AttentionOptions {
 
 export class AttentionDesk {
   readonly #options: AttentionOptions;
-  readonly #known = new Map<string, { tracker: Tracker; key: string; link: ActivityLink | null }>();
+  readonly #known = new Map<
+    string,
+    { tracker: Tracker; key: string; link: ActivityLink | null; needed: string | null }
+  >();
   readonly #listeners = new Set<(principal: string, now: Tracked | null) => void>();
   #asks: readonly AskView[] = [];
   #calls: readonly Approval[] = [];
@@ -183,13 +186,25 @@ export class AttentionDesk {
       .map(({ since, tool, resource }) => ({ since, target: line(`${tool}: ${resource}`) }));
   }
 
+  /** Its recording can be played from where it needed somebody. */
+  #mark(localpart: string, { attention: { state, reason } }: Tracked): void {
+    const known = this.#known.get(localpart);
+    if (known === undefined) return;
+    const needed = state === "waiting-input" || state === "waiting-approval"
+      ? `needs a person: waits for ${state.slice("waiting-".length)} (${reason})`
+      : null;
+    if (needed !== null && needed !== known.needed) known.link?.mark(needed);
+    known.needed = needed;
+  }
+
   #ensure(localpart: string) {
     let known = this.#known.get(localpart);
     if (known === undefined) {
       const tracker = new Tracker(localpart, this.#options.clock, (now) => {
+        this.#mark(localpart, now);
         for (const listener of this.#listeners) listener(localpart, now);
       });
-      known = { tracker, key: "", link: null };
+      known = { tracker, key: "", link: null, needed: null };
       this.#known.set(localpart, known);
       tracker.setAsks(this.#asksOf(tracker));
       tracker.setCalls(this.#callsOf(tracker));

@@ -62,6 +62,12 @@ export class ActivityLink {
     this.#tell();
   }
 
+  /** A line in the agent's recording. A relay that is away records nothing, so there is nothing to mark. */
+  mark(text: string): void {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    this.#socket.send(JSON.stringify({ type: "mark", text }));
+  }
+
   close(): void {
     this.#stop.abort();
     this.#socket?.close();

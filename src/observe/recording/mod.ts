@@ -37,6 +37,11 @@ export class Recording {
       })];
   }
 
+  /** What stands beside the output from here on. */
+  mark(text: string): void {
+    this.#recorder?.mark(text, Date.now());
+  }
+
   replaceSecrets(list: SecretList): void {
     this.#secrets = list;
     this.#recorder?.replaceSecrets(list);
