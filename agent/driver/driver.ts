@@ -11,6 +11,7 @@ import { CLAUDE_ENVIRONMENT, DRIVERS } from "../../src/agent/driver/mod.ts";
 import { readLines } from "../../src/agent/driver/lines.ts";
 import { createProxyClient } from "../../src/lib/proxyclient/mod.ts";
 import { type Message, Room } from "./room.ts";
+import { Leave } from "./leave.ts";
 import { prepare } from "./prepare.ts";
 import { StateFile } from "./state.ts";
 import { say } from "./terminal.ts";
@@ -48,6 +49,9 @@ const room = identity.room === null || identity.user_id === null
   ? null
   : new Room(proxy, identity.room, identity.user_id);
 
+/** Its sandbox is its wall; who wants to be asked besides says so. */
+const leave = payload["enforce_permissions"] === true ? new Leave(proxy) : null;
+
 const tasks: Task[] = [];
 let wake = Promise.withResolvers<void>();
 let stopping: Promise<void> | null = null;
@@ -60,6 +64,7 @@ const worker = new Worker({
   env: { ...environment, ...(name === "claude" ? CLAUDE_ENVIRONMENT : {}) },
   ...(typeof payload["model"] === "string" ? { model: payload["model"] } : {}),
   instructions: instructions(),
+  ...(leave === null ? {} : { approve: leave.approve }),
   state,
   onState: (event) => {
     const said = event.state === "working"
@@ -126,6 +131,7 @@ function add(task: Task): void {
   // The one word that does not wait for its turn.
   if (task.text.trim() === INTERRUPT) {
     // The turn's own answer says that it was stopped.
+    leave?.cancel();
     worker.interrupt();
     return;
   }

@@ -7,6 +7,7 @@ import type { AgentEvent } from "../../src/agent/event.ts";
 import type { Driver, StartOptions } from "../../src/agent/driver/mod.ts";
 import type { Content, MatrixEvent } from "../../src/lib/matrix/types.ts";
 import type { ProxyClient } from "../../src/lib/proxyclient/mod.ts";
+import { Leave } from "./leave.ts";
 import { prepare } from "./prepare.ts";
 import { Room } from "./room.ts";
 import { StateFile } from "./state.ts";
@@ -190,6 +191,34 @@ Deno.test("a worker goes on with its session after its program died; one that is
     assert.equal((await StateFile.open(path)).now.session_id, `s${starts.length}`);
     await anew.stop();
   });
+});
+
+Deno.test("what its program asks leave for is asked of people, and a stopped turn waits for nobody", async () => {
+  const asked: unknown[] = [];
+  const signals: AbortSignal[] = [];
+  let answer = Promise.withResolvers<{ approved: boolean; why: string }>();
+  const leave = new Leave({
+    approval: (call, { signal } = {}) => {
+      asked.push(call);
+      signals.push(signal!);
+      return answer.promise;
+    },
+  });
+  const request = (tool: string, input: unknown) => ({ id: "1", tool, input, reason: null });
+  const waiting = leave.approve(request("Bash", { command: "git push" }));
+  answer.resolve({ approved: true, why: "ann approved it" });
+  assert.equal(await waiting, true);
+  answer = Promise.withResolvers();
+  const second = leave.approve(request("Read", { file_path: "/etc/x" }));
+  leave.cancel();
+  assert.deepEqual(signals.map(({ aborted }) => aborted), [true, true]);
+  answer.resolve({ approved: false, why: "it was cancelled" });
+  assert.equal(await second, false);
+  assert.equal(await leave.approve(request("Bash", { command: "x".repeat(5_000) })), false);
+  assert.deepEqual(asked, [
+    { tool: "Bash", permission: "git-write", resource: "git push" },
+    { tool: "Read", permission: "other", resource: '{"file_path":"/etc/x"}' },
+  ]);
 });
 
 Deno.test("a session's file that cannot be read is none; what stands in the program's own files stays", async () => {

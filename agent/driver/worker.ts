@@ -12,7 +12,7 @@ import type { StateFile } from "./state.ts";
 
 export type End = Extract<AgentEvent, { type: "end" }>;
 
-export interface WorkerOptions extends Omit<StartOptions, "resume" | "approve"> {
+export interface WorkerOptions extends Omit<StartOptions, "resume"> {
   readonly driver: Driver;
   readonly state: StateFile;
   /** Told when what it does has changed. */

@@ -48,6 +48,7 @@ Deno.test("gatedCall() says what a call does, for each program's own tools", () 
   assert.deepEqual(of("WebFetch", { url: "https://x" }), ["http", "https://x"]);
   assert.deepEqual(of("Bash", { command: "make" }), ["execute-command", "make"]);
   assert.deepEqual(of("shell", { command: ["git", "push"] }), ["git-write", "git push"]);
+  assert.deepEqual(of("exec", { command: "git push", cwd: "/w" }), ["git-write", "git push"]);
   assert.deepEqual(of("bash", { command: "ls | rm x" }), ["delete", "ls | rm x"]);
   assert.deepEqual(of("bash", { command: "rm $x" }), ["execute-command", "rm $x"]);
   assert.deepEqual(of("mcp__x__drop", { table: "t" }), ["other", '{"table":"t"}']);

@@ -19,7 +19,7 @@ const READERS: ReadonlySet<string> = new Set([
 const WRITERS: ReadonlySet<string> = new Set(
   "write edit Write Edit MultiEdit NotebookEdit fileChange apply_patch".split(" "),
 );
-const SHELLS: ReadonlySet<string> = new Set("bash Bash commandExecution shell".split(" "));
+const SHELLS: ReadonlySet<string> = new Set("bash Bash commandExecution exec shell".split(" "));
 const FETCHERS: ReadonlySet<string> = new Set("WebFetch WebSearch web_search fetch".split(" "));
 
 const GIT_WRITES: ReadonlySet<string> = new Set(
