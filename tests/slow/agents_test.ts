@@ -117,6 +117,10 @@ function playOf({ tools }: Program): Play {
       (ask) => say(/started anew/.test(ask.lastText) ? "Again." : "First."),
     ],
     AFTER: [say("Still here.")],
+    PUSH: [
+      ...[call(tools.shell("touch pushed")), say("No, then.")],
+      ...[call(tools.shell("touch pushed")), say("It is.")],
+    ],
   }));
 }
 
@@ -286,6 +290,30 @@ for (const program of PROGRAMS) {
           await Deno.writeTextFile(file, JSON.stringify({ ...state, session_id }));
           await killDriver(bureau, name);
           assert.equal(await ask(bureau, agent, "KNOW it?"), "Who?");
+        });
+        await step(t, bureau, "where its payload says so, people are asked first", async () => {
+          const file = `${bureau.stateDir}-payload.json`;
+          const model = name === "codex" ? { model: "gpt-5-codex" } : {};
+          await Deno.writeTextFile(file, JSON.stringify({ enforce_permissions: true, ...model }));
+          const given = await bureau.cli("agent", "payload", agent, "--file", file);
+          await Deno.remove(file);
+          assert.equal(given.code, 0, given.stderr);
+          await killDriver(bureau, name);
+          for (const [verdict, said] of [["deny", "No, then."], ["approve", "It is."]] as const) {
+            const answer = ask(bureau, agent, "PUSH it");
+            const { id, resource } = await eventually("it asks", async () => {
+              const { pending } = await bureau.json<
+                { pending: { id: string; resource: string }[] }
+              >("agent", "approvals", agent);
+              return pending[0] ?? null;
+            }, 120_000);
+            assert.match(resource, /touch pushed/);
+            const decided = await bureau.cli("agent", verdict, id);
+            assert.equal(decided.code, 0, decided.stderr);
+            assert.equal(await answer, said);
+            const isThere = await Deno.stat(`${dir}/repo/pushed`).then(() => true, () => false);
+            assert.equal(isThere, verdict === "approve");
+          }
         });
         await step(
           t,
