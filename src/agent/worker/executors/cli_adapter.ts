@@ -7,12 +7,14 @@
 import { type Clock, systemClock } from "../../../lib/clock.ts";
 import { messageOf } from "../../../lib/errors.ts";
 import type { AgentEvent } from "../../event.ts";
+import { readLines } from "../../driver/lines.ts";
 import { pathComponent, type ProvisionSpec } from "../../provision/mod.ts";
 import { type Executor, ExecutorError, type RunContext } from "../executor.ts";
-import { readLines } from "../lines.ts";
 
 /** How long it may take to end itself once it was asked to. */
 const GRACE_MS = 1_500;
+/** Bytes of a line that becomes one event; a longer one comes in parts. */
+const MAX_LINE = 4 * 1024 * 1024;
 /** What is kept of the text for the result, and of stderr for the error. */
 const MAX_RESULT = 1024 * 1024;
 const MAX_COMPLAINT = 2_000;
@@ -223,7 +225,7 @@ class Program {
     input: WritableStreamDefaultWriter<Uint8Array>,
   ): Promise<string> {
     let text = "";
-    for await (const line of readLines(child.stdout)) {
+    for await (const line of readLines(child.stdout, MAX_LINE)) {
       if (!this.#jsonOut || !line.isWhole) {
         if (text.length < MAX_RESULT) text += `${line.text}${line.isWhole ? "\n" : ""}`;
         await context.emit({ type: "output", text: line.text } satisfies AgentEvent);
@@ -278,7 +280,7 @@ class Program {
 
   async #complaint(stream: ReadableStream<Uint8Array>): Promise<string> {
     let kept = "";
-    for await (const { text } of readLines(stream)) {
+    for await (const { text } of readLines(stream, MAX_LINE)) {
       kept = `${kept}${text}\n`.slice(-MAX_COMPLAINT);
     }
     return kept.trim();
