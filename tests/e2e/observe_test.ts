@@ -243,9 +243,10 @@ class Collector implements AsyncDisposable {
     ) as { access_token: string };
     const collector = new Collector(bureau, session.access_token, resume);
     const query = { ...collector.#stream.query(), ...(resume ?? {}) };
-    const first = new Incoming(
-      collector.#connect({ ...query, ...(resume ? { offset: String(resume.offset) } : {}) }),
-    );
+    const first = collector.#connect({
+      ...query,
+      ...(resume ? { offset: String(resume.offset) } : {}),
+    });
     collector.#running = collector.#stream.run(first);
     await eventually(
       "the collector is there",
@@ -254,7 +255,7 @@ class Collector implements AsyncDisposable {
     return collector;
   }
 
-  #connect(query: Record<string, unknown>): WebSocket {
+  #connect(query: Record<string, unknown>): Incoming {
     const socket = this.#client.websocket("observe", {
       params: { principal: SCRIBE },
       query: Object.fromEntries(
@@ -262,8 +263,7 @@ class Collector implements AsyncDisposable {
       ),
       protocol: OBSERVE_PROTOCOL,
     });
-    socket.binaryType = "arraybuffer";
-    return socket;
+    return new Incoming(socket);
   }
 
   async sees(text: string): Promise<void> {

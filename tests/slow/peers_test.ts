@@ -2,7 +2,6 @@
 
 /** An agent of another machine of the fleet, watched and driven from the operator's. */
 import assert from "node:assert/strict";
-import { Incoming } from "../../src/cli/observe/incoming.ts";
 import { ObserveStream, type Viewer } from "../../src/cli/observe/stream.ts";
 import { peerDaemon } from "../../src/cli/machine/peer.ts";
 import type { OperatorSession } from "../../src/cli/session.ts";
@@ -148,11 +147,7 @@ async function scenario(t: Deno.TestContext, one: Bureau, two: Bureau): Promise<
         ...{ snapshot: none, size: none, people: none, mode: none, bell: none, title: none },
         ...{ screen: none, lost: none },
       };
-      const connect = async (query: Record<string, string>) => {
-        const socket = await there.observe(principal, query);
-        socket.binaryType = "arraybuffer";
-        return socket;
-      };
+      const connect = (query: Record<string, string>) => there.observe(principal, query);
       const stream = new ObserveStream(viewer, {
         mode: "readwrite",
         size: () => ({ cols: 80, rows: 24 }),
@@ -160,7 +155,7 @@ async function scenario(t: Deno.TestContext, one: Bureau, two: Bureau): Promise<
         over: async () => (await there.show(principal, stop.signal), null),
         signal: stop.signal,
       });
-      const running = stream.run(new Incoming(await connect(stream.query())));
+      const running = stream.run(await connect(stream.query()));
       const typed = (text: string) =>
         eventually(
           "it is typed",

@@ -16,6 +16,7 @@ import { userId } from "../../lib/ref/mod.ts";
 import { signContent, type SigningKey } from "../../lib/signature/mod.ts";
 import { OBSERVE_PROTOCOL, type ObserveMode } from "../../observe/api.ts";
 import { CliError } from "../framework/exit.ts";
+import { Incoming } from "../observe/incoming.ts";
 import type { daemonClient, OperatorSession } from "../session.ts";
 
 /** What `observe` and `list` ask a machine's daemon, this one's or another's. */
@@ -23,7 +24,7 @@ export interface MachineDaemon {
   list(signal: AbortSignal): Promise<readonly PrincipalView[]>;
   show(principal: string, signal: AbortSignal): Promise<PrincipalView>;
   usage(principal: string, signal: AbortSignal): Promise<Usage>;
-  observe(principal: string, query: Readonly<Record<string, string>>): Promise<WebSocket>;
+  observe(principal: string, query: Readonly<Record<string, string>>): Promise<Incoming>;
 }
 
 type Daemon = ReturnType<typeof daemonClient>;
@@ -35,7 +36,9 @@ export function hereDaemon(daemon: Daemon): MachineDaemon {
     usage: (principal, signal) => daemon.call("usage", { params: { principal }, signal }),
     observe: (principal, query) =>
       Promise.resolve(
-        daemon.websocket("observe", { params: { principal }, query, protocol: OBSERVE_PROTOCOL }),
+        new Incoming(
+          daemon.websocket("observe", { params: { principal }, query, protocol: OBSERVE_PROTOCOL }),
+        ),
       ),
   };
 }
@@ -80,11 +83,11 @@ export function peerDaemon(
       const path = place(principal, "/observe");
       const { mode, ...rest } = query;
       const warrant = await warrantFor(path, mode === "readwrite" ? "readwrite" : "readonly");
-      return daemon.websocket("observePeer", {
+      return new Incoming(daemon.websocket("observePeer", {
         params: { machine: target },
         query: { ...rest, path, warrant },
         protocol: OBSERVE_PROTOCOL,
-      });
+      }));
     },
   };
 

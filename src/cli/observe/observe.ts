@@ -11,7 +11,7 @@ import { daemonClient, isUnreachable, loadSession, principalOf } from "../sessio
 import { placeOf } from "./place.ts";
 import { attachTerminal } from "./attach.ts";
 import { dumpScreen } from "./dump.ts";
-import { Incoming } from "./incoming.ts";
+import type { Incoming } from "./incoming.ts";
 
 const CONNECT_ATTEMPTS = 5;
 const CONNECT_PAUSE_MS = 400;
@@ -34,13 +34,9 @@ export const observe: CommandHandler = async (call) => {
   try {
     const place = placeOf(call, session, daemon, principal, machine);
     const show = () => place.show();
-    const connect = async (query: Record<string, string>) => {
-      const socket = await place.observe(query);
-      socket.binaryType = "arraybuffer";
-      return socket;
-    };
+    const connect = (query: Record<string, string>) => place.observe(query);
     const first = (query: Record<string, string>) =>
-      connectPatiently(async () => new Incoming(await connect(query)), principal, signal);
+      connectPatiently(() => connect(query), principal, signal);
     // A plain request first: its error says why, where a refused WebSocket says nothing.
     if (wait) await untilThere(call, show);
     else refuseAway(await show());
@@ -156,26 +152,14 @@ async function connectPatiently(
 ): Promise<Incoming> {
   for (let attempt = 1;; attempt++) {
     const incoming = await connect();
-    try {
-      await opened(incoming.socket, principal);
-      return incoming;
-    } catch (thrown) {
-      if (attempt >= CONNECT_ATTEMPTS) throw thrown;
-      await systemClock.sleep(CONNECT_PAUSE_MS, signal);
-    }
-  }
-}
-
-async function opened(socket: WebSocket, principal: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    socket.onopen = () => resolve();
-    socket.onerror = () =>
-      reject(
-        new CliError(
-          "refused",
-          `Cannot observe "${principal}": the daemon refused the connection`,
-          { hint: "`bureau status` shows whether daemon and launcher run" },
-        ),
+    if (await incoming.opened) return incoming;
+    if (attempt >= CONNECT_ATTEMPTS) {
+      throw new CliError(
+        "refused",
+        `Cannot observe "${principal}": the daemon refused the connection`,
+        { hint: "`bureau status` shows whether daemon and launcher run" },
       );
-  });
+    }
+    await systemClock.sleep(CONNECT_PAUSE_MS, signal);
+  }
 }

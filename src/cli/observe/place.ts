@@ -4,6 +4,7 @@
 import type { PrincipalView } from "../../daemon/api.ts";
 import { BureauError } from "../../lib/errors.ts";
 import type { Invocation } from "../framework/command.ts";
+import type { Incoming } from "./incoming.ts";
 import { machineOf } from "../machine/fleet.ts";
 import { hereDaemon, type MachineDaemon, peerDaemon } from "../machine/peer.ts";
 import { whereAssigned } from "../machine/target.ts";
@@ -16,7 +17,7 @@ import {
 
 export interface Place {
   show(): Promise<PrincipalView>;
-  observe(query: Readonly<Record<string, string>>): Promise<WebSocket>;
+  observe(query: Readonly<Record<string, string>>): Promise<Incoming>;
 }
 
 /** @param named of the machine; null: it is looked for */

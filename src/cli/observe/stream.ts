@@ -53,7 +53,7 @@ export interface StreamOptions {
   /** Seconds of history to begin with. */
   readonly since?: number;
   /** Opens one connection. */
-  readonly connect: (query: Record<string, string>) => WebSocket | Promise<WebSocket>;
+  readonly connect: (query: Record<string, string>) => Incoming | Promise<Incoming>;
   /**
    * Asked before each connection but the first: whether there is anything to connect to. Returns why it is over
    * for good, or null; throws where that can't be told now.
@@ -166,14 +166,8 @@ export class ObserveStream {
   }
 
   async #open(): Promise<Incoming | null> {
-    const socket = await this.#options.connect(this.query());
-    const incoming = new Incoming(socket);
-    const opened = new Promise<boolean>((resolve) => {
-      socket.onopen = () => resolve(true);
-      socket.onerror = () => resolve(false);
-    });
-    const ok = await Promise.race([opened, incoming.ended.then(() => false)]);
-    return ok ? incoming : null;
+    const incoming = await this.#options.connect(this.query());
+    return await incoming.opened ? incoming : null;
   }
 
   async #follow(incoming: Incoming): Promise<void> {
@@ -185,7 +179,6 @@ export class ObserveStream {
     this.#options.signal.addEventListener("abort", stop, { once: true });
     if (this.#options.signal.aborted) stop();
     incoming.receive(({ data }) => this.#receive(data));
-    socket.onerror = () => {};
     await incoming.ended;
     incoming.stop();
     this.#options.signal.removeEventListener("abort", stop);

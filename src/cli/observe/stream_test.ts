@@ -59,12 +59,10 @@ class Server implements AsyncDisposable {
     });
   }
 
-  connect = (query: Record<string, string>): WebSocket => {
-    const url = `ws://127.0.0.1:${this.#server.addr.port}/?${new URLSearchParams(query)}`;
-    const socket = new WebSocket(url);
-    socket.binaryType = "arraybuffer";
-    return socket;
-  };
+  connect = (query: Record<string, string>): Incoming =>
+    new Incoming(
+      new WebSocket(`ws://127.0.0.1:${this.#server.addr.port}/?${new URLSearchParams(query)}`),
+    );
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server.shutdown();
@@ -120,7 +118,7 @@ async function follow(
     signal: new AbortController().signal,
     ...more,
   });
-  const reason = await stream.run(new Incoming(server.connect(stream.query())));
+  const reason = await stream.run(server.connect(stream.query()));
   return { seen, stream, reason };
 }
 
@@ -254,16 +252,39 @@ Deno.test("history is asked for once, and the end is none for who waits", async 
     clock: now,
     signal: stop.signal,
   });
-  assert.equal(await stream.run(new Incoming(server.connect(stream.query()))), null);
+  assert.equal(await stream.run(server.connect(stream.query())), null);
   assert.equal(seen.bytes.length, 10);
   assert.deepEqual(server.asked.map(({ since }) => since), ["600", null, null]);
+});
+
+Deno.test("a socket that nobody listens on is tried again, and left when that is wanted", async () => {
+  const client = Deno.createHttpClient({
+    proxy: { transport: "unix", path: "/tmp/b-nobody.sock" },
+  });
+  const stop = new AbortController();
+  let tries = 0;
+  const connect = () => {
+    if (++tries === 3) stop.abort();
+    return new Incoming(new WebSocket("ws://192.0.2.1/", { client }));
+  };
+  const stream = new ObserveStream(new Seen(), {
+    mode: "readonly",
+    size: () => ({ cols: 80, rows: 24 }),
+    connect: async () => await Promise.resolve(connect()),
+    over: () => Promise.resolve(null),
+    clock: now,
+    signal: stop.signal,
+  });
+  assert.equal(await stream.run(connect()), null);
+  assert.equal(tries, 3);
+  client.close();
 });
 
 Deno.test("keystrokes go where there is a connection", () => {
   const stream = new ObserveStream(new Seen(), {
     mode: "readwrite",
     size: () => ({ cols: 80, rows: 24 }),
-    connect: () => new WebSocket("ws://127.0.0.1:1"),
+    connect: () => new Incoming(new WebSocket("ws://127.0.0.1:1")),
     over: () => Promise.resolve(null),
     signal: new AbortController().signal,
   });
