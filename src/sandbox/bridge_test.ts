@@ -70,7 +70,14 @@ async function untilLeft(
 }
 
 async function endAll(mark: string): Promise<void> {
-  for (const { pid } of await leftOver(mark)) Deno.kill(pid, "SIGKILL");
+  for (const { pid } of await leftOver(mark)) {
+    try {
+      Deno.kill(pid, "SIGKILL");
+    } catch (thrown) {
+      // One goes when another does.
+      if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
+    }
+  }
 }
 
 for (const shell of ["/bin/dash", "/bin/bash"]) {
