@@ -98,7 +98,8 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   }],
   [/^sh tasks\/bureau log play /, {
     kind: "person",
-    sees: /^\d\d:\d\d:\d\d /m,
+    // A recording that is short is over, and the terminal as it was, before anybody looks.
+    sees: /^\d\d:\d\d:\d\d |^the recording ends here/m,
     types: (person) => person.press("q"),
   }],
   [/^sh tasks\/bureau observe (?!.*--dump)/, {
