@@ -34,10 +34,13 @@ const DEC_MODES = new Set(
 /** Insert mode and newline mode. */
 const ANSI_MODES = new Set(["4", "20"]);
 
-/** Leaves every mode that the filter lets through; also shows the cursor and ends attributes. */
+/**
+ * Leaves every mode that the filter lets through; also shows the cursor and ends attributes. The cursor stays where
+ * the alternate screen's end puts it: leaving origin mode and the scrolling region would take it home.
+ */
 export const RESET_TERMINAL =
-  "\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?1015l" +
-  "\x1b[?2004l\x1b[?2026l\x1b[?1l\x1b[?5l\x1b[?6l\x1b[?7h\x1b[?12l\x1b[?25h\x1b[4l\x1b[20l\x1b[r\x1b>\x1b(B\x0f\x1b[0m";
+  "\x1b[?1049l\x1b7\x1b[?6l\x1b[r\x1b8\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?1015l" +
+  "\x1b[?2004l\x1b[?2026l\x1b[?1l\x1b[?5l\x1b[?7h\x1b[?12l\x1b[?25h\x1b[4l\x1b[20l\x1b>\x1b(B\x0f\x1b[0m";
 
 type State = "ground" | "escape" | "escape-intermediate" | "csi" | "string" | "string-escape";
 

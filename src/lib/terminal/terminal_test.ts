@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { newTerminal } from "./xterm.ts";
 import { neutralise, neutraliseLine, RESET_TERMINAL, safeJson, TerminalFilter } from "./mod.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -25,6 +26,20 @@ Deno.test("TerminalFilter passes what draws", () => {
       RESET_TERMINAL,
     ]
   ) assert.equal(filtered(text), text);
+});
+
+Deno.test("RESET_TERMINAL leaves the cursor where it was before the alternate screen", () => {
+  const terminal = newTerminal(40, 10);
+  const write = (text: string) => terminal._core._writeBuffer.writeSync(bytes(text));
+  write("one\r\ntwo\r\n\x1b[?1049h\x1b[H\x1b[2Jdrawn\x1b[3;6r\x1b[?6h\x1b[5;5H");
+  write(`${RESET_TERMINAL}three`);
+  const { active } = terminal.buffer;
+  const lines = [0, 1, 2].map((y) => active.getLine(y)!.translateToString(true));
+  assert.deepEqual([active.type, ...lines], ["normal", "one", "two", "three"]);
+  // Neither region nor origin is left: the last line scrolls all, and the first is the first.
+  write("\x1b[10;1H\r\nfour\x1b[1;1Hfirst");
+  assert.equal(active.getLine(active.baseY)!.translateToString(true), "first");
+  assert.equal(active.getLine(active.baseY + 9)!.translateToString(true), "four");
 });
 
 Deno.test("TerminalFilter drops questions, clipboard, titles, links, files and reprogramming", () => {
