@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Who a caller of the daemon's socket is. What they may do is `Authority`'s. */
+import { bearerOf } from "../lib/bearer.ts";
 import { sha256Hex } from "../lib/canonical/mod.ts";
 import type { Clock } from "../lib/clock.ts";
 import { createMatrixClient, MessagingError } from "../messaging/mod.ts";
@@ -30,8 +31,8 @@ export class TokenVerifier {
   async userOf(request: Request): Promise<string> {
     const guest = guestOf(request);
     if (guest !== undefined) return guest.userId;
-    const token = /^Bearer (\S{1,4096})$/.exec(request.headers.get("authorization") ?? "")?.[1];
-    if (token === undefined) {
+    const token = bearerOf(request);
+    if (token === "") {
       throw new DaemonError("unauthenticated", "Cannot serve the request: it has no access token", {
         status: 401,
         hint: "use `bureau`, which sends the operator's token",

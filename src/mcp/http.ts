@@ -5,7 +5,7 @@
  * anything is parsed: a page in a browser, which may reach loopback too, has neither the token nor the Host
  * that is asked for.
  */
-import { timingSafeEqual } from "node:crypto";
+import { bearerOf, sameSecret } from "../lib/bearer.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Sdk } from "./load.ts";
 import type { Server, WebStandardStreamableHTTPServerTransport } from "./sdk.ts";
@@ -67,7 +67,7 @@ export class HttpFront {
     if (origin !== null && !(hosts !== null && isOwn(origin, hosts))) {
       return failure(403, -32000, "Refused: a page of another origin");
     }
-    if (token !== null && !hasToken(request, token)) {
+    if (token !== null && !sameSecret(bearerOf(request), token)) {
       const response = failure(401, -32000, "A bearer token is needed");
       response.headers.set("www-authenticate", 'Bearer realm="bureau"');
       return response;
@@ -155,13 +155,6 @@ function counted(body: ReadableStream<Uint8Array>, ended: () => void): ReadableS
 /** @param hosts `127.0.0.1:8650`, … */
 function isOwn(origin: string, hosts: ReadonlySet<string>): boolean {
   return /^http:\/\//.test(origin) && hosts.has(origin.slice("http://".length).toLowerCase());
-}
-
-function hasToken(request: Request, token: string): boolean {
-  const given = /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
-  const bytes = (text: string) => new TextEncoder().encode(text);
-  const [a, b] = [bytes(given), bytes(token)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 function failure(status: number, code: number, message: string): Response {

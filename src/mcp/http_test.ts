@@ -4,45 +4,9 @@
 import assert from "node:assert/strict";
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { systemClock } from "../lib/clock.ts";
-import { HttpFront } from "./http.ts";
-import { loadSdk } from "./load.ts";
-import { createMcpServer } from "./server.ts";
-import { Client, eventually, grants, Scene, tool } from "./testing/scene.ts";
+import { Client, eventually, grants, Scene, tool, withFront } from "./testing/scene.ts";
 
 const TOKEN = "t".repeat(43);
-
-async function withFront(
-  scene: Scene,
-  use: (url: URL) => Promise<void>,
-): Promise<void> {
-  const sdk = await loadSdk();
-  const hosts = new Set<string>();
-  const front = new HttpFront({
-    sdk,
-    path: "/mcp",
-    hosts,
-    token: TOKEN,
-    clock: systemClock,
-    makeServer: () =>
-      createMcpServer(sdk, {
-        catalog: scene.catalog,
-        resources: [],
-        version: "1",
-        progressive: false,
-        instructions: "",
-        clock: systemClock,
-      }),
-  });
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, front.handle);
-  hosts.add(`127.0.0.1:${server.addr.port}`);
-  try {
-    await use(new URL(`http://127.0.0.1:${server.addr.port}/mcp`));
-  } finally {
-    await front.close();
-    await server.shutdown();
-  }
-}
 
 async function connect(url: URL, token = TOKEN): Promise<Client> {
   const client = new Client({ name: "test", version: "1" }, { capabilities: {} });
@@ -72,7 +36,7 @@ Deno.test("clients over HTTP have sessions of their own, hear of changes, and ca
       }),
     ],
   });
-  await withFront(scene, async (url) => {
+  await withFront(scene, { token: TOKEN }, async (url) => {
     const [one, two] = [await connect(url), await connect(url)];
     let heard = 0;
     one.fallbackNotificationHandler = () => Promise.resolve(void heard++);
@@ -100,7 +64,7 @@ Deno.test("clients over HTTP have sessions of their own, hear of changes, and ca
 
 Deno.test("a page, a stranger and a client without a session get nothing", async () => {
   await using scene = await Scene.start({ tools: [tool({ name: "bureau_a" })] });
-  await withFront(scene, async (url) => {
+  await withFront(scene, { token: TOKEN }, async (url) => {
     const initialize = {
       jsonrpc: "2.0",
       id: 1,

@@ -5,6 +5,7 @@
  * which may be named by alias. Stock Matrix clients use `/_matrix/…` beside it (`matrix/table.ts`).
  */
 import * as z from "zod/mini";
+import { PERMISSIONS } from "../lib/approval/limits.ts";
 import { defineApi } from "../lib/http/api.ts";
 import { ProxyPolicy, RequestRule } from "../lib/schema/events.ts";
 
@@ -80,15 +81,7 @@ export const proxyAgentApi = defineApi({
         /** 16 to 64 letters, digits, `-` and `_`: of this one call. */
         key: z.string(),
         tool: z.string(),
-        permission: z.enum([
-          "write-file",
-          "http",
-          "execute-command",
-          "git-write",
-          "delete",
-          "terminal-session",
-          "other",
-        ]),
+        permission: z.enum(PERMISSIONS),
         /** The command, the path, the address; 4000 characters at most. */
         resource: z.string(),
       }),

@@ -5,13 +5,9 @@
  * suite asks for; and the official inspector, against `bureau mcp serve` of a real Bureau.
  */
 import assert from "node:assert/strict";
-import { systemClock } from "../../src/lib/clock.ts";
 import { skip } from "../../src/lib/testing/skip.ts";
-import { HttpFront } from "../../src/mcp/http.ts";
-import { loadSdk } from "../../src/mcp/load.ts";
 import type { Resource } from "../../src/mcp/resources.ts";
-import { createMcpServer } from "../../src/mcp/server.ts";
-import { Scene, tool } from "../../src/mcp/testing/scene.ts";
+import { Scene, tool, withFront } from "../../src/mcp/testing/scene.ts";
 import { ROOT, withBureau } from "../e2e/harness.ts";
 import { packages } from "../interop/packages.ts";
 
@@ -63,37 +59,17 @@ Deno.test("the protocol's conformance suite finds nothing in what is served", as
   if ("reason" in found) return await skip(t, found.reason);
   await using suite = found;
   await using scene = await Scene.start({ tools: TOOLS });
-  const sdk = await loadSdk();
-  const hosts = new Set<string>();
-  const front = new HttpFront({
-    sdk,
-    path: "/mcp",
-    hosts,
-    token: null,
-    clock: systemClock,
-    makeServer: () =>
-      createMcpServer(sdk, {
-        catalog: scene.catalog,
-        resources: [
-          resource("test://static-text", "text/plain"),
-          resource("test://watched-resource", "text/plain"),
-          resource("test://template/{id}/data", "application/json"),
-        ],
-        version: "1",
-        progressive: false,
-        instructions: "",
-        clock: systemClock,
-      }),
-  });
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, front.handle);
-  const { port } = server.addr;
-  for (const name of ["127.0.0.1", "localhost"]) hosts.add(`${name}:${port}`);
-  try {
+  const resources = [
+    resource("test://static-text", "text/plain"),
+    resource("test://watched-resource", "text/plain"),
+    resource("test://template/{id}/data", "application/json"),
+  ];
+  const names = ["127.0.0.1", "localhost"];
+  await withFront(scene, { token: null, resources, names }, async ({ href: url }) => {
     const lines = NOT_SERVED.map((name) => `  - ${name}\n`).join("");
     await Deno.writeTextFile(`${suite.dir}/not-served.yaml`, `server:\n${lines}`);
     await Deno.writeTextFile(`${suite.dir}/package.json`, "{}");
     const program = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
-    const url = `http://127.0.0.1:${port}/mcp`;
     // Node 20 is too old for it.
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
@@ -107,10 +83,7 @@ Deno.test("the protocol's conformance suite finds nothing in what is served", as
     const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
     assert.equal(code, 0, said.slice(-6_000));
     assert.match(said, /dns-rebinding-protection/);
-  } finally {
-    await front.close();
-    await server.shutdown();
-  }
+  });
 });
 
 Deno.test("the official inspector lists and calls tools of a real Bureau", async (t) => {

@@ -8,7 +8,7 @@ import * as z from "zod/mini";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { messageOf } from "../../lib/errors.ts";
 import { pathComponent } from "../provision/ids.ts";
-import { sameText } from "../worker/auth.ts";
+import { sameSecret } from "../../lib/bearer.ts";
 import { FrameWriter, FromAgent, type FromBroker, linesOf } from "./frames.ts";
 import { type Mail, Mailbox } from "./maildir.ts";
 
@@ -112,7 +112,7 @@ export class Broker implements AsyncDisposable {
   #knows(agent: string, token: string): boolean {
     const wanted = this.#options.tokenOf(agent);
     // As long as for a wrong one.
-    return sameText(token, wanted ?? crypto.randomUUID()) && wanted !== null && wanted !== "";
+    return sameSecret(token, wanted ?? crypto.randomUUID()) && wanted !== null && wanted !== "";
   }
 
   async #take(peer: Peer, frame: FromAgent): Promise<void> {

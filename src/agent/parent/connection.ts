@@ -3,7 +3,8 @@
 /** A parent's line to one worker: one run at a time, each with one outcome. */
 import { messageOf } from "../../lib/errors.ts";
 import { type DiscoveryRecord, socketOf } from "../fabric/mod.ts";
-import { proofOf, sameText } from "../worker/auth.ts";
+import { sameSecret } from "../../lib/bearer.ts";
+import { proofOf } from "../worker/auth.ts";
 import { type ParentMessage, readWorkerFrame } from "../worker/frames.ts";
 import { ParentError } from "./errors.ts";
 
@@ -68,7 +69,7 @@ export async function probe({ record, token }: Address): Promise<void> {
     );
   }
   const isProven = token === undefined ||
-    sameText(String(answer.proof), await proofOf(token, challenge));
+    sameSecret(String(answer.proof), await proofOf(token, challenge));
   if (answer.agent_id === record.agent_id && isProven) return;
   throw new ParentError(
     "impostor",

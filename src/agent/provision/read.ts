@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** A worker's first act: its spec, from its standard input, once, to the end. */
-import { concatBytes } from "../../lib/bytes.ts";
+import { readDocument } from "../../lib/provision/document.ts";
 import { SpecError } from "./errors.ts";
 import { parseSpec } from "./parse.ts";
 import { MAX_SPEC_BYTES, type ProvisionSpec } from "./spec.ts";
@@ -30,7 +30,17 @@ export async function readSpec({
       "a worker is started by its parent, e.g. by `bureau worker run`",
     );
   }
-  const bytes = await readAll(stdin, maxBytes, deadlineMs);
+  const bytes = await readDocument(stdin, {
+    maxBytes,
+    deadlineMs,
+    late: () =>
+      new SpecError(
+        "spec-late",
+        `standard input was not closed within ${deadlineMs} ms`,
+        "the parent writes one document and closes the pipe",
+      ),
+    oversized: () => new SpecError("spec-oversized", `it is larger than ${maxBytes} bytes`),
+  });
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -40,41 +50,4 @@ export async function readSpec({
     bytes.fill(0);
   }
   return parseSpec(text);
-}
-
-async function readAll(
-  stream: ReadableStream<Uint8Array>,
-  maxBytes: number,
-  deadlineMs: number,
-): Promise<Uint8Array> {
-  const reader = stream.getReader();
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() =>
-    late.reject(
-      new SpecError(
-        "spec-late",
-        `standard input was not closed within ${deadlineMs} ms`,
-        "the parent writes one document and closes the pipe",
-      ),
-    ), deadlineMs);
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for (;;) {
-      const { done, value } = await Promise.race([reader.read(), late.promise]);
-      if (done) break;
-      length += value.length;
-      if (length > maxBytes) {
-        throw new SpecError("spec-oversized", `it is larger than ${maxBytes} bytes`);
-      }
-      chunks.push(value);
-    }
-    return concatBytes(chunks, length);
-  } catch (thrown) {
-    reader.cancel().catch(() => {});
-    throw thrown;
-  } finally {
-    clearTimeout(timer);
-    for (const chunk of chunks) chunk.fill(0);
-  }
 }

@@ -4,6 +4,7 @@
  * A worker's door: a Unix socket in its fabric directory, where one parent at a time is served, and a record that says
  * so. Ends when its work is done, or when nobody came.
  */
+import { bearerOf, sameSecret } from "../../lib/bearer.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { BureauError } from "../../lib/errors.ts";
 import { listenUnix } from "../../lib/http/server.ts";
@@ -11,7 +12,7 @@ import type { Logger } from "../../lib/log.ts";
 import { VERSION } from "../../lib/version.ts";
 import { Fabric, Lease } from "../fabric/mod.ts";
 import type { ProvisionSpec } from "../provision/spec.ts";
-import { bearerOf, proofOf, sameText } from "./auth.ts";
+import { proofOf } from "./auth.ts";
 import type { Executor } from "./executor.ts";
 import { Session } from "./session.ts";
 
@@ -114,7 +115,7 @@ class Door {
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
       return refusal(426, "not-a-websocket", "it takes a WebSocket");
     }
-    if (token !== undefined && !sameText(bearerOf(request), token)) {
+    if (token !== undefined && !sameSecret(bearerOf(request), token)) {
       return refusal(401, "unauthorized", "it knows another parent");
     }
     await this.#parentToLeave();

@@ -4,7 +4,7 @@
  * An upgrade that an operator asks for in the config room. The daemon carries the signed request to the supervisor that
  * started it, which asks for it, and tells the room what that one says. It replaces nothing itself.
  */
-import { timingSafeEqual } from "node:crypto";
+import { bearerOf, sameSecret } from "../../lib/bearer.ts";
 import { messageOf } from "../../lib/errors.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -81,11 +81,7 @@ export class WantedRelease {
 
   #authenticate(request: Request): void {
     const expected = this.#options.bootstrap.supervisor_token;
-    const given = /^Bearer (\S{1,4096})$/.exec(request.headers.get("authorization") ?? "")?.[1];
-    const bytes = (text: string) => new TextEncoder().encode(text);
-    const isOurs = expected !== undefined && given !== undefined &&
-      given.length === expected.length && timingSafeEqual(bytes(given), bytes(expected));
-    if (isOurs) return;
+    if (expected !== undefined && sameSecret(bearerOf(request), expected)) return;
     throw new DaemonError(
       "unauthenticated",
       "Cannot serve the request: it is not of the supervisor that started this daemon",

@@ -4,8 +4,8 @@
  * How every Bureau process starts: one JSON document on stdin, read once, then EOF (architecture
  * rule 3). Never argv, never the environment: both are readable by other processes of the user.
  */
-import { concatBytes } from "../bytes.ts";
 import { BureauError, messageOf } from "../errors.ts";
+import { readDocument } from "./document.ts";
 
 /** Largest accepted document: 8 MiB. */
 export const MAX_BOOTSTRAP_BYTES = 8 * 1024 * 1024;
@@ -50,11 +50,19 @@ export async function readBootstrap<T>(
   parse: (json: unknown) => T,
   options: BootstrapOptions = {},
 ): Promise<T> {
-  const bytes = await readAll(
-    options.stdin ?? Deno.stdin.readable,
-    options.maxBytes ?? MAX_BOOTSTRAP_BYTES,
-    options.deadlineMs ?? BOOTSTRAP_DEADLINE_MS,
-  );
+  const { maxBytes = MAX_BOOTSTRAP_BYTES, deadlineMs = BOOTSTRAP_DEADLINE_MS } = options;
+  const bytes = await readDocument(options.stdin ?? Deno.stdin.readable, {
+    maxBytes,
+    deadlineMs,
+    late: () =>
+      new ProvisionError(
+        "bootstrap-late",
+        `stdin was not closed within ${deadlineMs} ms`,
+        "the parent must write one document and close stdin",
+      ),
+    oversized: () =>
+      new ProvisionError("bootstrap-oversized", `it is larger than ${maxBytes} bytes`),
+  });
   return parseDocument(bytes, parse);
 }
 
@@ -113,46 +121,6 @@ function parseJson(bytes: Uint8Array): unknown {
     throw cut
       ? new ProvisionError("bootstrap-truncated", "it ends before the JSON document is complete")
       : new ProvisionError("bootstrap-malformed", "it is not valid JSON");
-  }
-}
-
-async function readAll(
-  stream: ReadableStream<Uint8Array>,
-  maxBytes: number,
-  deadlineMs: number,
-): Promise<Uint8Array> {
-  const reader = stream.getReader();
-  // Not setTimeout, whose first use costs 1.6 MB of private memory: some processes need no timer ever.
-  const deadline = AbortSignal.timeout(deadlineMs);
-  let onLate: () => void;
-  const late = new Promise<never>((_, reject) => {
-    onLate = () =>
-      reject(
-        new ProvisionError(
-          "bootstrap-late",
-          `stdin was not closed within ${deadlineMs} ms`,
-          "the parent must write one document and close stdin",
-        ),
-      );
-    deadline.addEventListener("abort", onLate, { once: true });
-  });
-  try {
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    while (true) {
-      const { done, value } = await Promise.race([reader.read(), late]);
-      if (done) break;
-      length += value.length;
-      if (length > maxBytes) {
-        throw new ProvisionError("bootstrap-oversized", `it is larger than ${maxBytes} bytes`);
-      }
-      chunks.push(value);
-    }
-    return concatBytes(chunks, length);
-  } finally {
-    deadline.removeEventListener("abort", onLate!);
-    late.catch(() => {});
-    reader.cancel().catch(() => {});
   }
 }
 

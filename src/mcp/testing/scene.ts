@@ -8,6 +8,7 @@ import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { systemClock } from "../../lib/clock.ts";
 import type { ProxyPolicy } from "../../lib/schema/events.ts";
 import { Catalog } from "../catalog.ts";
+import { HttpFront } from "../http.ts";
 import { loadSdk } from "../load.ts";
 import type { Resource } from "../resources.ts";
 import { Rights } from "../rights.ts";
@@ -44,6 +45,32 @@ export function tool(given: ToolGiven): Tool {
     actions: [`command/${name}`],
     call: given.call ?? (() => Promise.resolve({ by: name })),
   };
+}
+
+/** A server over HTTP on loopback, of a scene's tools. @param names by which a client may call it */
+export async function withFront(
+  { catalog }: Scene,
+  { token, resources = [], names = ["127.0.0.1"] }: {
+    readonly token: string | null;
+    readonly resources?: readonly Resource[];
+    readonly names?: readonly string[];
+  },
+  use: (url: URL) => Promise<void>,
+): Promise<void> {
+  const sdk = await loadSdk();
+  const clock = systemClock;
+  const hosts = new Set<string>();
+  const rest = { version: "1", progressive: false, instructions: "", clock };
+  const makeServer = () => createMcpServer(sdk, { catalog, resources, ...rest });
+  const front = new HttpFront({ sdk, path: "/mcp", hosts, token, clock, makeServer });
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, front.handle);
+  for (const name of names) hosts.add(`${name}:${server.addr.port}`);
+  try {
+    await use(new URL(`http://127.0.0.1:${server.addr.port}/mcp`));
+  } finally {
+    await front.close();
+    await server.shutdown();
+  }
 }
 
 export interface SceneOptions {
