@@ -43,20 +43,29 @@ async function renderPermissions(): Promise<string> {
   const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`)) as {
     permissions: Record<string, Record<string, unknown>>;
   };
-  const names = ["STATE", "RUN", "RUNTIME", "DENO", "LISTEN", "AUTHORITY", "HOMESERVER", "REPO"];
-  const values = Object.fromEntries(names.map((name) => [name, `<${name.toLowerCase()}>`]));
+  const text = await Deno.readTextFile(`${root}/tasks/grants.txt`);
+  // A line whose value nobody has grants nothing; here all of them are shown.
+  const values = Object.fromEntries(
+    [...text.matchAll(/@([A-Z]+)/g)].map(([, name]) => [name, `<${name!.toLowerCase()}>`]),
+  );
   const grants = parseGrants(
-    await Deno.readTextFile(`${root}/tasks/grants.txt`),
+    text,
     values as unknown as Parameters<typeof parseGrants>[1],
   );
   const lines = [
     "# Permission sets",
     "",
     "Generated from `deno.json` and `tasks/grants.txt`. A process has nothing that is not listed here;",
-    "`bureau status --permissions` prints the same with this machine's paths.",
+    "`bureau status --permissions` prints the same with this machine's paths. `<socket>`, `<credentials>`, `<mcp>` and",
+    "`<fabric>` are what one command line names, and absent from others. A worker is also given its `fabric_dir`,",
+    "`storage_dir` and sockets by its parent, one by one, as its spec names them; `native` is a program in an agent's",
+    "sandbox, whose walls those are.",
     "",
   ];
-  for (const role of ROLES) {
+  const inSandboxes = Object.keys(permissions).filter((name) =>
+    !ROLES.some((role) => role === name)
+  );
+  for (const role of [...ROLES, ...inSandboxes]) {
     lines.push(`## ${role}`, "", "| kind | value | from |", "|---|---|---|");
     for (const [kind, value] of Object.entries(permissions[role] ?? {})) {
       const list = value === true ? ["(all)"] : value as string[];
