@@ -33,6 +33,8 @@ fetch_program() {
 case "$PROGRAM" in
   claude | codex)
     [ -d "$STATE/agents" ] || die "Cannot install \"$PROGRAM\": there is no \"$STATE/agents\"" "run \`sh tasks/bootstrap up\` first"
+    # Of one that was killed; another that goes on beside this takes minutes.
+    find "$STATE/agents" -maxdepth 1 -name '.install.*' -mmin +120 -exec rm -rf -- {} +
     WORK=$(mktemp -d "$STATE/agents/.install.XXXXXX") || die "Cannot install \"$PROGRAM\": cannot write to \"$STATE/agents\""
     trap 'rm -rf -- "$WORK"' EXIT
     trap 'exit 130' INT HUP TERM
