@@ -9,7 +9,7 @@ import { type ParentMessage, readWorkerFrame } from "../worker/frames.ts";
 import { ParentError } from "./errors.ts";
 
 /** An address for documentation (RFC 5737): over a Unix socket the name is nobody's. */
-const UNIX_HOST = "192.0.2.1";
+export const UNIX_HOST = "192.0.2.1";
 /** How long a worker may take to answer, where it has nothing to do but that. */
 const ANSWER_MS = 10_000;
 
@@ -80,16 +80,20 @@ export async function probe({ record, token }: Address): Promise<void> {
 
 export class WorkerConnection {
   readonly #socket: WebSocket;
-  readonly #client: Client;
+  readonly #carrier: Disposable | undefined;
   #active: Active | null = null;
   #closed = false;
 
-  private constructor(socket: WebSocket, client: Client) {
+  /**
+   * @param socket open, at somebody who takes runs
+   * @param carrier what it came by; ends when it is closed
+   */
+  constructor(socket: WebSocket, carrier?: Disposable) {
     this.#socket = socket;
-    this.#client = client;
+    this.#carrier = carrier;
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onerror = () => {};
-    socket.onclose = () => this.#lost("the worker closed the connection");
+    socket.onclose = ({ reason }) => this.#lost(reason || "the worker closed the connection");
   }
 
   /** @throws {ParentError} `no-answer`, `refused` */
@@ -195,7 +199,7 @@ export class WorkerConnection {
   #lost(why: string): void {
     if (!this.#closed) {
       this.#closed = true;
-      this.#client[Symbol.dispose]();
+      this.#carrier?.[Symbol.dispose]();
     }
     const active = this.#active;
     this.#active = null;
@@ -227,6 +231,10 @@ function clientOf(endpoint: string): Client {
   if (path === null) {
     throw new ParentError("bad-placement", `Cannot connect to "${endpoint}": not a local socket`);
   }
+  return unixClient(path);
+}
+
+export function unixClient(path: string): Client {
   const http = Deno.createHttpClient({ proxy: { transport: "unix", path } });
   return { http, [Symbol.dispose]: () => http.close() };
 }

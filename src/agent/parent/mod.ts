@@ -8,3 +8,4 @@ export * from "./narrow.ts";
 export * from "./parent.ts";
 export * from "./permissions.ts";
 export * from "./pool.ts";
+export * from "./worker.ts";

@@ -14,17 +14,11 @@ import {
   secretsOf,
   writeSpec,
 } from "../provision/mod.ts";
-import { restrictionsOf } from "../worker/executor.ts";
-import {
-  probe,
-  type RunHandlers,
-  type RunOutcome,
-  type RunRequest,
-  WorkerConnection,
-} from "./connection.ts";
+import { probe, type RunOutcome, type RunRequest, WorkerConnection } from "./connection.ts";
 import { ParentError } from "./errors.ts";
 import type { WorkerLauncher, WorkerProcess } from "./launch.ts";
-import { Watch } from "./watch.ts";
+import { runWatched } from "./watched.ts";
+import { refuseUnenforced, type RunOptions, type Worker } from "./worker.ts";
 
 /** How long a worker may take to say that it is there. */
 const REGISTRATION_MS = 30_000;
@@ -37,18 +31,7 @@ export interface StartOptions {
   readonly silenceSeconds?: number;
 }
 
-export interface RunControl {
-  message(text: string): void;
-}
-
-export interface RunOptions extends RunHandlers {
-  /** Cancels: the worker is ended. */
-  readonly signal?: AbortSignal;
-  /** It was given its assignment. */
-  onStart?(control: RunControl): void;
-}
-
-export class ParentWorker {
+export class ParentWorker implements Worker {
   readonly record: DiscoveryRecord;
   readonly spec: ProvisionSpec;
   readonly #process: WorkerProcess;
@@ -116,15 +99,11 @@ export class ParentWorker {
     return this.#process.exited;
   }
 
-  /** Whether another run may be given to it: it lives, and nothing went wrong. */
   get isReusable(): boolean {
     return this.spec.reusable && !this.#hasEnded && this.#isClean;
   }
 
-  /**
-   * One run, over a connection of its own. Whatever the worker does, this ends.
-   * @throws {ParentError} `no-answer`, `refused`
-   */
+  /** Over a connection of its own. @throws {ParentError} `no-answer`, `refused` */
   async run(request: RunRequest, handlers: RunOptions = {}): Promise<RunOutcome> {
     const { clock, silenceSeconds } = this.#options;
     const connection = await WorkerConnection.open(addressOf(this.record, this.spec))
@@ -132,45 +111,16 @@ export class ParentWorker {
         this.#isClean = false;
         throw thrown;
       });
-    const watch = new Watch({
-      limits: this.spec.limits,
-      ...(clock === undefined ? {} : { clock }),
-      ...(silenceSeconds === undefined ? {} : { silenceSeconds }),
-    });
-    const cancelled = Promise.withResolvers<RunOutcome>();
-    const onAbort = () => {
-      connection.cancel();
-      // A parent that cancelled waits for nobody; what does not hear is ended.
-      cancelled.resolve({ status: "cancelled" });
-    };
-    handlers.signal?.addEventListener("abort", onAbort, { once: true });
-    if (handlers.signal?.aborted) onAbort();
     try {
-      const run = connection.run(request, {
-        ...handlers,
-        onEvent: (event) => {
-          watch.hear(event);
-          handlers.onEvent?.(event);
-        },
-        // Whoever waits for a person is not silent.
-        onApproval: async (body) => {
-          const answer = await handlers.onApproval?.(body) ?? false;
-          watch.hear(null);
-          return answer;
-        },
+      const outcome = await runWatched(connection, request, handlers, {
+        limits: this.spec.limits,
+        clock,
+        silenceSeconds,
       });
-      handlers.onStart?.({ message: (text) => connection.message(text) });
-      const outcome = await Promise.race([
-        run,
-        cancelled.promise,
-        watch.expired.then((error): RunOutcome => ({ status: "timeout", error })),
-      ]);
       if (outcome.status !== "completed") this.#isClean = false;
       if (outcome.status === "timeout" || outcome.status === "cancelled") await this.end();
       return await this.#explain(outcome, connection);
     } finally {
-      watch.end();
-      handlers.signal?.removeEventListener("abort", onAbort);
       connection.close();
     }
   }
@@ -260,15 +210,4 @@ function described(
     .reduce((text, secret) => text.replaceAll(secret, "[redacted]"), stderr)
     .slice(-1_000);
   return shown === "" ? how : `${how}: ${shown}`;
-}
-
-/** The contract has workers ignore what they don't know: one that would drop a restriction silently is not used. */
-function refuseUnenforced(record: DiscoveryRecord, spec: ProvisionSpec): void {
-  const lacking = restrictionsOf(spec).filter((each) => !record.enforces.includes(each));
-  if (lacking.length === 0) return;
-  throw new ParentError(
-    "not-enforced",
-    `Cannot use the worker "${record.agent_id}": it does not keep ${lacking.join(", ")}`,
-    "update the worker, or choose an executor that keeps it",
-  );
 }

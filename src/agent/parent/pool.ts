@@ -9,8 +9,9 @@ import { Fabric } from "../fabric/mod.ts";
 import type { ProvisionSpec } from "../provision/mod.ts";
 import type { RunOutcome, RunRequest } from "./connection.ts";
 import { ParentError } from "./errors.ts";
-import { ParentWorker, type RunOptions, type StartOptions } from "./parent.ts";
+import { ParentWorker, type StartOptions } from "./parent.ts";
 import { stable } from "./stable.ts";
+import type { RunOptions } from "./worker.ts";
 
 /** Runs at a time; others wait. */
 const CONCURRENT = 8;

@@ -14,8 +14,8 @@ const SILENCE_SECONDS = 900;
 
 export interface WatchOptions {
   readonly limits: Limits;
-  readonly silenceSeconds?: number;
-  readonly clock?: Clock;
+  readonly silenceSeconds?: number | undefined;
+  readonly clock?: Clock | undefined;
 }
 
 export class Watch {

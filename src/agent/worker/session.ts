@@ -57,6 +57,13 @@ export class Session {
     }
   }
 
+  /** Resolves when nothing runs, and all that was said is on its way. */
+  async settled(): Promise<void> {
+    while (this.isRunning) await this.#turn;
+    await this.#turn;
+    await this.#outbox.flushed();
+  }
+
   /** The parent is gone. @returns whether this process may have another: all that ran has ended */
   async close(): Promise<boolean> {
     this.#closed = true;
