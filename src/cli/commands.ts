@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Every command of `bureau`, declared. A group that is not listed does not exist: there are no stubs. */
+import { PRINCIPAL } from "./arguments.ts";
 import { agentCreate, agentInstall, ON_MACHINE } from "./agent/command.ts";
 import { LOOK, workCommands } from "./agent/work/commands.ts";
 import { authCommands } from "./auth/commands.ts";
 import { credentialCommands } from "./credential/commands.ts";
+import { completionCommands } from "./completion/commands.ts";
 import { configCommands } from "./config/commands.ts";
 import { egressCommands } from "./egress/commands.ts";
 import { type CommandSpec, defineCommand } from "./framework/command.ts";
@@ -59,11 +61,10 @@ export const groups: readonly Group[] = [
   { name: "homeserver", brief: "The embedded homeserver's database" },
 ];
 
-const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
-
 const APPROVAL = {
   name: "ID",
   brief: "of `bureau agent approvals`; four letters are enough",
+  names: "approval",
 } as const;
 
 export const commands: readonly CommandSpec[] = [
@@ -101,7 +102,7 @@ export const commands: readonly CommandSpec[] = [
       "ctrl-] then d leaves; the agent goes on. ctrl-] ? shows the other keys. Whoever types has the keyboard, and the agent's terminal that one's size; " +
       "all others see it in theirs as it fits. After a break of the connection it goes on where it was. Needs a terminal, except with --dump. " +
       "An agent of another machine (NAME@MACHINE, or found by its assignment) is watched through that machine's daemon.",
-    args: [NAME],
+    args: [PRINCIPAL],
     flags: {
       machine: ON_MACHINE,
       readonly: { kind: "switch", brief: "watch without a keyboard" },
@@ -169,7 +170,7 @@ export const commands: readonly CommandSpec[] = [
     docs:
       "The request has the agent's grants and the agent's credentials, and no others: what it is refused, the agent is refused. The answer's " +
       "body goes to stdout; a status of 400 or more ends with status 1.",
-    args: [NAME, { name: "METHOD", brief: "GET, POST, …" }, {
+    args: [PRINCIPAL, { name: "METHOD", brief: "GET, POST, …" }, {
       name: "PATH",
       brief: "`/v1/identity`, `/v1/services`, `/http/<service>/…`",
     }],
@@ -207,7 +208,7 @@ export const commands: readonly CommandSpec[] = [
     path: ["agent", "show"],
     tool: { effect: "reads" },
     brief: "Show one agent: state, exit status, what went through its proxy, why it failed",
-    args: [NAME],
+    args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent show agent/scribe"],
     load: async () => (await import("./agent/list.ts")).show,
   }),
@@ -215,7 +216,7 @@ export const commands: readonly CommandSpec[] = [
     path: ["agent", "usage"],
     tool: { effect: "reads" },
     brief: "Show what an agent's sandbox takes now: memory, processes, processor, and its limits",
-    args: [NAME],
+    args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent usage agent/scribe"],
     load: async () => (await import("./agent/usage.ts")).usage,
   }),
@@ -226,7 +227,7 @@ export const commands: readonly CommandSpec[] = [
     docs:
       "Without --last: what stands on its terminal while it runs, else what stood there when it ended, with its exit status. Escape " +
       "sequences are shown, not obeyed, and values that are sealed for the agent are stars. `observe` shows the terminal itself.",
-    args: [NAME],
+    args: [PRINCIPAL],
     flags: {
       lines: { kind: "text", brief: "at most so many lines", placeholder: "N", default: "500" },
       last: { kind: "switch", brief: "of its last end, though it runs again" },
@@ -241,7 +242,7 @@ export const commands: readonly CommandSpec[] = [
     path: ["agent", "metrics"],
     tool: { effect: "reads" },
     brief: "Show what an agent's requests took: by model, and against its budgets",
-    args: [NAME],
+    args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent metrics agent/scribe"],
     load: async () => (await import("./agent/metrics.ts")).metrics,
   }),
@@ -249,7 +250,7 @@ export const commands: readonly CommandSpec[] = [
     path: ["agent", "freeze"],
     tool: { effect: "changes", idempotent: true },
     brief: "Stop an agent in its tracks, with all it has in memory; `agent thaw` lets it go on",
-    args: [NAME],
+    args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent freeze agent/scribe"],
     load: async () => (await import("./agent/usage.ts")).freeze,
   }),
@@ -257,7 +258,7 @@ export const commands: readonly CommandSpec[] = [
     path: ["agent", "thaw"],
     tool: { effect: "changes", idempotent: true },
     brief: "Let a frozen agent go on",
-    args: [NAME],
+    args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent thaw agent/scribe"],
     load: async () => (await import("./agent/usage.ts")).thaw,
   }),
@@ -265,7 +266,7 @@ export const commands: readonly CommandSpec[] = [
     path: ["agent", "kill"],
     tool: { effect: "destroys" },
     brief: "Kill every process of an agent at once; its restart policy decides what follows",
-    args: [NAME],
+    args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent kill agent/scribe"],
     load: async () => (await import("./agent/usage.ts")).kill,
   }),
@@ -274,7 +275,7 @@ export const commands: readonly CommandSpec[] = [
     tool: { effect: "reads" },
     brief: "Show tool calls that agents ask leave for, and the last that ended",
     docs: "Of each agent on which one has the right `grant/approve/tool`.",
-    args: [{ ...NAME, optional: true }],
+    args: [{ ...PRINCIPAL, optional: true }],
     examples: ["sh tasks/bureau agent approvals"],
     load: async () => (await import("./agent/approvals.ts")).approvals,
   }),
@@ -309,7 +310,7 @@ export const commands: readonly CommandSpec[] = [
     docs:
       "The payload of its assignment, without its template's `default_payload`; the agent reads both together in /run/bureau/payload.json. " +
       "A new one is signed, and put in its place whole; a template with `reload: sighup` has the agent told.",
-    args: [NAME],
+    args: [PRINCIPAL],
     flags: {
       file: {
         kind: "text",
@@ -327,7 +328,7 @@ export const commands: readonly CommandSpec[] = [
     docs:
       "Signs the assignment anew as stopped: the program is asked to end (SIGTERM), has the grace to finish, and is killed after it. It stays stopped, over " +
       "restarts too, until `agent start`. Ends with status 1 when the machine did not say of each that it has stopped. Another machine's: `machine drain`.",
-    args: [{ ...NAME, optional: true }],
+    args: [{ ...PRINCIPAL, optional: true }],
     flags: {
       all: { kind: "switch", brief: "every agent that is to run on this machine" },
       grace: {
@@ -343,7 +344,7 @@ export const commands: readonly CommandSpec[] = [
     path: ["agent", "start"],
     tool: { effect: "changes", idempotent: true },
     brief: "Let an agent run again that was drained",
-    args: [NAME],
+    args: [PRINCIPAL],
     load: async () => (await import("./agent/drain.ts")).start,
   }),
   defineCommand({
@@ -352,7 +353,7 @@ export const commands: readonly CommandSpec[] = [
     brief: "Remove an agent: stop it, end its sessions, forget its credentials",
     docs:
       "Its room and messages stay, and so does its clone of a repository: `agent merge` and `agent discard` work on. `agent create` makes it again.",
-    args: [NAME],
+    args: [PRINCIPAL],
     flags: { yes: { kind: "switch", brief: "do not ask" }, machine: ON_MACHINE, ...LOOK },
     examples: ["sh tasks/bureau agent destroy agent/scribe --yes"],
     load: async () => (await import("./agent/destroy.ts")).destroy,
@@ -391,6 +392,7 @@ export const commands: readonly CommandSpec[] = [
   ...webCommands,
   ...matrixCommands,
   ...homeserverCommands,
+  ...completionCommands,
   ...sandboxCommands,
   ...workerCommands,
 ];

@@ -27,6 +27,7 @@ const PAGES = [
   "docs/guide/phone-and-browser.md",
   "docs/guide/repositories.md",
   "docs/guide/services.md",
+  "docs/guide/shell.md",
   "docs/guide/ssh.md",
   "docs/guide/templates.md",
   "docs/guide/upgrades.md",
@@ -66,6 +67,10 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^git clone <this repository> /, { kind: "not-run", reason: ON_A_BARE_MACHINE }],
   [/^sh tasks\/bootstrap (ok|test)$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^deno task (ok|test|test:slow)$/, { kind: "not-run", reason: WHOLE_SUITE }],
+  [/^eval "\$\(sh tasks\/bureau completion /, {
+    kind: "not-run",
+    reason: "it is for an interactive shell; tests/e2e/completion_test.ts types it into three",
+  }],
   [/^claude mcp add /, { kind: "not-run", reason: "it changes Claude Code's own settings" }],
   [/^sh tasks\/bureau mcp serve --http /, {
     kind: "not-run",

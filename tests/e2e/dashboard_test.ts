@@ -105,19 +105,24 @@ Deno.test("bureau dashboard shows agents side by side, follows the room, and wri
         // Side by side: one line has both.
         await terminal.shows(/agent\/shell .*agent\/scribe /, PATIENCE_MS);
 
-        /** Typed anew where it did not arrive: panes that are being made take keys as well. */
+        /**
+         * Typed anew where it did not arrive: panes that are being made take keys as well. Which window is in front by
+         * then is anybody's guess, so each says which it means.
+         */
         const command = (text: string, done: () => Promise<boolean>) =>
           eventually(`${text} is written`, async () => {
             await terminal.press("C-a", ":");
             await terminal.enter(text);
-            return await eventually(text, done, 10_000);
+            return await eventually(text, done, 10_000).catch(async (thrown) => {
+              throw new Error(`${thrown.message}; it shows:\n${await terminal.screen()}`);
+            });
           }, 2 * PATIENCE_MS);
         await command(
-          "rename-window both",
+          "rename-window -t pair both",
           async () =>
             (await layoutNow()).layout.windows.map(({ name }) => name).join() === "both,later",
         );
-        await command("resize-pane -t .0 -x 50", async () => {
+        await command("resize-pane -t both.0 -x 50", async () => {
           const [window] = (await layoutNow()).layout.windows;
           return window!.panes[1]!.size === 66;
         });

@@ -99,7 +99,7 @@ export const agentInstall = defineCommand({
   docs:
     "From npm, in the one version that this Bureau was tried with, and only with the hash that it has in this repository. " +
     "It lies below the state directory, read-only for agents; nothing of npm runs, here or there.",
-  args: [{ name: "NAME", brief: "claude or codex", optional: true }],
+  args: [{ name: "NAME", brief: "claude or codex", optional: true, oneOf: ["claude", "codex"] }],
   examples: ["sh tasks/bureau agent install"],
   load: async () => (await import("./programs.ts")).install,
 });

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The commands of the group `auth`, declared. */
+import { PRINCIPAL } from "../arguments.ts";
 import { type CommandSpec, defineCommand } from "../framework/command.ts";
 
-const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
 const USER = {
   name: "NAME",
   brief: "an agent's name, `@user:server`, `me`, or `machine`",
+  names: "principal",
 } as const;
 
 const ACTIONS = {
@@ -71,7 +72,7 @@ export const authCommands: readonly CommandSpec[] = [
     docs:
       "Written into the agent's assignment, which is signed anew. The time that --for sets is in the grant itself: it ends on its own, also while " +
       "nothing runs that could end it. A denial, wherever it stands, wins.",
-    args: [NAME, ACTIONS],
+    args: [PRINCIPAL, ACTIONS],
     variadic: true,
     flags: { for: FOR, target: TARGET },
     examples: ["sh tasks/bureau auth grant agent/second matrix/read --for 1h"],
@@ -83,7 +84,7 @@ export const authCommands: readonly CommandSpec[] = [
     brief: "Deny an agent actions, or others actions on it; it wins over every grant",
     docs:
       "Written into the agent's assignment, which is signed anew. With --by it is about what others do to the agent. `auth revoke --ticket` takes it back.",
-    args: [NAME, ACTIONS],
+    args: [PRINCIPAL, ACTIONS],
     variadic: true,
     flags: { for: FOR, target: TARGET, by: BY },
     examples: ["sh tasks/bureau auth deny agent/second matrix/send/m.room.message --for 30m"],
@@ -96,7 +97,7 @@ export const authCommands: readonly CommandSpec[] = [
     docs:
       "Written into the agent's assignment, which is signed anew. Whoever is neither operator nor an agent of this machine needs that alone to watch; " +
       "for all else the other one needs a grant too.",
-    args: [NAME, ACTIONS],
+    args: [PRINCIPAL, ACTIONS],
     variadic: true,
     flags: { by: BY, for: FOR },
     examples: ["sh tasks/bureau auth allow agent/second observe --by agent/scribe --for 1h"],
@@ -108,7 +109,7 @@ export const authCommands: readonly CommandSpec[] = [
     brief: "Take back actions that `auth grant` granted, or any rule by its ticket",
     docs:
       "What a template grants it doesn't touch. Written into the agent's assignment, which is signed anew.",
-    args: [NAME, { name: "ACTION", brief: "as granted", optional: true }],
+    args: [PRINCIPAL, { name: "ACTION", brief: "as granted", optional: true }],
     variadic: true,
     flags: {
       ticket: {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The commands of the group `credential`, declared. */
+import { PRINCIPAL } from "../arguments.ts";
 import { type CommandSpec, defineCommand } from "../framework/command.ts";
 
-const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
 const expires = {
   kind: "text",
   brief: "refuse it from then on: 30d, 12h, 2027-01-01",
@@ -15,7 +15,7 @@ export const credentialCommands: readonly CommandSpec[] = [
     path: ["credential", "list"],
     tool: { effect: "reads" },
     brief: "List sealed credentials: names, hosts, kinds, when, by whom, to whom; never values",
-    args: [{ ...NAME, optional: true }],
+    args: [{ ...PRINCIPAL, optional: true }],
     examples: [
       "sh tasks/bureau credential list",
       "sh tasks/bureau credential list agent/second --json",
@@ -29,7 +29,7 @@ export const credentialCommands: readonly CommandSpec[] = [
     docs:
       "Those that it has stay. The document is as for `agent create --credentials` (docs/guide/credentials.md). Each is sealed by itself to this " +
       "machine and signed.",
-    args: [NAME, { name: "FILE", brief: "JSON; absent or `-`: stdin", optional: true }],
+    args: [PRINCIPAL, { name: "FILE", brief: "JSON; absent or `-`: stdin", optional: true }],
     flags: { expires },
     examples: ["sh tasks/bureau credential provision agent/second credentials.json --expires 90d"],
     load: async () => (await import("./provision.ts")).provision,
@@ -42,7 +42,7 @@ export const credentialCommands: readonly CommandSpec[] = [
       "FILE holds the value itself: a token, an SSH key, a refresh token or JSON with the fields of `oauth2` that change, Claude Code's or Codex's file. " +
       "On a terminal without FILE it is asked for, unseen. An end set with --expires holds for the new value; without, it has none.",
     args: [
-      NAME,
+      PRINCIPAL,
       { name: "KEY", brief: "the credential's name" },
       { name: "FILE", brief: "the new value; absent or `-`: stdin", optional: true },
     ],
@@ -57,7 +57,7 @@ export const credentialCommands: readonly CommandSpec[] = [
     docs:
       "Its proxy refuses every request that needs it at once, and the agent goes on; one whose sandbox itself holds it (a file, an SSH key's agent) ends. The agent is " +
       "not started again while its template needs it. The removal is signed: nobody who keeps an older copy can bring it back. `credential provision` gives it anew.",
-    args: [NAME, { name: "KEY", brief: "the credential's name" }],
+    args: [PRINCIPAL, { name: "KEY", brief: "the credential's name" }],
     examples: ["sh tasks/bureau credential remove agent/second github"],
     load: async () => (await import("./remove.ts")).remove,
   }),
@@ -68,7 +68,12 @@ export const credentialCommands: readonly CommandSpec[] = [
     docs:
       "SOURCE is `gh`, `npmrc` or `netrc`: the tool's own store is read, and where each credential may go comes from it. Without --yes nothing is changed: " +
       "it shows what would be taken. The hosts of well-known variables (GH_TOKEN, ANTHROPIC_API_KEY, …) are known, of others --host names them.",
-    args: [NAME, { name: "SOURCE", brief: "gh, npmrc or netrc", optional: true }],
+    args: [PRINCIPAL, {
+      name: "SOURCE",
+      brief: "gh, npmrc or netrc",
+      optional: true,
+      oneOf: ["gh", "npmrc", "netrc"],
+    }],
     flags: {
       "from-env": {
         kind: "texts",
@@ -96,7 +101,7 @@ export const credentialCommands: readonly CommandSpec[] = [
     docs:
       "What is sealed to the escrow key too is opened with it; sessions of agents are made anew. What nothing can open is told, to be provisioned again; " +
       "the exit status is 1 then.",
-    args: [{ ...NAME, optional: true }],
+    args: [{ ...PRINCIPAL, optional: true }],
     examples: ["sh tasks/bureau credential reseal"],
     load: async () => (await import("./reseal.ts")).reseal,
   }),

@@ -1,20 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The commands of the group `egress`, declared. */
+import { PRINCIPAL } from "../arguments.ts";
 import { type CommandSpec, defineCommand } from "../framework/command.ts";
 
-const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
 const HOST = {
   name: "HOST",
   brief: "`host`, `host:port` (without a port 443), `*.host:port`, or `preset:<name>`",
 } as const;
-const ASK = { name: "ASK", brief: "a question's id, or the host that it is about" } as const;
+const ASK = {
+  name: "ASK",
+  brief: "a question's id, or the host that it is about",
+  names: "ask",
+} as const;
 
 const scopes = {
   once: { kind: "switch", brief: "for what waits now, and one minute (the default)" },
   for: { kind: "text", brief: "for a while: 30m, 1h, 2d; at most 7d", placeholder: "TIME" },
   always: { kind: "switch", brief: "for good: written into the assignment, and signed" },
-  agent: { kind: "text", brief: "of this agent, where several ask", placeholder: "NAME" },
+  agent: {
+    kind: "text",
+    brief: "of this agent, where several ask",
+    placeholder: "NAME",
+    names: "principal",
+  },
 } as const;
 
 const undo = {
@@ -33,7 +42,7 @@ export const egressCommands: readonly CommandSpec[] = [
     path: ["egress", "show"],
     tool: { effect: "reads" },
     brief: "Show where an agent may connect to, each line with where it comes from",
-    args: [NAME],
+    args: [PRINCIPAL],
     examples: ["sh tasks/bureau egress show agent/second"],
     load: async () => (await import("./show.ts")).show,
   }),
@@ -60,7 +69,7 @@ export const egressCommands: readonly CommandSpec[] = [
     tool: { effect: "grants", idempotent: true },
     brief: "Let an agent connect to a host for good; it takes effect without a restart",
     docs: "Written into the agent's assignment, which is signed anew. A template's denial stays.",
-    args: [NAME, HOST],
+    args: [PRINCIPAL, HOST],
     flags: undo,
     examples: ["sh tasks/bureau egress allow agent/second preset:npm"],
     load: async () => (await import("./edit.ts")).allow,
@@ -71,7 +80,7 @@ export const egressCommands: readonly CommandSpec[] = [
     brief: "Have an agent's connections to a host held until an operator answers",
     docs:
       "Of what no other line decides; `*:443` stands for every host. Written into the agent's assignment, which is signed anew.",
-    args: [NAME, HOST],
+    args: [PRINCIPAL, HOST],
     flags: undo,
     examples: ['sh tasks/bureau egress ask agent/second "*:443"'],
     load: async () => (await import("./edit.ts")).ask,
@@ -81,7 +90,7 @@ export const egressCommands: readonly CommandSpec[] = [
     tool: { effect: "grants", idempotent: true },
     brief: "Never let an agent connect to a host, whatever else allows it",
     docs: "Written into the agent's assignment, which is signed anew. Open connections are cut.",
-    args: [NAME, HOST],
+    args: [PRINCIPAL, HOST],
     flags: undo,
     examples: ["sh tasks/bureau egress block agent/second paste.example.org"],
     load: async () => (await import("./edit.ts")).block,

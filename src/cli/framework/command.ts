@@ -4,10 +4,26 @@
  * A command, declared once: the parser, `--help`, the reference page and its tool for programs
  * (`mcp serve`) all come from this. Declarations are light; what a command does is loaded when it runs.
  */
+/** What a word names, for shells that complete it; `principal` is an agent or a service. */
+export type Named =
+  | "agent"
+  | "approval"
+  | "ask"
+  | "file"
+  | "machine"
+  | "principal"
+  | "room"
+  | "service"
+  | "template";
+
 export interface ArgumentSpec {
   readonly name: string;
   readonly brief: string;
   readonly optional?: boolean;
+  /** Absent: what its name says (`MACHINE`, `ROOM`, `TEMPLATE`, `FILE`), or nothing that is known. */
+  readonly names?: Named;
+  /** All that it may be, where that is little. */
+  readonly oneOf?: readonly string[];
 }
 
 export interface FlagSpec {
@@ -16,6 +32,8 @@ export interface FlagSpec {
   /** Shown in help in place of a value, e.g. `PATH`. */
   readonly placeholder?: string;
   readonly default?: string;
+  /** Absent: what its placeholder says. */
+  readonly names?: Named;
 }
 
 export type FlagValue = string | number | boolean | readonly string[] | undefined;

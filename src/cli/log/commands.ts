@@ -6,6 +6,7 @@ import { type CommandSpec, defineCommand } from "../framework/command.ts";
 const NAME = {
   name: "NAME",
   brief: "`scribe`, `agent/scribe`, or the full name; also of one that is gone",
+  names: "principal",
 } as const;
 const ID = {
   name: "ID",

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `sandbox run` and `sandbox check`, declared: they start a launcher of their own. */
+import { PRINCIPAL } from "../arguments.ts";
 import { type CommandSpec, defineCommand, type FlagSpec } from "../framework/command.ts";
-
-const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
 
 /** What a sandbox is made of; of `worker run` too. */
 export const SANDBOX_FLAGS: Readonly<Record<string, FlagSpec>> = {
@@ -86,7 +85,7 @@ export const sandboxCommands: readonly CommandSpec[] = [
       "Without NAME in a fresh sandbox; with NAME in a second one beside that agent's, made from the very arguments of its own " +
       "(the same binds and sockets; processes and terminal apart, and without the probes that would disturb it). Exit status 1 " +
       "when a probe got out.",
-    args: [{ ...NAME, optional: true }],
+    args: [{ ...PRINCIPAL, optional: true }],
     flags: {
       scratch: {
         kind: "text",

@@ -4,7 +4,11 @@
 import { agentCreate, ON_MACHINE } from "../agent/command.ts";
 import { type CommandSpec, defineCommand } from "../framework/command.ts";
 
-const NAME = { name: "NAME", brief: "`echo`, `service/echo`, or the full name" } as const;
+const NAME = {
+  name: "NAME",
+  brief: "`echo`, `service/echo`, or the full name",
+  names: "service",
+} as const;
 const ROLE = { name: "ROLE", brief: "what callers know it as: one word, `echo`" } as const;
 const ROOM = {
   kind: "text",

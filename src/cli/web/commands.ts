@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The commands of the group `web`, declared. */
+import { PRINCIPAL } from "../arguments.ts";
 import { type CommandSpec, defineCommand } from "../framework/command.ts";
 
-const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
 const ID = { name: "ID", brief: "as the list shows it" } as const;
 
 export const webCommands: readonly CommandSpec[] = [
@@ -64,7 +64,7 @@ export const webCommands: readonly CommandSpec[] = [
     brief: "Make a link by which anybody watches one agent, and can't type",
     docs:
       "Whoever has the link sees the agent's terminal until it is over or revoked, and nothing else of this Bureau.",
-    args: [NAME],
+    args: [PRINCIPAL],
     flags: {
       for: {
         kind: "text",

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `agent diff`, `log`, `merge`, `discard`, declared. */
+import { AGENT } from "../../arguments.ts";
 import { type CommandSpec, defineCommand, type FlagSpec } from "../../framework/command.ts";
-
-const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
 
 const WORK: FlagSpec = {
   kind: "switch",
@@ -28,7 +27,7 @@ export const workCommands: readonly CommandSpec[] = [
     docs:
       "Since its branch left the source's. What it wrote is read in a throw-away cell, as data: nothing that it put into its repository runs. " +
       "It may run meanwhile, be stopped, or destroyed.",
-    args: [NAME],
+    args: [AGENT],
     flags: {
       stat: { kind: "switch", brief: "files and lines alone" },
       committed: { kind: "switch", brief: "without what it has not committed" },
@@ -41,7 +40,7 @@ export const workCommands: readonly CommandSpec[] = [
     path: ["agent", "log"],
     tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Show the commits of an agent that its source lacks, newest first",
-    args: [NAME],
+    args: [AGENT],
     flags: {
       limit: { kind: "text", brief: "at most so many", placeholder: "N", default: "50" },
       ref: REF,
@@ -56,7 +55,7 @@ export const workCommands: readonly CommandSpec[] = [
     docs:
       "Moves one branch there, forward or to a merge commit, or changes nothing: not with a conflict, and not where the branch is checked out with " +
       "changes of your own. A clean checkout is updated with it. No hook of the repository runs.",
-    args: [NAME],
+    args: [AGENT],
     flags: {
       into: {
         kind: "text",
@@ -84,7 +83,7 @@ export const workCommands: readonly CommandSpec[] = [
     tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Throw away an agent's clone; one that is still assigned gets a new one",
     docs: "The agent must be stopped (`agent drain`) or destroyed. Its room and messages stay.",
-    args: [NAME],
+    args: [AGENT],
     flags: { yes: { kind: "switch", brief: "do not ask" }, ...LOOK },
     load: async () => (await import("./discard.ts")).discard,
   }),
