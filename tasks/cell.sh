@@ -35,3 +35,16 @@ prepare_launcher() {
   fi
   die "Cannot start a sandbox: its own user can't read \"$DENO\" and \"$DIST\"" "run \`deno task up\` once, which puts both where every user can read them; or run this as an ordinary user"
 }
+
+# Sets HOSTDIR: where the host of this operator's workers is, or would be (src/agent/host). A Unix socket's path has 107 bytes,
+# and a sandbox sees no /run of the machine's: so not in TMPDIR, nor in RUN.
+find_host() {
+  owner=$(id -u)
+  HOSTDIR=/tmp/bureau-w$owner-$(printf '%s' "$STATE" | cksum | cut -d ' ' -f 1)
+  [ "$owner" -ne 0 ] || owner=$LAUNCHER_UID
+  # /tmp is everybody's: whoever made it could be the host.
+  case "$(stat -c '%u %a %F' -- "$HOSTDIR" 2>/dev/null)" in
+    '' | "$owner 700 directory") ;;
+    *) die "Cannot use \"$HOSTDIR\": it belongs to somebody else" "remove it, or have its owner do so" ;;
+  esac
+}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by tasks/bureau for `sandbox run` and `sandbox check`: the CLI reads the words and prints what the launcher is to
 # do; a launcher that lives for one sandbox does it. Neither holds the rights of the other. Works on "$@": sh has no arrays.
-# Also for `worker run` and `worker pool`, whose parent starts one such launcher for each worker.
+# Also for `worker run`, `worker pool` and `worker spawn`, whose parent (or host) starts one such launcher for each worker.
 
 . "$BUREAU_ROOT/tasks/cell.sh"
 HERE=$(readlink -e -- "${INIT_CWD:-$PWD}") || HERE=/
@@ -98,17 +98,26 @@ remove_afterwards() {
   ) &
 }
 
-# Where workers and their parent meet: a Unix socket's path has 107 bytes, so not in TMPDIR, which may be long.
-FABRIC=''
+# The command whose process is a parent, or asks for a host.
+PARENT=''
 case "$(command_words "$@")" in
   worker' '*)
-    assignments_from_stdin "$@"
+    PARENT=$(command_words "$@")
+    [ "$PARENT" = 'worker spawn' ] || assignments_from_stdin "$@"
     prepare_launcher
+    find_host
+    PRIVILEGE_OF_LAUNCHER=$PRIVILEGE
+    PRIVILEGE=''
+    ;;
+esac
+# Where workers and their parent meet: a Unix socket's path has 107 bytes, so not in TMPDIR, which may be long. A host has a
+# place of its own.
+FABRIC=''
+case "$PARENT" in
+  'worker run' | 'worker pool')
     FABRIC=$(mktemp -d "/tmp/bureau-w.XXXXXX")
     [ "$(id -u)" -ne 0 ] || chown "$LAUNCHER_UID:$LAUNCHER_GID" "$FABRIC"
     remove_afterwards "$FABRIC"
-    PRIVILEGE_OF_LAUNCHER=$PRIVILEGE
-    PRIVILEGE=''
     ;;
 esac
 
@@ -131,7 +140,12 @@ while [ "$remaining" -gt 0 ]; do
       continue
       ;;
     worker'|'run | worker'|'pool)
-      set -- "$@" "$argument" --here "$HERE" --fabric "$FABRIC" --runtime "$DIST/runtime"
+      set -- "$@" "$argument" --here "$HERE" --fabric "$FABRIC" --runtime "$DIST/runtime" --host "$HOSTDIR"
+      previous=''
+      continue
+      ;;
+    worker'|'spawn)
+      set -- "$@" "$argument" --here "$HERE" --runtime "$DIST/runtime" --host "$HOSTDIR"
       previous=''
       continue
       ;;
@@ -172,7 +186,8 @@ while [ "$remaining" -gt 0 ]; do
   previous=$argument
 done
 
-if [ -n "$NETWORK" ]; then
+# The host makes one for each worker that it holds.
+if [ -n "$NETWORK" ] && [ "$PARENT" != 'worker spawn' ]; then
   # A Unix socket's path has 107 bytes: not in TMPDIR, which may be long.
   SOCKETS=$(mktemp -d "/tmp/bureau-run.XXXXXX")
   [ "$(id -u)" -ne 0 ] || chown "$LAUNCHER_UID:$LAUNCHER_GID" "$SOCKETS"
@@ -195,7 +210,7 @@ fi
 
 ask "$@"
 
-if [ -n "$FABRIC" ]; then
+if [ -n "$PARENT" ]; then
   PRIVILEGE=$PRIVILEGE_OF_LAUNCHER
   [ -z "$SOCKETS" ] || RUN=$SOCKETS
   exec_role parent <<END

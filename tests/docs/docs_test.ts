@@ -262,6 +262,10 @@ async function reasonNotTo(bureau: Bureau, treatment: Treatment): Promise<string
 
 Deno.test("every documented command works, page by page", async (t) => {
   await withBureau(async (bureau) => {
+    // The host of spawned workers stays, whatever becomes of this test.
+    await using _ = {
+      [Symbol.asyncDispose]: () => shell(bureau, "sh tasks/bureau worker stop --all --yes"),
+    };
     for (const page of PAGES) {
       const commands = commandsOf(page, await Deno.readTextFile(`${ROOT}/${page}`));
       assert.ok(commands.length > 0, `${page} shows no command: is its language still "sh"?`);

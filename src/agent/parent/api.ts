@@ -21,5 +21,7 @@ export const ParentBootstrap = z.object({
   size: z.nullable(z.int().check(z.positive(), z.lte(8))),
   /** One JSON line for each event and outcome, instead of the result. */
   json: z.boolean(),
+  /** On a worker of the operator's host instead (src/agent/host): the one, or the pool, of this name; null: as the spec says. */
+  placed: z.optional(z.object({ host_dir: z.string(), name: z.nullable(z.string()) })),
 });
 export type ParentBootstrap = z.infer<typeof ParentBootstrap>;

@@ -3,6 +3,8 @@
 /** `bureau worker run` and `bureau worker pool`: assignments to workers in sandboxes, and what came of them. */
 import { BureauError, messageOf } from "../../lib/errors.ts";
 import { neutraliseLine } from "../../lib/terminal/neutralise.ts";
+import { placeOnHost } from "../host/client.ts";
+import { PlacedWorker } from "../place/mod.ts";
 import type { ProvisionInput } from "../provision/mod.ts";
 import type { ParentBootstrap } from "./api.ts";
 import type { RunOutcome } from "./connection.ts";
@@ -52,12 +54,17 @@ export async function runAssignments(
   });
   if (size === null) {
     const identity = { ...spec.identity, child_id: "w0" };
-    const worker = await ParentWorker.start({ ...spec, identity, reusable: false }, { launcher });
+    const { placed } = bootstrap;
+    const worker = placed === undefined
+      ? await ParentWorker.start({ ...spec, identity, reusable: false }, { launcher })
+      : await placeOnHost(placed, spec);
     try {
       const request = { assignment: assignments[0] ?? "" };
       return tell(0, await worker.run(request, handlers(0))) ? 0 : 1;
     } finally {
-      await worker.end();
+      // The host keeps its own, where it could be used again.
+      if (worker instanceof PlacedWorker) await worker.leave();
+      else await worker.end();
     }
   }
   const pool = new WorkerPool({ launcher, concurrent: size, kept: size, names: SLOTS });

@@ -11,6 +11,8 @@ export interface WorkerProcess {
   readonly exited: Promise<{ readonly how: string; readonly stderr: string }>;
   /** SIGKILL, to it and all that it started. Idempotent. */
   kill(): void;
+  /** SIGTERM, to it alone: it ends its run, and itself. Absent: it can't be asked. */
+  ask?(): void;
 }
 
 export interface WorkerLauncher {
@@ -64,6 +66,9 @@ export class ChildLauncher implements WorkerLauncher {
       }),
       kill: () => {
         if (!isGone) killAll([child.pid, ...descendants(child.pid)]);
+      },
+      ask: () => {
+        if (!isGone) child.kill("SIGTERM");
       },
     };
   }

@@ -125,6 +125,20 @@ export class ParentWorker implements Worker {
     }
   }
 
+  /** It is asked to end, and has so long for it. Idempotent. */
+  async stop(graceMs: number): Promise<void> {
+    this.#isClean = false;
+    const { clock = systemClock } = this.#options;
+    const inTime = new AbortController();
+    this.#process.ask?.();
+    await Promise.race([
+      this.#process.exited,
+      clock.sleep(this.#process.ask === undefined ? 0 : graceMs, inTime.signal).catch(() => {}),
+    ]);
+    inTime.abort();
+    await this.end();
+  }
+
   /** SIGKILL, and its record withdrawn for it. Idempotent. */
   async end(): Promise<void> {
     this.#isClean = false;

@@ -9,8 +9,8 @@ import { Fabric } from "../fabric/mod.ts";
 import type { ProvisionSpec } from "../provision/mod.ts";
 import type { RunOutcome, RunRequest } from "./connection.ts";
 import { ParentError } from "./errors.ts";
+import { PoolKeys } from "./key.ts";
 import { ParentWorker, type StartOptions } from "./parent.ts";
-import { stable } from "./stable.ts";
 import type { RunOptions } from "./worker.ts";
 
 /** Runs at a time; others wait. */
@@ -43,8 +43,7 @@ interface Parked {
 export class WorkerPool {
   readonly #options: PoolOptions;
   readonly #clock: Clock;
-  /** Of this process alone: what it signs is of no use to anybody else, and tells nothing of a key. */
-  readonly #key = crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  readonly #keys = new PoolKeys();
   readonly #parked = new Map<string, Parked[]>();
   readonly #all = new Set<ParentWorker>();
   readonly #starting = new Set<string>();
@@ -72,7 +71,7 @@ export class WorkerPool {
     } else this.#running++;
     try {
       if (this.#closed) throw closed();
-      const bucket = await this.#bucketOf(principal, spec);
+      const bucket = await this.#keys.of(principal, spec);
       return await this.#give(bucket, spec, request, options);
     } finally {
       const next = this.#waiting.shift();
@@ -181,22 +180,6 @@ export class WorkerPool {
   async #end(worker: ParentWorker): Promise<void> {
     await worker.end();
     this.#all.delete(worker);
-  }
-
-  /** Everything that was decided when a worker was made, keys among it; not who asks, and not what for. */
-  async #bucketOf(principal: string, spec: ProvisionSpec): Promise<string> {
-    const { child_id: _, parent_id: __, ...identity } = spec.identity;
-    const { fabric_dir: ___, reusable: ____, ...rest } = spec;
-    const { worker_auth_token: _____, ...secrets } = spec.secrets;
-    const made = {
-      ...rest,
-      principal,
-      identity,
-      secrets,
-      disabled_tools: spec.disabled_tools?.toSorted(),
-    };
-    const bytes = new TextEncoder().encode(stable(made));
-    return new Uint8Array(await crypto.subtle.sign("HMAC", await this.#key, bytes)).toHex();
   }
 }
 

@@ -99,6 +99,10 @@ export class SandboxLauncher implements WorkerLauncher {
       kill: () => {
         if (!isGone) child.kill("SIGKILL");
       },
+      // Its launcher passes it on.
+      ask: () => {
+        if (!isGone) child.kill("SIGTERM");
+      },
     };
   }
 }

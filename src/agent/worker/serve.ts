@@ -16,7 +16,10 @@ import { proofOf } from "./auth.ts";
 import type { Executor } from "./executor.ts";
 import { Session } from "./session.ts";
 
-/** How long a worker waits for its first parent: it may have lost it while it started. */
+/**
+ * How long a worker waits for its first parent: it may have lost it while it started. One that may be used again waits
+ * for it as long as for any other, where that is longer.
+ */
 const FIRST_PARENT_MS = 120_000;
 /** How long one that may be used again waits for another. */
 const IDLE_SECONDS = 300;
@@ -91,7 +94,9 @@ class Door {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.served = this.#done.promise;
-    const ms = options.firstParentMs ?? FIRST_PARENT_MS;
+    const { reusable, limits } = options.spec;
+    const idleMs = reusable ? (limits.idle_timeout_secs ?? IDLE_SECONDS) * 1000 : 0;
+    const ms = options.firstParentMs ?? Math.max(FIRST_PARENT_MS, idleMs);
     this.#await(ms, () =>
       this.#done.reject(
         new WorkerError("no-parent", `Cannot serve: no parent came within ${ms / 1000} s`),

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** `worker run` and `worker pool`, declared: they start a parent of their own. */
+/** The commands about workers, declared. Some start a parent of their own; the others ask the host that stays. */
 import { type CommandSpec, defineCommand, type FlagSpec } from "../framework/command.ts";
 import { SANDBOX_FLAGS } from "../sandbox/commands.ts";
 
-const FLAGS: Readonly<Record<string, FlagSpec>> = {
+const HOST: Readonly<Record<string, FlagSpec>> = {
+  host: {
+    kind: "text",
+    brief: "where the host of your workers is (`sh tasks/bureau` says it)",
+    placeholder: "DIR",
+  },
+};
+
+/** What a worker is. */
+const WORKER: Readonly<Record<string, FlagSpec>> = {
   executor: {
     kind: "text",
     brief: "the engine: echo, cli_adapter or bamboo_runtime",
     placeholder: "KIND",
-  },
-  assignment: {
-    kind: "text",
-    brief: "what it is to do; without it, what comes on stdin",
-    placeholder: "TEXT",
   },
   role: { kind: "text", brief: "what the worker is, e.g. researcher", placeholder: "ROLE" },
   model: { kind: "text", brief: "the model, and nothing else", placeholder: "PROVIDER/MODEL" },
@@ -25,17 +29,28 @@ const FLAGS: Readonly<Record<string, FlagSpec>> = {
     brief: "a provision spec (JSON) to start from; its fabric_dir and child_id are replaced",
     placeholder: "FILE",
   },
-  fabric: {
-    kind: "text",
-    brief: "a directory for the workers (`sh tasks/bureau` makes it)",
-    placeholder: "DIR",
-  },
   runtime: {
     kind: "text",
     brief: "where Bureau's own programs are (`sh tasks/bureau` says it)",
     placeholder: "DIR",
   },
+  ...HOST,
   ...SANDBOX_FLAGS,
+};
+
+/** And what it gets to do. */
+const RUN: Readonly<Record<string, FlagSpec>> = {
+  assignment: {
+    kind: "text",
+    brief: "what it is to do; without it, what comes on stdin",
+    placeholder: "TEXT",
+  },
+  fabric: {
+    kind: "text",
+    brief: "a directory for the workers (`sh tasks/bureau` makes it)",
+    placeholder: "DIR",
+  },
+  ...WORKER,
 };
 
 const COMMAND = {
@@ -44,17 +59,24 @@ const COMMAND = {
   optional: true,
 } as const;
 
+const PREPARED = { none: "`sh tasks/bureau` prepares what it needs" } as const;
+
 export const workerCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["worker", "run"],
-    tool: { none: "`sh tasks/bureau` prepares what it needs" },
+    tool: PREPARED,
     brief: "Give one assignment to a worker in a sandbox of its own",
     docs:
       "The worker gets a provision spec on its standard input, and nothing by its arguments or environment. Its sandbox is that of `sandbox run`. " +
-      "With --json each event and the outcome is a line of JSON. Ends with status 1 unless the run was completed.",
+      "With --worker or --pool it is one that `worker spawn` has started, and stays; with --pool and what a worker is, or with a spec whose placement is schedulable, one " +
+      "of the pool that was made with the same, or none. With --json each event and the outcome is a line of JSON. Ends with status 1 unless the run was completed.",
     args: [COMMAND],
     variadic: true,
-    flags: FLAGS,
+    flags: {
+      worker: { kind: "text", brief: "a worker that was spawned", placeholder: "NAME" },
+      pool: { kind: "text", brief: "the next worker of this pool", placeholder: "NAME" },
+      ...RUN,
+    },
     examples: [
       'sh tasks/bureau worker run --assignment "say this back"',
       'sh tasks/bureau worker run --json --assignment "say this back"',
@@ -64,7 +86,7 @@ export const workerCommands: readonly CommandSpec[] = [
   }),
   defineCommand({
     path: ["worker", "pool"],
-    tool: { none: "`sh tasks/bureau` prepares what it needs" },
+    tool: PREPARED,
     brief: "Give each line of stdin as an assignment to a few warm workers",
     docs:
       "A worker that ended a run well is used again; each other one is ended. Results come in the order of the assignments.",
@@ -77,9 +99,68 @@ export const workerCommands: readonly CommandSpec[] = [
         placeholder: "N",
         default: "4",
       },
-      ...FLAGS,
+      ...RUN,
     },
     examples: ["seq 20 | sh tasks/bureau worker pool --size 2"],
     load: async () => (await import("./run.ts")).pool,
+  }),
+  defineCommand({
+    path: ["worker", "spawn"],
+    tool: PREPARED,
+    brief: "Start a worker, or a pool of them, that waits for assignments in a sandbox of its own",
+    docs:
+      "Prints its name, by which `worker run --worker` gives it a run; with --pool the pool's. It stays when your terminal goes, held by a process of yours that ends with the last " +
+      "of its workers. A worker ends when nobody needs it for --idle seconds, and after a run that did not end well; one of a pool is replaced then. " +
+      "Options of the command itself stand behind `--`.",
+    args: [
+      { name: "NAME", brief: "what it is called; without it, it gets a name", optional: true },
+      COMMAND,
+    ],
+    variadic: true,
+    flags: {
+      pool: { kind: "text", brief: "several of one kind, under this name", placeholder: "NAME" },
+      size: { kind: "number", brief: "workers of the pool, 1 to 16; default 2", placeholder: "N" },
+      idle: {
+        kind: "number",
+        brief: "seconds without a run after which it ends; default 300, in a pool never",
+        placeholder: "N",
+      },
+      ...WORKER,
+    },
+    examples: [
+      "sh tasks/bureau worker spawn reader --role reader",
+      'sh tasks/bureau worker run --worker reader --assignment "say this back"',
+      "sh tasks/bureau worker spawn --pool readers --size 2",
+      'sh tasks/bureau worker run --pool readers --assignment "say this back"',
+    ],
+    load: async () => (await import("./spawn.ts")).spawn,
+  }),
+  defineCommand({
+    path: ["worker", "list"],
+    tool: PREPARED,
+    brief: "Show the workers that were spawned, and how they do",
+    docs:
+      "Each is asked whether it is there. Those that ended stay on the list until the host of the workers ends, a minute after its last worker; of a host that was killed, until the next spawn.",
+    flags: HOST,
+    examples: ["sh tasks/bureau worker list", "sh tasks/bureau worker list --json"],
+    load: async () => (await import("./list.ts")).list,
+  }),
+  defineCommand({
+    path: ["worker", "stop"],
+    tool: PREPARED,
+    brief: "End a worker that was spawned, or a pool of them",
+    docs:
+      "It is asked first, and what it runs is cancelled; after five seconds it is killed. One that has ended is no error.",
+    args: [{ name: "NAME", brief: "of a worker, or of a pool", optional: true }],
+    flags: {
+      all: { kind: "switch", brief: "all of them" },
+      yes: { kind: "switch", brief: "don't ask" },
+      ...HOST,
+    },
+    examples: [
+      "sh tasks/bureau worker stop reader --yes",
+      "sh tasks/bureau worker stop --all --yes",
+    ],
+    load: async () => (await import("./stop.ts")).stop,
   }),
 ];

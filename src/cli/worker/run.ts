@@ -5,18 +5,16 @@
  * `tasks/bureau` starts with it.
  */
 import type { ParentBootstrap } from "../../agent/parent/api.ts";
-import type { Template } from "../../lib/schema/events.ts";
-import type { LauncherBootstrap } from "../../launcher/api.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
-import { networkOf } from "../sandbox/network.ts";
-import { builtinTemplate, parseBind, words } from "../sandbox/request.ts";
+import { words } from "../sandbox/request.ts";
+import { type Given, launcherOf, plain, readGiven, specOf, textFlag } from "./document.ts";
 
-/** Bureau's own programs, as every sandbox with a bridge has them. */
-const RUNTIME = "/opt/bureau";
 const MAX_ASSIGNMENTS = 10_000;
-
-type Binds = NonNullable<LauncherBootstrap["sandbox"]>["binds"];
+/** What a worker is; one that was spawned is it already. */
+const DESCRIBING = ["executor", "role", "model", "timeout", "rounds", "disable-tool", "spec"];
+/** What a sandbox is made of; the same holds for it. */
+const MAKING = ["rw", "ro", "allow-host", "credential", "ca"];
 
 export const run: CommandHandler = async (call) => {
   const given = await readGiven(call);
@@ -26,7 +24,9 @@ export const run: CommandHandler = async (call) => {
       hint: "give --assignment TEXT, or the text on stdin",
     });
   }
-  await handOver(call, given, [assignment], null);
+  const spec = specOf(call, given, call.args, textFlag(call, "fabric") ?? "/");
+  const placed = placedBy(call, spec);
+  await handOver(call, given, spec, { assignments: [assignment], size: null, placed });
 };
 
 export const pool: CommandHandler = async (call) => {
@@ -44,170 +44,73 @@ export const pool: CommandHandler = async (call) => {
       { hint: "give them on stdin, one a line" },
     );
   }
-  await handOver(call, given, assignments, size);
+  const spec = specOf(call, given, call.args, textFlag(call, "fabric") ?? "/");
+  await handOver(call, given, spec, { assignments, size, placed: null });
 };
 
-interface Given {
-  readonly assignments?: string;
-  readonly spec?: string;
-  /** Lines for `networkOf`. */
-  readonly rest: string;
+type Work = Pick<ParentBootstrap, "assignments" | "size"> & { placed: Placed | null };
+type Placed = NonNullable<ParentBootstrap["placed"]>;
+
+/** On which worker of the host it is to run; null: on one of its own. Says in `spec` what only the spec can say. */
+function placedBy(call: Invocation, spec: Record<string, unknown>): Placed | null {
+  const [worker, pool] = [textFlag(call, "worker"), textFlag(call, "pool")];
+  if (worker !== undefined && pool !== undefined) {
+    throw new CliError("usage", "Cannot use both --worker and --pool: a run has one worker");
+  }
+  const host_dir = textFlag(call, "host")!;
+  const isDescribed = call.args.length > 0 || DESCRIBING.some((flag) => isGiven(call, flag));
+  if (worker !== undefined) {
+    if (isDescribed) refuse(call, "worker", [...DESCRIBING, "COMMAND"]);
+    refuse(call, "worker", MAKING);
+    return { host_dir, name: worker };
+  }
+  if (pool !== undefined) {
+    refuse(call, "pool", MAKING);
+    if (!isDescribed) return { host_dir, name: pool };
+    spec["placement"] = { kind: "schedulable", pool };
+  }
+  const placement = spec["placement"] as { kind?: unknown } | undefined;
+  if (placement?.kind !== "schedulable") return null;
+  refuse(call, "spec", MAKING);
+  return { host_dir, name: null };
 }
 
-/** `tasks/sandbox.sh` reads for us, and writes lines `NAME BASE64`. */
-async function readGiven(call: Invocation): Promise<Given> {
-  if (textFlag(call, "fabric") === undefined) {
-    throw new CliError("usage", "Cannot run a worker: nobody made a place for it", {
-      hint: "run `sh tasks/bureau`, which does",
-    });
-  }
-  const text = await new Response(Deno.stdin.readable).text();
-  const found = new Map<string, string>();
-  const rest: string[] = [];
-  for (const line of text.split("\n")) {
-    const [name, value = ""] = line.split(" ");
-    if (name === "--assignments" || name === "--spec") found.set(name, decode(value));
-    else rest.push(line);
-  }
-  const [assignments, spec] = [found.get("--assignments"), found.get("--spec")];
-  return {
-    ...(assignments === undefined ? {} : { assignments }),
-    ...(spec === undefined ? {} : { spec }),
-    rest: rest.join("\n"),
-  };
+/** @throws {CliError} where one of `flags` is given, which nobody would look at */
+function refuse(call: Invocation, by: string, flags: readonly string[]): void {
+  const given = flags.find((flag) => isGiven(call, flag));
+  if (given === undefined) return;
+  const flag = given === "COMMAND" ? "a command" : `--${given}`;
+  throw new CliError("usage", `Cannot use ${flag} here: the worker of --${by} is made already`, {
+    hint: "`worker spawn` takes it",
+  });
 }
 
-const decode = (base64: string) =>
-  new TextDecoder().decode(Uint8Array.from(atob(base64), (unit) => unit.charCodeAt(0)));
-
-function textFlag(call: Invocation, name: string): string | undefined {
-  const value = call.flags[name];
-  return typeof value === "string" ? value : undefined;
+function isGiven({ flags, args }: Invocation, name: string): boolean {
+  if (name === "COMMAND") return args.length > 0;
+  const value = flags[name];
+  return Array.isArray(value) ? words(value).length > 0 : value !== undefined;
 }
 
 async function handOver(
   call: Invocation,
   given: Given,
-  assignments: readonly string[],
-  size: number | null,
+  spec: Record<string, unknown>,
+  { placed, ...work }: Work,
 ): Promise<void> {
-  const { flags } = call;
-  const fabric = textFlag(call, "fabric")!;
-  const sockets = textFlag(call, "sockets");
-  const asked = networkOf(words(flags["allow-host"]), words(flags["credential"]), given.rest);
-  const binds: Binds = [
-    ...words(flags["ro"]).map((path) => parseBind(path, "ro")),
-    ...words(flags["rw"]).map((path) => parseBind(path, "rw")),
-  ];
-  const template = await builtinTemplate(String(flags["template"]));
-  const open: Partial<Template> = asked === null ? {} : {
-    bridge: true,
-    egress: { allow: asked.allow },
-    placeholders: Object.fromEntries(
-      Object.keys(asked.network.credentials).map((name) => [name, name]),
-    ),
-  };
-  const launcher: LauncherBootstrap = {
-    version: 1,
-    mode: "run",
-    run_dir: sockets ?? call.runDir,
-    state_dir: call.stateDir,
-    // Of a launcher that serves.
-    runtime_dir: "",
-    policy_path: "",
-    machine: "",
-    server_name: "",
-    sandbox: {
-      template: { ...template, ...open },
-      binds: [
-        ...binds,
-        { source: fabric, dest: fabric, mode: "rw" },
-        // A bridge brings it along.
-        ...(asked === null
-          ? [{ source: textFlag(call, "runtime") ?? "", dest: RUNTIME, mode: "ro" as const }]
-          : []),
-      ],
-      command: [],
-      terminal: false,
-      ...(asked === null ? {} : { network: asked.network }),
-    },
-  };
+  const fabric = textFlag(call, "fabric");
+  if (fabric === undefined) throw new Error("`sh tasks/bureau` makes it");
   const document: ParentBootstrap = {
     version: 1,
     mode: "worker",
-    run_dir: sockets ?? call.runDir,
+    run_dir: textFlag(call, "sockets") ?? call.runDir,
     state_dir: call.stateDir,
     fabric_dir: fabric,
-    launcher: JSON.parse(JSON.stringify(launcher)),
-    spec: JSON.parse(JSON.stringify(specOf(call, given, binds, fabric))),
-    assignments: [...assignments],
-    size,
+    // Nothing is made for one that is there.
+    launcher: placed === null ? plain(await launcherOf(call, given, fabric)) : {},
+    spec: plain(spec),
+    ...work,
     json: call.json,
+    ...(placed === null ? {} : { placed }),
   };
   call.emit(JSON.stringify(document));
-}
-
-function specOf(call: Invocation, given: Given, binds: Binds, fabric: string): unknown {
-  const { flags } = call;
-  const base = given.spec === undefined ? {} : parseSpecFile(given.spec);
-  const kind = textFlag(call, "executor");
-  const model = textFlag(call, "model");
-  const at = model?.indexOf("/") ?? -1;
-  if (model !== undefined && (at < 1 || at === model.length - 1)) {
-    throw new CliError("usage", `Cannot use the model "${model}": it is not PROVIDER/MODEL`);
-  }
-  const [command, ...args] = call.args;
-  if (command !== undefined && kind !== undefined && kind !== "cli_adapter") {
-    throw new CliError("usage", `Cannot run a command with the executor "${kind}"`, {
-      hint: "a command is a cli_adapter's",
-    });
-  }
-  const executor = command !== undefined
-    ? { kind: "cli_adapter", command, args }
-    : kind !== undefined
-    ? { kind }
-    : base["executor"] ?? { kind: "echo" };
-  const limits = {
-    ...(base["limits"] as Record<string, unknown> | undefined),
-    ...(flags["timeout"] === undefined ? {} : { run_timeout_secs: flags["timeout"] }),
-    ...(flags["rounds"] === undefined ? {} : { max_rounds: flags["rounds"] }),
-  };
-  const tools = words(flags["disable-tool"]);
-  const workspace = placeOf(textFlag(call, "here"), binds);
-  return {
-    version: 1,
-    ...base,
-    identity: {
-      ...(base["identity"] as Record<string, unknown> | undefined),
-      child_id: "w0",
-      ...(flags["role"] === undefined ? {} : { role: flags["role"] }),
-    },
-    executor,
-    fabric_dir: fabric,
-    ...(workspace === undefined ? {} : { workspace }),
-    ...(model === undefined
-      ? {}
-      : { model: { provider: model.slice(0, at), model: model.slice(at + 1) } }),
-    ...(tools.length === 0 ? {} : { disabled_tools: [...tools] }),
-    limits,
-  };
-}
-
-function parseSpecFile(text: string): Record<string, unknown> {
-  try {
-    const json = JSON.parse(text);
-    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
-  } catch {
-    // The parser's words would quote it.
-  }
-  throw new CliError("usage", "Cannot use the file of --spec: it is not a JSON object");
-}
-
-/** Where the person stands, as the sandbox names it; undefined where no bind holds it. */
-function placeOf(here: string | undefined, binds: Binds): string | undefined {
-  if (here === undefined) return undefined;
-  const [holding] = binds
-    .filter(({ source }) => here === source || here.startsWith(`${source}/`))
-    .toSorted((a, b) => b.source.length - a.source.length);
-  return holding === undefined ? undefined : holding.dest + here.slice(holding.source.length);
 }

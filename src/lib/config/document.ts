@@ -3,6 +3,7 @@
 /** A flat YAML document read by a schema, with where each value and each mistake stands. */
 import { isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
 import * as z from "zod/mini";
+import { nearest as nearestName } from "../near.ts";
 import { ConfigError, type Problem } from "./errors.ts";
 
 export interface Read<T> {
@@ -96,22 +97,7 @@ function valuesOf(
 }
 
 function unknown(name: string, known: readonly string[]): string {
-  const near = known.find((one) => distance(one, name) <= 2);
+  const near = nearestName(name, known);
   if (near !== undefined) return `there is no such setting; do you mean ${near}?`;
   return `there is no such setting; there are ${known.join(", ")}`;
-}
-
-/** Levenshtein's, of names as short as these. */
-function distance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 2) return 3;
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, change));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

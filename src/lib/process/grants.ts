@@ -45,6 +45,10 @@ export interface GrantValues {
   readonly MCP?: string;
   /** Directory of the workers of one `bureau worker run`. */
   readonly FABRIC?: string;
+  /** Directory of the host of the operator's workers (src/agent/host), for those who ask it. */
+  readonly HOSTDIR?: string;
+  /** The same, for the host itself. */
+  readonly WORKERS?: string;
   /** File with the registration token of a homeserver that is not ours. */
   readonly TOKENFILE?: string;
 }

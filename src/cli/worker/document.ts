@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What a person typed about a worker, as documents: its sandbox's, for a launcher, and its spec. */
+import type { Template } from "../../lib/schema/events.ts";
+import type { LauncherBootstrap } from "../../launcher/api.ts";
+import type { Invocation } from "../framework/command.ts";
+import { CliError } from "../framework/exit.ts";
+import { networkOf } from "../sandbox/network.ts";
+import { builtinTemplate, parseBind, words } from "../sandbox/request.ts";
+
+/** Bureau's own programs, as every sandbox with a bridge has them. */
+const RUNTIME = "/opt/bureau";
+
+type Binds = NonNullable<LauncherBootstrap["sandbox"]>["binds"];
+
+export interface Given {
+  readonly assignments?: string;
+  readonly spec?: string;
+  /** Lines for `networkOf`. */
+  readonly rest: string;
+}
+
+/** `tasks/sandbox.sh` reads for us, and writes lines `NAME BASE64`. */
+export async function readGiven(call: Invocation): Promise<Given> {
+  if (textFlag(call, "host") === undefined) {
+    throw new CliError("usage", "Cannot prepare a worker: nobody made a place for it", {
+      hint: "run `sh tasks/bureau`, which does",
+    });
+  }
+  const text = await new Response(Deno.stdin.readable).text();
+  const found = new Map<string, string>();
+  const rest: string[] = [];
+  for (const line of text.split("\n")) {
+    const [name, value = ""] = line.split(" ");
+    if (name === "--assignments" || name === "--spec") found.set(name, decode(value));
+    else rest.push(line);
+  }
+  const [assignments, spec] = [found.get("--assignments"), found.get("--spec")];
+  return {
+    ...(assignments === undefined ? {} : { assignments }),
+    ...(spec === undefined ? {} : { spec }),
+    rest: rest.join("\n"),
+  };
+}
+
+const decode = (base64: string) =>
+  new TextDecoder().decode(Uint8Array.from(atob(base64), (unit) => unit.charCodeAt(0)));
+
+export function textFlag(call: Invocation, name: string): string | undefined {
+  const value = call.flags[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** @param meeting where worker and parent meet, if that is known */
+export async function launcherOf(
+  call: Invocation,
+  given: Given,
+  meeting?: string,
+): Promise<LauncherBootstrap> {
+  const { flags } = call;
+  const asked = networkOf(words(flags["allow-host"]), words(flags["credential"]), given.rest);
+  const template = await builtinTemplate(String(flags["template"]));
+  const open: Partial<Template> = asked === null ? {} : {
+    bridge: true,
+    egress: { allow: asked.allow },
+    placeholders: Object.fromEntries(
+      Object.keys(asked.network.credentials).map((name) => [name, name]),
+    ),
+  };
+  return {
+    version: 1,
+    mode: "run",
+    run_dir: textFlag(call, "sockets") ?? call.runDir,
+    state_dir: call.stateDir,
+    // Of a launcher that serves.
+    runtime_dir: "",
+    policy_path: "",
+    machine: "",
+    server_name: "",
+    sandbox: {
+      template: { ...template, ...open },
+      binds: [
+        ...bindsOf(call),
+        ...(meeting === undefined ? [] : [{ source: meeting, dest: meeting, mode: "rw" as const }]),
+        // A bridge brings it along.
+        ...(asked === null
+          ? [{ source: textFlag(call, "runtime") ?? "", dest: RUNTIME, mode: "ro" as const }]
+          : []),
+      ],
+      command: [],
+      terminal: false,
+      ...(asked === null ? {} : { network: asked.network }),
+    },
+  };
+}
+
+function bindsOf({ flags }: Invocation): Binds {
+  return [
+    ...words(flags["ro"]).map((path) => parseBind(path, "ro")),
+    ...words(flags["rw"]).map((path) => parseBind(path, "rw")),
+  ];
+}
+
+/** As JSON has it. */
+export const plain = (document: unknown) => JSON.parse(JSON.stringify(document));
+
+/**
+ * @param command of a cli_adapter, and its arguments
+ * @param meeting the worker's fabric_dir, which whoever starts it may replace
+ */
+export function specOf(
+  call: Invocation,
+  given: Given,
+  command: readonly string[],
+  meeting: string,
+): Record<string, unknown> {
+  const { flags } = call;
+  const base = given.spec === undefined ? {} : parseSpecFile(given.spec);
+  const kind = textFlag(call, "executor");
+  const model = textFlag(call, "model");
+  const at = model?.indexOf("/") ?? -1;
+  if (model !== undefined && (at < 1 || at === model.length - 1)) {
+    throw new CliError("usage", `Cannot use the model "${model}": it is not PROVIDER/MODEL`);
+  }
+  const [program, ...args] = command;
+  if (program !== undefined && kind !== undefined && kind !== "cli_adapter") {
+    throw new CliError("usage", `Cannot run a command with the executor "${kind}"`, {
+      hint: "a command is a cli_adapter's",
+    });
+  }
+  const executor = program !== undefined
+    ? { kind: "cli_adapter", command: program, args }
+    : kind !== undefined
+    ? { kind }
+    : base["executor"] ?? { kind: "echo" };
+  const limits = {
+    ...(base["limits"] as Record<string, unknown> | undefined),
+    ...(flags["timeout"] === undefined ? {} : { run_timeout_secs: flags["timeout"] }),
+    ...(flags["rounds"] === undefined ? {} : { max_rounds: flags["rounds"] }),
+  };
+  const tools = words(flags["disable-tool"]);
+  const workspace = placeOf(textFlag(call, "here"), bindsOf(call));
+  return {
+    version: 1,
+    ...base,
+    identity: {
+      ...(base["identity"] as Record<string, unknown> | undefined),
+      child_id: "w0",
+      ...(flags["role"] === undefined ? {} : { role: flags["role"] }),
+    },
+    executor,
+    fabric_dir: meeting,
+    ...(workspace === undefined ? {} : { workspace }),
+    ...(model === undefined
+      ? {}
+      : { model: { provider: model.slice(0, at), model: model.slice(at + 1) } }),
+    ...(tools.length === 0 ? {} : { disabled_tools: [...tools] }),
+    limits,
+  };
+}
+
+function parseSpecFile(text: string): Record<string, unknown> {
+  try {
+    const json = JSON.parse(text);
+    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
+  } catch {
+    // The parser's words would quote it.
+  }
+  throw new CliError("usage", "Cannot use the file of --spec: it is not a JSON object");
+}
+
+/** Where the person stands, as the sandbox names it; undefined where no bind holds it. */
+function placeOf(here: string | undefined, binds: Binds): string | undefined {
+  if (here === undefined) return undefined;
+  const [holding] = binds
+    .filter(({ source }) => here === source || here.startsWith(`${source}/`))
+    .toSorted((a, b) => b.source.length - a.source.length);
+  return holding === undefined ? undefined : holding.dest + here.slice(holding.source.length);
+}

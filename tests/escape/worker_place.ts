@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `bureau worker …` as a person uses it, in a state directory of a test's own. */
+import { ROOT } from "../e2e/harness.ts";
+
+const decoder = new TextDecoder();
+
+/** A directory of the test's own, and nothing that stays when it is gone. */
+export class Place implements AsyncDisposable {
+  readonly #children: Deno.ChildProcess[] = [];
+  private constructor(readonly dir: string) {}
+
+  /** Where the host of its workers is, if there is one. */
+  async hostDir(): Promise<string> {
+    const cksum = new Deno.Command("cksum", { stdin: "piped", stdout: "piped" }).spawn();
+    const writer = cksum.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(`${this.dir}/s`));
+    await writer.close();
+    const { stdout } = await cksum.output();
+    return `/tmp/bureau-w${Deno.uid()}-${decoder.decode(stdout).split(" ")[0]}`;
+  }
+
+  static async make(): Promise<Place> {
+    const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-worker" });
+    // Root's sandboxes are another user's.
+    await Deno.chmod(dir, 0o777);
+    return new Place(dir);
+  }
+
+  spawn(...args: string[]): Deno.ChildProcess {
+    const child = new Deno.Command("sh", {
+      args: [`${ROOT}/tasks/bureau`, "worker", ...args],
+      cwd: this.dir,
+      env: {
+        BUREAU_STATE_DIR: `${this.dir}/s`,
+        BUREAU_RUN_DIR: `${this.dir}/r`,
+        BUREAU_DENO: Deno.execPath(),
+        INIT_CWD: this.dir,
+      },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#children.push(child);
+    return child;
+  }
+
+  async run(args: string[], input = ""): Promise<{ code: number; out: string; err: string }> {
+    const child = this.spawn(...args);
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(input)).catch(() => {});
+    await writer.close().catch(() => {});
+    const { code, stdout, stderr } = await child.output();
+    return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) await child.status;
+    await Deno.remove(this.dir, { recursive: true });
+  }
+}
+
+/** Processes whose arguments say `mark`. */
+export async function processes(mark: string): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name) || Number(name) === Deno.pid) continue;
+    const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+    if (line.includes(mark)) found.push(Number(name));
+  }
+  return found;
+}
