@@ -399,3 +399,16 @@ enter_scope() {
   export BUREAU_SCOPE
   exec systemd-run "$scope" --scope --quiet -p Delegate=yes -- sh "$0" "$@"
 }
+
+# For what starts a process that stays: with it would stay open whatever else is open here, and whoever reads the other end of
+# a pipe would wait for it. Runs `sh "$0" "$@"` without; bash, for sh closes no number of two digits.
+close_others() {
+  [ -z "${BUREAU_CLOSED:-}" ] || return 0
+  # shellcheck disable=SC2016
+  BUREAU_CLOSED=1 exec bash -c '
+    for fd in /proc/self/fd/*; do
+      fd=${fd##*/}
+      [ "$fd" -le 2 ] || eval "exec $fd>&-"
+    done
+    exec sh "$@"' bash "$0" "$@"
+}

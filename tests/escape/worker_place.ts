@@ -5,6 +5,12 @@ import { ROOT } from "../e2e/harness.ts";
 
 const decoder = new TextDecoder();
 
+interface Done {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
 /** A directory of the test's own, and nothing that stays when it is gone. */
 export class Place implements AsyncDisposable {
   readonly #children: Deno.ChildProcess[] = [];
@@ -28,8 +34,12 @@ export class Place implements AsyncDisposable {
   }
 
   spawn(...args: string[]): Deno.ChildProcess {
-    const child = new Deno.Command("sh", {
-      args: [`${ROOT}/tasks/bureau`, "worker", ...args],
+    return this.#spawn("sh", [`${ROOT}/tasks/bureau`, "worker", ...args]);
+  }
+
+  #spawn(program: string, args: string[]): Deno.ChildProcess {
+    const child = new Deno.Command(program, {
+      args,
       cwd: this.dir,
       env: {
         BUREAU_STATE_DIR: `${this.dir}/s`,
@@ -45,8 +55,18 @@ export class Place implements AsyncDisposable {
     return child;
   }
 
-  async run(args: string[], input = ""): Promise<{ code: number; out: string; err: string }> {
-    const child = this.spawn(...args);
+  run(args: string[], input = ""): Promise<Done> {
+    return this.#end(this.spawn(...args), input);
+  }
+
+  /** With its standard output open under another number, too: this ends when all who have that are gone. */
+  runWithAnother(args: string[]): Promise<Done> {
+    const script = 'exec 27>&1; exec sh "$@"';
+    const words = [`${ROOT}/tasks/bureau`, "worker", ...args];
+    return this.#end(this.#spawn("bash", ["-c", script, "bash", ...words]), "");
+  }
+
+  async #end(child: Deno.ChildProcess, input: string): Promise<Done> {
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(input)).catch(() => {});
     await writer.close().catch(() => {});
