@@ -43,6 +43,7 @@ try {
   await Deno.mkdir(`${work}/agents/echo`, { recursive: true });
   await Deno.mkdir(`${work}/agents/native`);
   await Deno.mkdir(`${work}/agents/driver`);
+  await Deno.mkdir(`${work}/agents/mcp`);
   await Deno.mkdir(`${work}/page`);
   const [page] = await Promise.all([
     buildPage(`${work}/page`),
@@ -51,6 +52,7 @@ try {
     bundleFile("agent/echo/echo.ts", `${work}/agents/echo/echo.js`),
     bundleFile("agent/native/native.ts", `${work}/agents/native/native.js`, ["--minify"]),
     bundleFile("agent/native/mcp.ts", `${work}/agents/native/mcp.js`, ["--minify"]),
+    bundleFile("agent/mcp/serve.ts", `${work}/agents/mcp/serve.js`, ["--minify"]),
     bundleFile("agent/driver/driver.ts", `${work}/agents/driver/driver.js`),
     bundleFile("agent/driver/prepare_main.ts", `${work}/agents/driver/prepare.js`),
   ]);
@@ -69,9 +71,9 @@ try {
   await Deno.mkdir(`${work}/agents/scribe`, { recursive: true });
   await Deno.copyFile(`${root}/agent/scribe/scribe`, `${work}/agents/scribe/scribe`);
   await Deno.chmod(`${work}/agents/scribe/scribe`, 0o755);
-  for (const script of ["codex", "terminal"]) {
-    await Deno.copyFile(`${root}/agent/driver/${script}`, `${work}/agents/driver/${script}`);
-    await Deno.chmod(`${work}/agents/driver/${script}`, 0o755);
+  for (const script of ["driver/codex", "driver/terminal", "mcp/serve"]) {
+    await Deno.copyFile(`${root}/agent/${script}`, `${work}/agents/${script}`);
+    await Deno.chmod(`${work}/agents/${script}`, 0o755);
   }
   await Deno.writeTextFile(`${work}/runtime/.stamp`, "");
   await Deno.chmod(work, 0o755);

@@ -49,7 +49,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "supervisor",
     "agent",
   ],
-  agent: ["lib"],
+  // The protocol alone; what its tools do is the proxy's.
+  agent: ["lib", "mcp"],
   tasks: ["lib", "cli", "web", "launcher/api", "daemon/api", "proxy/api", "supervisor/api"],
 };
 const MAX_LINES = 400;

@@ -229,7 +229,11 @@ Deno.test("a session's file that cannot be read is none; what stands in the prog
     const file = `${dir}/claude/.claude.json`;
     await Deno.writeTextFile(
       file,
-      JSON.stringify({ theme: "light", projects: { "/x": { a: 1 } } }),
+      JSON.stringify({
+        theme: "light",
+        projects: { "/x": { a: 1 } },
+        mcpServers: { own: { url: "http://127.0.0.1:1" } },
+      }),
     );
     await prepare("claude", `${dir}/claude`, "/workspace");
     const known = JSON.parse(await Deno.readTextFile(file));
@@ -237,5 +241,6 @@ Deno.test("a session's file that cannot be read is none; what stands in the prog
     assert.deepEqual(known.projects["/x"], { a: 1 });
     assert.equal(known.projects["/workspace"].hasTrustDialogAccepted, true);
     assert.equal(known.hasCompletedOnboarding, true);
+    assert.deepEqual(Object.keys(known.mcpServers), ["own", "bureau"]);
   });
 });

@@ -5,6 +5,9 @@
  * by making the agent; what else stands in the files stays.
  */
 
+/** The tools of the agent's proxy; Codex is told in the script `codex`. */
+const MCP_SERVER = "/opt/mcp/serve";
+
 /**
  * @param config the program's own directory; not `.claude` in its home, which the sandbox protects from being written
  * @param workspace where it works, and may
@@ -21,6 +24,11 @@ export async function prepare(name: string, config: string, workspace: string): 
     theme: known["theme"] ?? "dark",
     bypassPermissionsModeAccepted: true,
     autoUpdates: false,
+    // Of the user, not of a project: those are asked about.
+    mcpServers: {
+      ...fields(known["mcpServers"]),
+      bureau: { type: "stdio", command: MCP_SERVER, args: [] },
+    },
     projects: {
       ...projects,
       [workspace]: {

@@ -25,6 +25,7 @@ import {
 } from "../../src/lib/proxyclient/mod.ts";
 import { VERSION } from "../../src/lib/version.ts";
 import { type Message, Room } from "../driver/room.ts";
+import { bureauTools } from "./bureau.ts";
 import { type Config, readConfig } from "./config.ts";
 import { Desk, INTERRUPT } from "./desk.ts";
 import { show, showEvent } from "./screen.ts";
@@ -112,6 +113,7 @@ async function toolBox(config: Config, proxy: ProxyClient): Promise<ToolBox> {
   });
   return new ToolBox({
     tools,
+    passing: await bureauTools(proxy, new AbortController().signal),
     disabled: config.disabledTools,
     workspace: WORKSPACE,
     ...(config.isGated ? { gate } : {}),

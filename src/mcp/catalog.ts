@@ -14,14 +14,25 @@ export interface Query {
 }
 
 export class Catalog {
-  readonly #tools: ReadonlyMap<string, Tool>;
+  readonly #source: () => readonly Tool[];
   readonly #rights: Rights;
+  #known: readonly Tool[] | null = null;
+  #byName: ReadonlyMap<string, Tool> = new Map();
 
-  /** @param tools names differ */
-  constructor(tools: readonly Tool[], rights: Rights) {
-    const sorted = [...tools].sort((a, b) => a.name < b.name ? -1 : 1);
-    this.#tools = new Map(sorted.map((tool) => [tool.name, tool]));
+  /** @param tools names differ; as a function: those there are at that moment, another array when they are others */
+  constructor(tools: readonly Tool[] | (() => readonly Tool[]), rights: Rights) {
+    this.#source = typeof tools === "function" ? tools : () => tools;
     this.#rights = rights;
+  }
+
+  get #tools(): ReadonlyMap<string, Tool> {
+    const now = this.#source();
+    if (now !== this.#known) {
+      const sorted = [...now].sort((a, b) => a.name < b.name ? -1 : 1);
+      this.#byName = new Map(sorted.map((tool) => [tool.name, tool]));
+      this.#known = now;
+    }
+    return this.#byName;
   }
 
   get rights(): Rights {

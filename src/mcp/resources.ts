@@ -9,8 +9,8 @@ export interface Resource {
   readonly title: string;
   readonly description: string;
   readonly mimeType: string;
-  /** Any right beside those of what it reads from. */
-  readonly action: string;
+  /** Any right beside those of what it reads from; null: none. */
+  readonly action: string | null;
   /** @returns text as it is, anything else as JSON */
   readonly read: (variables: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<
     unknown
@@ -19,7 +19,11 @@ export interface Resource {
    * Calls `changed` whenever a reader might read something else, until `signal`. Absent: it is read again
    * and again, and compared.
    */
-  readonly follow?: (changed: () => void, signal: AbortSignal) => Promise<void>;
+  readonly follow?: (
+    changed: () => void,
+    signal: AbortSignal,
+    variables: Readonly<Record<string, string>>,
+  ) => Promise<void>;
 }
 
 const VARIABLE = /\{([a-z_]+)\}/g;

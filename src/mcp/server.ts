@@ -86,7 +86,8 @@ export function createMcpServer(sdk: Sdk, options: ServerOptions): Server {
     throw new ProtocolError(ErrorCode.InvalidParams, `Unknown tool: ${params.name}`);
   });
 
-  const readable = () => options.resources.filter(({ action }) => rights.may(action));
+  const mayRead = ({ action }: Resource) => action === null || rights.may(action);
+  const readable = () => options.resources.filter(mayRead);
   const described = ({ name, title, description, mimeType }: Resource) => ({
     name,
     title,
@@ -108,7 +109,7 @@ export function createMcpServer(sdk: Sdk, options: ServerOptions): Server {
   const find = async (uri: string) => {
     await rights.refresh();
     const found = resolveResource(options.resources, uri);
-    if (found !== null && rights.may(found.resource.action)) return found;
+    if (found !== null && mayRead(found.resource)) return found;
     // -32002: the protocol's number for a resource that isn't there.
     throw new ProtocolError(-32002, "Resource not found", { uri });
   };

@@ -2,7 +2,7 @@
 
 /** One client on a pair of streams: a JSON-RPC message a line. */
 import type { Sdk } from "./load.ts";
-import type { JSONRPCMessage, Transport } from "./sdk.ts";
+import type { JSONRPCMessage, Server, Transport } from "./sdk.ts";
 
 /** A line with a template or a payload in it; more is no message. */
 const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
@@ -95,4 +95,16 @@ export class StreamTransport implements Transport {
     this.#ended.resolve();
     return Promise.resolve();
   }
+}
+
+/** The one client of this process, on its stdin and stdout, until it goes or `signal` aborts. */
+export async function serveStdio(sdk: Sdk, server: Server, signal: AbortSignal): Promise<void> {
+  // Stdout is the protocol's: whatever a library may say there goes where it harms nothing.
+  console.log = console.info = console.debug = console.error;
+  const transport = new StreamTransport(sdk, Deno.stdin.readable, Deno.stdout.writable);
+  const aborted = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => aborted.resolve(), { once: true });
+  await server.connect(transport);
+  await Promise.race([transport.ended, aborted.promise]);
+  await server.close();
 }

@@ -52,10 +52,10 @@ export class Subscriptions {
     const { clock, find, changed } = this.#options;
     while (!signal.aborted) {
       // Asked again each time: a right that ended ends this too.
-      const { resource } = await find(uri);
+      const { resource, variables } = await find(uri);
       if (resource.follow === undefined) return await this.#look(uri, signal);
       try {
-        await resource.follow(() => changed(uri), signal);
+        await resource.follow(() => changed(uri), signal, variables);
       } catch {
         // The stream broke off: what happened meanwhile is a change too.
       }

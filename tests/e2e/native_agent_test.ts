@@ -35,6 +35,22 @@ const MCP = String.raw`while IFS= read -r line; do printf '%s\n' "$line" | jq -c
     answer({content: [{type: "text", text: (.params.arguments.text | ascii_upcase)}]})
   else empty end'; done`;
 
+/** A client of the server in every such sandbox: one call that it is granted, one that it is not. */
+const SPEAKER = [
+  { id: 1, method: "initialize", params: { protocolVersion: "2025-06-18", capabilities: {} } },
+  { method: "notifications/initialized" },
+  { id: 2, method: "tools/call", params: { name: "bureau_rooms_join", arguments: { room: "!x" } } },
+  {
+    id: 3,
+    method: "tools/call",
+    params: { name: "bureau_messages_send", arguments: { text: "from inside" } },
+  },
+].reduce((script, message) => {
+  const clientInfo = { name: "sh", version: "1" };
+  const params = message.id === 1 ? { ...message.params, clientInfo } : message.params;
+  return `${script} '${JSON.stringify({ jsonrpc: "2.0", ...message, params })}'`;
+}, "{ printf '%s\\n'") + "; sleep 200000; } | /opt/mcp/serve";
+
 Deno.test("Bureau's own agent works in its sandbox, without the key, and outlives being killed", async (t) => {
   const script: Turn[] = [];
   const models = startModels({
@@ -124,6 +140,42 @@ Deno.test("Bureau's own agent works in its sandbox, without the key, and outlive
           const { stdout } = await bureau.cli("agent", "show", AGENT);
           return /idle/.test(stdout);
         });
+      });
+
+      await step(t, bureau, "it has what its proxy does for it, as its grants say", async () => {
+        script.push(
+          call("bureau_whoami", {}),
+          call("bureau_messages_send", { text: "by the way", notice: true }),
+          last,
+        );
+        const said = JSON.parse(await answered(await send("who are you?")));
+        assert.equal(said.room, room);
+        const sent = (await messages(bureau, room)).find((one) => one.event_id === said.event_id);
+        assert.equal(sent?.content["body"], "by the way");
+        const told = JSON.stringify(models.asks.at(-1)!.body);
+        assert.ok(told.includes("bureau_messages_read") && !told.includes("bureau_rooms_join"));
+      });
+
+      await step(t, bureau, "a program in a sandbox has the same by MCP", async () => {
+        await matrix(bureau, `rooms/${templates}/state/m.bureau.template/speaker`, {
+          method: "PUT",
+          body: {
+            description: "Speaks MCP by a shell",
+            inherits: ["bureau/template:agent-shell"],
+            command: ["/bin/sh", "-c", SPEAKER],
+            filesystem: [{ source: "${AGENTS_DIR}/mcp", dest: "/opt/mcp", mode: "ro" }],
+          },
+        });
+        await cli("agent", "create", "agent/speaker", "--template", "bureau/template:speaker");
+        const its = await roomId(bureau, "bureau/fleet/dev/agent/speaker");
+        await eventually("it writes", async () => {
+          const all = (await messages(bureau, its)).map(({ content }) => content["body"]);
+          return all.includes("from inside");
+        }, 120_000);
+        await eventually("it is told that it may not join", async () => {
+          const { stdout } = await bureau.cli("observe", "agent/speaker", "--dump");
+          return stdout.replace(/\n/g, "").includes("Unknown tool: bureau_rooms_join");
+        }, 120_000);
       });
 
       await step(t, bureau, "the key is with its proxy alone", async () => {

@@ -12,6 +12,7 @@ import {
   type Reply,
   say,
   startModels,
+  type ToolCall,
   type Turn,
 } from "../../src/agent/testing/model/mod.ts";
 import { principalHash } from "../../src/lib/ref/mod.ts";
@@ -31,6 +32,8 @@ interface Program {
   readonly tools: {
     readonly edits: readonly [name: string, input: Record<string, unknown>][];
     shell(command: string): [name: string, input: Record<string, unknown>];
+    /** Of the MCP server `bureau`. */
+    readonly bureau: (name: string) => Pick<ToolCall, "name" | "namespace">;
   };
 }
 
@@ -48,6 +51,7 @@ const PROGRAMS: readonly Program[] = [
         ["Edit", { file_path: "/workspace/notes.txt", old_string: "one", new_string: "ONE" }],
       ],
       shell: (command) => ["Bash", { command, description: "does it" }],
+      bureau: (name) => ({ name: `mcp__bureau__${name}` }),
     },
   },
   {
@@ -61,6 +65,7 @@ const PROGRAMS: readonly Program[] = [
         ["exec_command", { cmd: `apply_patch <<'EOF'\n${PATCH}\nEOF` }],
       ],
       shell: (cmd) => ["exec_command", { cmd }],
+      bureau: (name) => ({ namespace: "mcp__bureau", name }),
     },
   },
 ];
@@ -108,6 +113,16 @@ function playOf({ tools }: Program): Play {
         "env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'; find /home/agent /run /tmp -type f | head -500 | xargs cat 2>/dev/null",
       )),
       say("I looked."),
+    ],
+    TELL: [
+      {
+        kind: "say",
+        tools: [{
+          ...tools.bureau("bureau_messages_send"),
+          input: { text: "By MCP.", notice: true },
+        }],
+      },
+      (ask) => say(/"event_id"/.test(ask.toolResults.at(-1) ?? "") ? "Told." : "No tool."),
     ],
     BUSY: [fail(429, "rate_limit_error", "too many", 0), say("At last.")],
     DROP: [{ kind: "say", text: ["It begins", " and goes on"], dropAfter: 4 }, say("Whole.")],
@@ -234,6 +249,12 @@ for (const program of PROGRAMS) {
           assert.equal(await Deno.readTextFile(`${dir}/repo/copy.txt`), "ONE\ntwo\n");
           const diff = await bureau.cli("agent", "diff", name);
           assert.match(diff.stdout, /^\+ONE$/m, diff.stderr);
+        });
+        await step(t, bureau, "it has what its proxy does for it by MCP", async () => {
+          assert.equal(await ask(bureau, agent, "TELL it"), "Told.");
+          const room = await roomId(bureau, `bureau/fleet/dev/${agent}`);
+          const said = (await messages(bureau, room)).map(({ content }) => content["body"]);
+          assert.ok(said.includes("By MCP."));
         });
         await step(t, bureau, "it lives through 429 and a stream that breaks off", async () => {
           assert.equal(await ask(bureau, agent, "BUSY"), "At last.");

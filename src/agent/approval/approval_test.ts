@@ -51,6 +51,8 @@ Deno.test("gatedCall() says what a call does, for each program's own tools", () 
   assert.deepEqual(of("exec", { command: "git push", cwd: "/w" }), ["git-write", "git push"]);
   assert.deepEqual(of("bash", { command: "ls | rm x" }), ["delete", "ls | rm x"]);
   assert.deepEqual(of("bash", { command: "rm $x" }), ["execute-command", "rm $x"]);
+  assert.equal(of("bureau_messages_read", {}), null);
+  assert.deepEqual(of("bureau_messages_send", { text: "hi" }), ["other", '{"text":"hi"}']);
   assert.deepEqual(of("mcp__x__drop", { table: "t" }), ["other", '{"table":"t"}']);
   assert.deepEqual(of("bash", null), ["execute-command", "null"]);
 });

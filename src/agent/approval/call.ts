@@ -11,9 +11,13 @@ export interface GatedCall {
   readonly resource: string;
 }
 
-/** These change nothing, under Bureau's own names and those of Claude Code and Codex. */
+/** These change nothing, under Bureau's own names and those of Claude Code and Codex; tools of MCP servers have others. */
 const READERS: ReadonlySet<string> = new Set([
   ..."read list grep glob load-skill load_skill".split(" "),
+  ..."bureau_whoami bureau_grants bureau_rooms_list bureau_rooms_members bureau_rooms_directory"
+    .split(" "),
+  // The second says how one is, the third is the question itself.
+  ..."bureau_messages_read bureau_attention_set bureau_leave_ask".split(" "),
   ..."Read LS Grep Glob NotebookRead TodoRead TodoWrite BashOutput TaskOutput Skill".split(" "),
 ]);
 const WRITERS: ReadonlySet<string> = new Set(

@@ -10,6 +10,8 @@ export type Gate = (call: ToolUseBlock, signal: AbortSignal) => Promise<string |
 
 export interface BoxOptions {
   readonly tools: readonly Tool[];
+  /** Beside them: those that there are at the moment of asking. */
+  readonly passing?: () => readonly Tool[];
   /** Exact names; the model does not learn that there are such tools. */
   readonly disabled?: readonly string[];
   readonly workspace: string;
@@ -21,16 +23,26 @@ export interface BoxOptions {
 const MOST_AT_ONCE = 8;
 
 export class ToolBox {
-  readonly #tools: ReadonlyMap<string, Tool>;
+  readonly #lasting: readonly Tool[];
+  readonly #passing: () => readonly Tool[];
+  readonly #disabled: readonly string[];
   readonly #workspace: string;
   readonly #gate: Gate;
 
-  constructor({ tools, disabled = [], workspace, gate }: BoxOptions) {
-    this.#tools = new Map(
-      tools.filter(({ name }) => !disabled.includes(name)).map((tool) => [tool.name, tool]),
-    );
+  constructor({ tools, passing, disabled = [], workspace, gate }: BoxOptions) {
+    this.#lasting = tools;
+    this.#passing = passing ?? (() => []);
+    this.#disabled = disabled;
     this.#workspace = workspace;
     this.#gate = gate ?? (() => Promise.resolve(null));
+  }
+
+  get #tools(): ReadonlyMap<string, Tool> {
+    const tools = new Map<string, Tool>();
+    for (const tool of [...this.#lasting, ...this.#passing()]) {
+      if (!this.#disabled.includes(tool.name) && !tools.has(tool.name)) tools.set(tool.name, tool);
+    }
+    return tools;
   }
 
   get definitions(): readonly ToolDefinition[] {
@@ -81,10 +93,11 @@ export class ToolBox {
       is_error,
     });
     if (signal.aborted) return result("cancelled before it began", true);
-    const tool = this.#tools.get(call.name);
+    const tools = this.#tools;
+    const tool = tools.get(call.name);
     if (tool === undefined) {
       return result(
-        `there is no tool "${call.name}"; there are ${[...this.#tools.keys()].join(", ")}`,
+        `there is no tool "${call.name}"; there are ${[...tools.keys()].join(", ")}`,
         true,
       );
     }

@@ -115,6 +115,37 @@ Deno.test("bash: output, exit codes, no input, much output", async () => {
   });
 });
 
+Deno.test("tools that come and go are there while they are, and hide none that stay", async () => {
+  const named = (name: string, output: string) =>
+    defineTool({
+      name,
+      description: "",
+      isReadOnly: true,
+      properties: {},
+      required: [],
+      run: () => Promise.resolve(output),
+    });
+  let given: readonly Tool[] = [];
+  const box = new ToolBox({
+    tools: [named("stays", "its own")],
+    passing: () => given,
+    disabled: ["never"],
+    workspace: "/",
+  });
+  const names = () => box.definitions.map(({ name }) => name);
+  const call = async (name: string) => {
+    const asked = { type: "tool_use" as const, id: "t1", name, input: {} };
+    return (await box.runAll([asked], never, async () => {}))[0]!.output;
+  };
+  assert.deepEqual(names(), ["stays"]);
+  given = ["comes", "stays", "never"].map((name) => named(name, "another's"));
+  assert.deepEqual(names(), ["stays", "comes"]);
+  assert.deepEqual([await call("comes"), await call("stays")], ["another's", "its own"]);
+  assert.match(await call("never"), /there is no tool "never"/);
+  given = [];
+  assert.match(await call("comes"), /there is no tool "comes"; there are stays$/);
+});
+
 /** Pids of processes whose command line holds a text. */
 async function running(text: string): Promise<number[]> {
   const pids: number[] = [];

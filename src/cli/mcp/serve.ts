@@ -8,7 +8,7 @@ import { Catalog } from "../../mcp/catalog.ts";
 import { loadSdk } from "../../mcp/load.ts";
 import { Rights } from "../../mcp/rights.ts";
 import { createMcpServer } from "../../mcp/server.ts";
-import { StreamTransport } from "../../mcp/stdio.ts";
+import { serveStdio } from "../../mcp/stdio.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession } from "../session.ts";
@@ -52,15 +52,7 @@ export const serve: CommandHandler = async (call) => {
   void rights.follow();
   const address = call.flags["http"] as string | undefined;
   if (address !== undefined) return await serveHttp(call, address, sdk, makeServer);
-  // Stdout is the protocol's: whatever a library may say there goes where it harms nothing.
-  console.log = console.info = console.debug = console.error;
-  const server = makeServer();
-  const transport = new StreamTransport(sdk, Deno.stdin.readable, Deno.stdout.writable);
-  const gone = Promise.withResolvers<void>();
-  call.signal.addEventListener("abort", () => gone.resolve(), { once: true });
-  await server.connect(transport);
-  await Promise.race([transport.ended, gone.promise]);
-  await server.close();
+  await serveStdio(sdk, makeServer(), call.signal);
   return undefined;
 };
 

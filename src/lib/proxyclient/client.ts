@@ -43,8 +43,8 @@ export interface ProxyClient extends Disposable {
   readonly matrix: ProxyMatrix;
   health(): Promise<{ status: string }>;
   identity(): Promise<Identity>;
-  grants(): Promise<ProxyPolicy>;
-  services(): Promise<readonly Service[]>;
+  grants(signal?: AbortSignal): Promise<ProxyPolicy>;
+  services(signal?: AbortSignal): Promise<readonly Service[]>;
   /** What I said of myself last; null: nothing. */
   attention(): Promise<Said | null>;
   /** Says that I work, wait for a person, or have nothing to do; it outranks what my terminal looks like. */
@@ -74,12 +74,13 @@ export function createProxyClient(
     matrix: createProxyMatrix(transport),
     health: () => transport.json("GET", "/health", "ask for its health"),
     identity: () => transport.json("GET", "/v1/identity", "ask who I am"),
-    grants: () => transport.json("GET", "/v1/grants", "read my grants"),
-    services: async () => {
+    grants: (signal) => transport.json("GET", "/v1/grants", "read my grants", { signal }),
+    services: async (signal) => {
       const answer = await transport.json<{ services: Service[] }>(
         "GET",
         "/v1/services",
         "list the services",
+        { signal },
       );
       return answer.services;
     },

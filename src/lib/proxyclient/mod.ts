@@ -9,7 +9,7 @@ export {
   type Said,
   type Service,
 } from "./client.ts";
-export { ProxyClientError } from "./errors.ts";
+export { errorFrom, ProxyClientError } from "./errors.ts";
 export type { FollowedEvent, FollowOptions } from "./follow.ts";
 export type {
   Chunk,

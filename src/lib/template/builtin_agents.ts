@@ -17,6 +17,9 @@ const HOME = [
   { dest: "/tmp", type: "tmpfs" as const, options: `size=${512 * 1024 * 1024}` },
 ];
 
+/** `/opt/mcp/serve`: what the agent's proxy does for it, as tools for any program that speaks MCP. */
+const MCP = { source: "${AGENTS_DIR}/mcp", dest: "/opt/mcp", mode: "ro" as const };
+
 /** Runs `agent/driver` with what it needs: its socket, its home, and the one program. */
 function driven(name: string, program: string): string[] {
   return [
@@ -41,6 +44,7 @@ export const agentTemplates = {
     command: driven("claude", "/opt/claude/claude"),
     filesystem: [
       { source: "${AGENTS_DIR}/driver", dest: "/opt/agent", mode: "ro" },
+      MCP,
       { source: "${AGENTS_DIR}/claude", dest: "/opt/claude", mode: "ro" },
     ],
     environment_variables: {
@@ -76,6 +80,7 @@ export const agentTemplates = {
     command: driven("codex", "/opt/agent/codex"),
     filesystem: [
       { source: "${AGENTS_DIR}/driver", dest: "/opt/agent", mode: "ro" },
+      MCP,
       { source: "${AGENTS_DIR}/codex", dest: "/opt/codex", mode: "ro" },
     ],
     environment_variables: {

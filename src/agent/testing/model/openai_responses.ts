@@ -59,13 +59,14 @@ function itemsOf(say: Say): Item[] {
       content: [{ type: "output_text", text: say.text.join(""), annotations: [], logprobs: [] }],
     });
   }
-  for (const { name, input } of say.tools ?? []) {
+  for (const { name, namespace, input } of say.tools ?? []) {
     items.push({
       id: nextId("fc_"),
       type: "function_call",
       status: "completed",
       call_id: nextId("call_"),
       name,
+      ...(namespace === undefined ? {} : { namespace }),
       arguments: JSON.stringify(input),
     });
   }

@@ -30,6 +30,8 @@ export interface Recorded {
 
 export interface ToolCall {
   readonly name: string;
+  /** Of the Responses API, whose clients offer the tools of an MCP server as one thing with a name. */
+  readonly namespace?: string;
   readonly input: Readonly<Record<string, unknown>>;
 }
 
