@@ -10,7 +10,9 @@ import { messageOf } from "../../src/lib/errors.ts";
 import { CLAUDE_ENVIRONMENT, DRIVERS } from "../../src/agent/driver/mod.ts";
 import { readLines } from "../../src/agent/driver/lines.ts";
 import { createProxyClient } from "../../src/lib/proxyclient/mod.ts";
-import { type Message, Room } from "./room.ts";
+import type { Message } from "./room.ts";
+import { Rooms } from "./rooms.ts";
+import { CHAIN_LENGTH, HOW_TO_ASK, INTERRUPT, isInterrupt } from "./talk.ts";
 import { Leave } from "./leave.ts";
 import { prepare } from "./prepare.ts";
 import { StateFile } from "./state.ts";
@@ -18,7 +20,6 @@ import { say } from "./terminal.ts";
 import { type End, Worker } from "./worker.ts";
 
 const PAYLOAD = "/run/bureau/payload.json";
-const INTERRUPT = "!stop";
 
 /** Where a message came from, and where its answer goes. */
 interface Task {
@@ -45,9 +46,10 @@ await prepare(name, environment["CLAUDE_CONFIG_DIR"] ?? `${home}/claude`, worksp
 const payload = await readPayload();
 const identity = await patiently("ask who I am", () => proxy.identity());
 const state = await StateFile.open(`${home}/bureau/session.json`);
-const room = identity.room === null || identity.user_id === null
+const chain = typeof payload["agent_chain"] === "number" ? payload["agent_chain"] : CHAIN_LENGTH;
+const rooms = identity.room === null || identity.user_id === null
   ? null
-  : new Room(proxy, identity.room, identity.user_id);
+  : new Rooms(proxy, identity.room, identity.user_id, { chain });
 
 /** Its sandbox is its wall; who wants to be asked besides says so. */
 const leave = payload["enforce_permissions"] === true ? new Leave(proxy) : null;
@@ -83,8 +85,8 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
 }
 say(`${name} for ${identity.user_id ?? identity.principal}`);
 void typed().catch((thrown) => say(messageOf(thrown)));
-if (room === null) say("no room was given; what is typed here is all that comes");
-else void listen(room).catch((thrown) => say(`the room is lost: ${messageOf(thrown)}`));
+if (rooms === null) say("no room was given; what is typed here is all that comes");
+else void listen(rooms).catch((thrown) => say(`the room is lost: ${messageOf(thrown)}`));
 await work();
 
 async function work(): Promise<void> {
@@ -110,7 +112,7 @@ async function work(): Promise<void> {
     );
     // Who was stopped in the middle goes on with it at the next start.
     if (stopping !== null) break;
-    await patiently("answer", () => room!.answer(message, answerOf(end)));
+    await patiently("answer", () => rooms!.answer(message, answerOf(end)));
     await state.change({ given: null });
   }
   await stopping;
@@ -128,8 +130,7 @@ function answerOf(end: End): string {
 }
 
 function add(task: Task): void {
-  // The one word that does not wait for its turn.
-  if (task.text.trim() === INTERRUPT) {
+  if (isInterrupt(task.message?.text ?? task.text)) {
     // The turn's own answer says that it was stopped.
     leave?.cancel();
     worker.interrupt();
@@ -146,24 +147,24 @@ async function typed(): Promise<void> {
 }
 
 /** Position first, history second: what comes in between is found by the next look. */
-async function listen(room: Room): Promise<void> {
-  const look = async () => {
-    const found = await patiently("read the room", () => room.unanswered());
+async function listen(rooms: Rooms): Promise<void> {
+  const look = async (room?: string) => {
+    const found = await patiently("read the room", () => rooms.unanswered(room));
     for (const message of found) {
       add({ message, text: `${message.sender}: ${message.text}` });
     }
   };
-  const events = room.proxy.matrix.events({
-    rooms: [room.id],
+  const events = proxy.matrix.events({
     types: ["m.room.message"],
     own: false,
     signal: stopped.signal,
   });
-  for await (const { kind } of events) {
-    if (kind === "open") {
+  for await (const event of events) {
+    if (event.kind === "open") {
       await look();
-      say(`listening in ${room.id}; ${INTERRUPT} stops what I do`);
-    } else if (kind === "event" || kind === "gap" || kind === "reset") await look();
+      say(`listening in ${rooms.own}; ${INTERRUPT} stops what I do`);
+    } else if (event.kind === "event" || event.kind === "gap") await look(event.room);
+    else if (event.kind === "reset") await look();
   }
 }
 
@@ -179,9 +180,10 @@ function instructions(): string {
   const own = payload["instructions"];
   return [
     "You run in a Bureau sandbox. Its walls are your limits: do what is asked without asking back for permission.",
-    room === null
+    rooms === null
       ? ""
       : "Messages come from a Matrix room, each with its sender first; your last words of each turn are the answer there.",
+    rooms === null ? "" : HOW_TO_ASK,
     typeof own === "string" ? own : "",
   ].filter((line) => line !== "").join("\n");
 }

@@ -1,37 +1,96 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * The agent's room: what people wrote and has no answer yet, in order. The room itself remembers: an answer relates to
- * its question, and answers are given in order, so everything before the newest answer's question has one.
+ * A room that the agent listens in: what others wrote and has no answer yet, in order. The room itself remembers: an
+ * answer relates to its question, and answers are given in order, so everything before the newest answer's question
+ * has one.
  */
 import type { Content, MatrixEvent } from "../../src/lib/matrix/types.ts";
 import type { ProxyClient } from "../../src/lib/proxyclient/mod.ts";
+import { calledFirst, CHAIN_LENGTH, Chains, isProgram, mentioned } from "./talk.ts";
 
 export interface Message {
   readonly id: string;
+  readonly room: string;
   readonly sender: string;
   readonly text: string;
+  /** From a program, which waits for what is answered. */
+  readonly isQuestion: boolean;
+}
+
+export interface RoomOptions {
+  /** Default true. Of another room only that is for the agent which calls it. */
+  readonly isOwn?: boolean;
+  /** After so many messages of programs to one another a person has to say something. */
+  readonly chain?: number;
 }
 
 /** An event holds 64 KB with all around it; a character takes up to 6 bytes in it. */
 const MAX_ANSWER = 10_000;
 const PAGE = 100;
+/** Looked at in a room that is not its own, and for a person's last word. */
+const FAR_BACK = 1_000;
 
 export class Room {
   /** Asked once, answered once, whatever the room's history has of it. */
   readonly #seen = new Set<string>();
+  readonly #isOwn: boolean;
+  readonly #chain: number;
+  /** Given out and not answered, in order. */
+  #given: Message[] = [];
+  /** Programs that still wait for an answer. */
+  readonly #owed = new Set<string>();
+  /** The newest message of the last look: what is older was looked at. */
+  #looked: string | undefined;
 
   constructor(
     readonly proxy: ProxyClient,
     readonly id: string,
     readonly me: string,
-  ) {}
+    { isOwn = true, chain = CHAIN_LENGTH }: RoomOptions = {},
+  ) {
+    this.#isOwn = isOwn;
+    this.#chain = chain;
+  }
 
   /** Oldest first; each only once in this object's life. */
   async unanswered(): Promise<Message[]> {
     const open: Message[] = [];
     const answered = new Set<string>();
-    let newest: string | null = null;
+    const chains = new Chains(this.#chain);
+    let newestAnswered: string | undefined;
+    let newest: string | undefined;
+    let count = 0;
+    let isDone = false;
+    for await (const event of this.#history()) {
+      newest ??= event.event_id;
+      const to = event.sender === this.me ? questionOf(event.content) : null;
+      if (to !== null) {
+        answered.add(to);
+        newestAnswered ??= to;
+      }
+      // What came before the newest answer's question was there when that was answered.
+      isDone ||= event.event_id === newestAnswered || event.event_id === this.#looked;
+      const message = isDone ? null : this.#message(event);
+      const isOpen = message !== null && !answered.has(message.id) && !this.#seen.has(message.id);
+      if (isOpen) open.push(message);
+      chains.add(event, isOpen);
+      const isFar = ++count >= FAR_BACK;
+      if (isDone ? chains.isKnown || isFar : !this.#isOwn && isFar) break;
+    }
+    const news: Message[] = [];
+    for (const message of open.reverse()) {
+      if (chains.isTooLong(message.id)) await this.#leave(message);
+      else news.push(message);
+    }
+    this.#looked = newest;
+    for (const { id } of open) this.#seen.add(id);
+    this.#given.push(...news);
+    return news;
+  }
+
+  /** The room's messages, the newest first. */
+  async *#history(): AsyncGenerator<MatrixEvent> {
     let from: string | undefined;
     while (true) {
       const page = await this.proxy.matrix.messages(this.id, {
@@ -39,51 +98,68 @@ export class Room {
         limit: PAGE,
         ...(from === undefined ? {} : { from }),
       });
-      for (const event of page.chunk) {
-        const to = event.sender === this.me ? questionOf(event.content) : null;
-        if (to !== null) {
-          answered.add(to);
-          newest ??= to;
-        }
-        const message = this.#message(event);
-        if (message !== null) open.push(message);
-      }
-      const last = newest;
-      if (last !== null && page.chunk.some(({ event_id }) => event_id === last)) break;
-      if (page.chunk.length === 0 || page.end === undefined) break;
+      yield* page.chunk;
+      if (page.chunk.length === 0 || page.end === undefined) return;
       from = page.end;
     }
-    // What came before the newest answer's question was there when that was answered.
-    const until = open.findIndex(({ id }) => id === newest);
-    const news = (until === -1 ? open : open.slice(0, until))
-      .filter(({ id }) => !answered.has(id) && !this.#seen.has(id)).reverse();
-    for (const { id } of news) this.#seen.add(id);
-    return news;
   }
 
   #message({ type, sender, content, event_id }: MatrixEvent): Message | null {
     if (type !== "m.room.message" || sender === this.me || event_id === undefined) return null;
-    // A notice wants no answer: two programs would never come to an end.
-    if (content["msgtype"] !== "m.text" || typeof content["body"] !== "string") return null;
-    const relation = content["m.relates_to"] as Content | undefined;
-    if (relation?.["rel_type"] === "m.replace") return null;
-    const mentioned = (content["m.mentions"] as Content | undefined)?.["user_ids"];
-    if (Array.isArray(mentioned) && mentioned.length > 0 && !mentioned.includes(this.me)) {
-      return null;
-    }
-    return { id: event_id, sender, text: content["body"] };
+    const { msgtype, body } = content;
+    if (typeof body !== "string" || !this.#isForMe(content, body)) return null;
+    if ((content["m.relates_to"] as Content | undefined)?.["rel_type"] === "m.replace") return null;
+    const isFromProgram = isProgram(sender);
+    // A notice wants no answer. One that a program mentions me in is the answer to what I asked.
+    const isAnswer = msgtype === "m.notice" && isFromProgram &&
+      mentioned(content).includes(this.me) && questionOf(content) !== null;
+    if (msgtype !== "m.text" && !isAnswer) return null;
+    const isQuestion = isFromProgram && !isAnswer;
+    return { id: event_id, room: this.id, sender, text: body, isQuestion };
+  }
+
+  #isForMe(content: Content, body: string): boolean {
+    const users = mentioned(content);
+    if (users.length > 0) return users.includes(this.me);
+    return this.#isOwn || calledFirst(body, [this.me]) !== null;
+  }
+
+  /** Without an answer that the room would remember: answers are in order, and others may come before. */
+  async #leave({ id }: Message): Promise<void> {
+    await this.proxy.matrix.send(this.id, "m.room.message", {
+      msgtype: "m.notice",
+      body: `I leave that: programs wrote to one another ${this.#chain} times since a person ` +
+        "said something here. A word of a person, and we go on.",
+    }, `leave-${id}`);
   }
 
   /** The transaction follows from the question: said once, whatever dies in between. */
   async answer(message: Message, text: string): Promise<void> {
+    const at = this.#given.findIndex(({ id }) => id === message.id);
+    // With the newest of them those before it are answered, too.
+    const answered = at === -1 ? [message] : this.#given.slice(0, at + 1);
+    for (const { isQuestion, sender } of answered) if (isQuestion) this.#owed.add(sender);
+    const asked = await this.#asked(text);
+    const users = asked === null ? [...this.#owed] : [asked];
     const body = text.length <= MAX_ANSWER
       ? text
       : `${text.slice(0, MAX_ANSWER)}…\n(${text.length - MAX_ANSWER} characters left out)`;
     await this.proxy.matrix.send(this.id, "m.room.message", {
-      msgtype: "m.notice",
+      msgtype: asked === null ? "m.notice" : "m.text",
       body: body === "" ? "(no words)" : body,
       "m.relates_to": { "m.in_reply_to": { event_id: message.id } },
+      ...(users.length === 0 ? {} : { "m.mentions": { user_ids: users } }),
     }, `re-${message.id}`);
+    this.#given = this.#given.slice(at + 1);
+    if (asked === null) this.#owed.clear();
+  }
+
+  /** The program that an answer begins with the name of; who waits for the answer is not asked by it. */
+  async #asked(text: string): Promise<string | null> {
+    if (!text.trimStart().startsWith("@")) return null;
+    const members = await this.proxy.matrix.members(this.id);
+    const user = calledFirst(text, members.filter((each) => isProgram(each) && each !== this.me));
+    return user === null || this.#owed.has(user) ? null : user;
   }
 }
 

@@ -5,6 +5,7 @@ import { BureauError } from "../../src/lib/errors.ts";
 import type { Protocol } from "../../src/agent/model/mod.ts";
 import type { AgentLimits } from "../../src/agent/native/mod.ts";
 import { type McpServer, mcpServersOf } from "../../src/agent/native/mcp_config.ts";
+import { CHAIN_LENGTH } from "../driver/talk.ts";
 
 export interface Config {
   readonly model: string;
@@ -21,6 +22,8 @@ export interface Config {
   readonly mcp: readonly McpServer[];
   /** People are asked before what can do harm. */
   readonly isGated: boolean;
+  /** So many messages of programs to one another are answered without a person's word. */
+  readonly agentChain: number;
 }
 
 export class ConfigError extends BureauError {
@@ -58,6 +61,7 @@ export function readConfig(payload: Fields): Config {
     disabledTools: textsOf(payload, "disabled_tools"),
     skillsDir: textOf(payload, "skills_dir") ?? "/workspace/.claude/skills",
     isGated: flagOf(payload, "enforce_permissions"),
+    agentChain: numberOf(payload, "agent_chain", 0) ?? CHAIN_LENGTH,
     mcp: payload["mcp_servers"] === undefined ? [] : mcpServersOf(payload["mcp_servers"]),
   };
 }

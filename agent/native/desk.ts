@@ -106,8 +106,12 @@ export class Desk {
       session: this.#session,
       emit,
       takeMessages: () => {
-        // What begins anew waits for the end of what goes on.
-        const until = this.#tasks.findIndex(({ text }) => text.trim().endsWith(NEW_SESSION));
+        // What begins anew waits for the end of what goes on; so does another room, which has its own answer.
+        const room = this.#asked[0]?.room;
+        const until = this.#tasks.findIndex(({ message, text }) =>
+          text.trim().endsWith(NEW_SESSION) ||
+          (room !== undefined && message !== null && message.room !== room)
+        );
         const most = until === -1 ? this.#tasks.length : until;
         return this.#take(most).map((task) => this.#admitted(task));
       },
@@ -115,16 +119,15 @@ export class Desk {
     return await it.run(message, this.#turn.signal);
   }
 
-  /** The newest of them is answered: answers are given in order, so those before it have theirs. */
+  /** The newest of each room is answered: answers are given in order, so those before it have theirs. */
   async #finish(end: End): Promise<void> {
-    const message = this.#asked.at(-1);
-    if (message !== undefined) await this.#options.answer(message, answerOf(end));
+    const newest = new Map(this.#asked.map((message) => [message.room, message]));
+    for (const message of newest.values()) await this.#options.answer(message, answerOf(end));
     this.#asked = [];
   }
 }
 
 export const NEW_SESSION = "!new";
-export const INTERRUPT = "!stop";
 
 function answerOf({ status, result, error }: End): string {
   if (status === "completed") return result ?? "";

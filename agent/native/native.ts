@@ -18,16 +18,14 @@ import {
   ToolBox,
 } from "../../src/agent/tools/mod.ts";
 import { BureauError, messageOf } from "../../src/lib/errors.ts";
-import {
-  createProxyClient,
-  type Identity,
-  type ProxyClient,
-} from "../../src/lib/proxyclient/mod.ts";
+import { createProxyClient, type ProxyClient } from "../../src/lib/proxyclient/mod.ts";
 import { VERSION } from "../../src/lib/version.ts";
-import { type Message, Room } from "../driver/room.ts";
+import type { Message } from "../driver/room.ts";
+import { Rooms } from "../driver/rooms.ts";
+import { HOW_TO_ASK, INTERRUPT, isInterrupt } from "../driver/talk.ts";
 import { bureauTools } from "./bureau.ts";
 import { type Config, readConfig } from "./config.ts";
-import { Desk, INTERRUPT } from "./desk.ts";
+import { Desk } from "./desk.ts";
 import { show, showEvent } from "./screen.ts";
 
 const SOCKET = "/run/bureau/agent/proxy.sock";
@@ -51,9 +49,9 @@ async function main(): Promise<void> {
   const config = readConfig(await readPayload());
   const proxy = createProxyClient({ socket: SOCKET });
   const identity = await patiently("ask who I am", () => proxy.identity());
-  const room = identity.room === null || identity.user_id === null
+  const rooms = identity.room === null || identity.user_id === null
     ? null
-    : new Room(proxy, identity.room, identity.user_id);
+    : new Rooms(proxy, identity.room, identity.user_id, { chain: config.agentChain });
   const desk = await Desk.open({
     agent: {
       client: createModelClient({
@@ -66,8 +64,10 @@ async function main(): Promise<void> {
       system: systemPrompt({
         workspace: WORKSPACE,
         name: identity.user_id ?? identity.principal,
-        hasRoom: room !== null,
-        instructions: config.instructions,
+        hasRoom: rooms !== null,
+        instructions: rooms === null
+          ? config.instructions
+          : `${HOW_TO_ASK}\n\n${config.instructions}`.trim(),
       }),
       tools: await toolBox(config, proxy),
       limits: config.limits,
@@ -81,15 +81,15 @@ async function main(): Promise<void> {
       attend(proxy, event);
     },
     answer: async (message, text) => {
-      await patiently("answer", () => room!.answer(message, text));
+      await patiently("answer", () => rooms!.answer(message, text));
     },
   });
   // An end that was sent to its terminal's keyboard stops what it does, and no more.
   Deno.addSignalListener("SIGINT", () => desk.interrupt());
   show(`${config.model} for ${identity.user_id ?? identity.principal}`);
   void typed(desk).catch((thrown) => show(messageOf(thrown)));
-  if (room === null) show("no room was given; what is typed here is all that comes");
-  else await listening(room, desk, identity);
+  if (rooms === null) show("no room was given; what is typed here is all that comes");
+  else await listening(rooms, desk);
   await desk.work(new AbortController().signal);
 }
 
@@ -121,11 +121,11 @@ async function toolBox(config: Config, proxy: ProxyClient): Promise<ToolBox> {
 }
 
 /** Resolves when what was written before is on the desk; goes on listening. */
-async function listening(room: Room, desk: Desk, identity: Identity): Promise<void> {
-  const look = async () => {
-    const found = await patiently("read the room", () => room.unanswered());
-    const isStop = ({ text }: Message) => text.trim() === INTERRUPT;
-    // The one word that does not wait for its turn; its answer is the turn's.
+async function listening(rooms: Rooms, desk: Desk): Promise<void> {
+  const look = async (room?: string) => {
+    const found = await patiently("read the room", () => rooms.unanswered(room));
+    const isStop = ({ text }: Message) => isInterrupt(text);
+    // Its answer is the turn's.
     if (found.some(isStop)) desk.interrupt();
     desk.add(
       ...found.filter((message) => !isStop(message))
@@ -135,16 +135,15 @@ async function listening(room: Room, desk: Desk, identity: Identity): Promise<vo
   const ready = Promise.withResolvers<void>();
   const follow = async () => {
     // Position first, history second: what comes in between is found by the next look.
-    const events = room.proxy.matrix.events({
-      rooms: [room.id],
+    const events = rooms.proxy.matrix.events({
       types: ["m.room.message"],
       own: false,
       signal: new AbortController().signal,
     });
-    for await (const { kind } of events) {
-      if (!["open", "event", "gap", "reset"].includes(kind)) continue;
-      await look();
-      if (kind === "open") show(`listening in ${identity.room}; ${INTERRUPT} stops what I do`);
+    for await (const event of events) {
+      if (event.kind === "event" || event.kind === "gap") await look(event.room);
+      else if (event.kind === "open" || event.kind === "reset") await look();
+      if (event.kind === "open") show(`listening in ${rooms.own}; ${INTERRUPT} stops what I do`);
       ready.resolve();
     }
   };
@@ -163,7 +162,7 @@ async function typed(desk: Desk): Promise<void> {
     const lines = pending.split(/\r?\n|\r/);
     pending = lines.pop()!.slice(0, 64 * 1024);
     for (const text of lines.filter((line) => line.trim() !== "")) {
-      if (text.trim() === INTERRUPT) desk.interrupt();
+      if (isInterrupt(text)) desk.interrupt();
       else desk.add({ message: null, text });
     }
   }

@@ -10,7 +10,7 @@ import { Desk } from "./desk.ts";
 
 const KEY = "placeholder-0123456789";
 const message = (id: string, text: string) => ({
-  message: { id, sender: "@ada:example.org", text },
+  message: { id, room: "!r", sender: "@ada:example.org", text, isQuestion: false },
   text: `@ada:example.org: ${text}`,
 });
 

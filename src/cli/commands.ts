@@ -2,7 +2,7 @@
 
 /** Every command of `bureau`, declared. A group that is not listed does not exist: there are no stubs. */
 import { PRINCIPAL } from "./arguments.ts";
-import { agentCreate, agentInstall, ON_MACHINE } from "./agent/command.ts";
+import { agentCreate, agentInstall, agentRooms, ON_MACHINE } from "./agent/command.ts";
 import { LOOK, workCommands } from "./agent/work/commands.ts";
 import { authCommands } from "./auth/commands.ts";
 import { credentialCommands } from "./credential/commands.ts";
@@ -295,6 +295,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   agentCreate,
   agentInstall,
+  ...agentRooms,
   ...workCommands,
   defineCommand({
     path: ["agent", "payload"],

@@ -65,8 +65,9 @@ export function mendedLevels(present: Content, wanted: PowerLevels): Content {
 /**
  * Anybody with an account may take an alias before we do. In a room that somebody else made they decide
  * who reads what an agent says, and whom it obeys.
+ * @throws {CliError} `foreign-room`
  */
-async function refuseForeign(
+export async function refuseForeign(
   client: MatrixClient,
   room: string,
   alias: string,

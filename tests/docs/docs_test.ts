@@ -30,6 +30,7 @@ const PAGES = [
   "docs/guide/shell.md",
   "docs/guide/ssh.md",
   "docs/guide/templates.md",
+  "docs/guide/two-agents.md",
   "docs/guide/upgrades.md",
   "docs/guide/watching.md",
   "docs/guide/workers.md",
@@ -150,6 +151,10 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^sh tasks\/bureau agent install (claude|codex)$/, {
     kind: "not-run",
     reason: "it fetches 400 MB; tests/slow/agents_test.ts does it",
+  }],
+  [/^sh tasks\/bureau (agent (create|join|leave) (ada|ben) .*(codex|room\/)|matrix \w+ room\/)/, {
+    kind: "not-run",
+    reason: "its keys are the reader's own; tests/e2e/two_agents_test.ts goes through it",
   }],
   [/^sh tasks\/bureau (agent create ada |template push login)/, {
     kind: "not-run",

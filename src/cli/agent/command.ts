@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `agent create`, declared. */
-import { defineCommand } from "../framework/command.ts";
+import { AGENT } from "../arguments.ts";
+import { type CommandSpec, defineCommand } from "../framework/command.ts";
 
 const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
 
@@ -103,3 +104,30 @@ export const agentInstall = defineCommand({
   examples: ["sh tasks/bureau agent install"],
   load: async () => (await import("./programs.ts")).install,
 });
+
+const ROOM = {
+  name: "ROOM",
+  brief: "`room/NAME`, an agent's name, a room alias (#…), or a room id (!…)",
+} as const;
+
+export const agentRooms: readonly CommandSpec[] = [
+  defineCommand({
+    path: ["agent", "join"],
+    tool: { effect: "grants", idempotent: true },
+    brief: "Put an agent into a room with others, where it listens to what calls it",
+    docs:
+      "A room `room/NAME` of the fleet is made when it is not there; others must be the operator's, for in no other does an agent listen. " +
+      "Agents that are in one room can ask each other (docs/guide/two-agents.md).",
+    args: [AGENT, ROOM],
+    examples: ["sh tasks/bureau agent join agent/scribe room/team"],
+    load: async () => (await import("./rooms.ts")).join,
+  }),
+  defineCommand({
+    path: ["agent", "leave"],
+    tool: { effect: "changes", idempotent: true },
+    brief: "Take an agent out of a room that is not its own",
+    args: [AGENT, ROOM],
+    examples: ["sh tasks/bureau agent leave agent/scribe room/team"],
+    load: async () => (await import("./rooms.ts")).leave,
+  }),
+];
