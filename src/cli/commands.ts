@@ -21,6 +21,7 @@ import { notifyCommands } from "./notify/commands.ts";
 import { sandboxCommands } from "./sandbox/commands.ts";
 import { serviceCommands } from "./service/commands.ts";
 import { templateCommands } from "./template/commands.ts";
+import { tutorialCommand } from "./tutorial/commands.ts";
 import { workerCommands } from "./worker/commands.ts";
 import { webCommands } from "./web/commands.ts";
 
@@ -81,6 +82,7 @@ export const commands: readonly CommandSpec[] = [
     examples: ["sh tasks/bureau status"],
     load: async () => (await import("./status/status.ts")).status,
   }),
+  tutorialCommand,
   defineCommand({
     path: ["list"],
     tool: { effect: "reads", without: ["watch"] },

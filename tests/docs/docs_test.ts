@@ -72,6 +72,10 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "not-run",
     reason: "it is for an interactive shell; tests/e2e/completion_test.ts types it into three",
   }],
+  [/^sh tasks\/bureau tutorial$/, {
+    kind: "not-run",
+    reason: "it waits for its reader; tests/e2e/tutorial_test.ts is one",
+  }],
   [/^claude mcp add /, { kind: "not-run", reason: "it changes Claude Code's own settings" }],
   [/^sh tasks\/bureau mcp serve --http /, {
     kind: "not-run",
