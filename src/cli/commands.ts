@@ -361,26 +361,6 @@ export const commands: readonly CommandSpec[] = [
     examples: ["sh tasks/bureau agent destroy agent/scribe --yes"],
     load: async () => (await import("./agent/destroy.ts")).destroy,
   }),
-  defineCommand({
-    path: ["sandbox", "explain"],
-    tool: { effect: "reads" },
-    brief: "Say in words what an agent, or a template, sees, may write, and can't do",
-    docs:
-      "Makes the same plan as the launcher, without starting anything. A template's variables that aren't given are shown as ${NAME}.",
-    args: [{ name: "SUBJECT", brief: "an agent's name, or a template ROOM:NAME" }],
-    flags: {
-      var: {
-        kind: "texts",
-        brief: "a template variable, NAME=VALUE; may be repeated",
-        placeholder: "NAME=VALUE",
-      },
-    },
-    examples: [
-      "sh tasks/bureau sandbox explain agent/scribe",
-      "sh tasks/bureau sandbox explain bureau/template:agent --json",
-    ],
-    load: async () => (await import("./sandbox/explain.ts")).explain,
-  }),
   ...layoutCommands,
   ...egressCommands,
   ...notifyCommands,

@@ -53,6 +53,26 @@ export const SANDBOX_FLAGS: Readonly<Record<string, FlagSpec>> = {
 
 export const sandboxCommands: readonly CommandSpec[] = [
   defineCommand({
+    path: ["sandbox", "explain"],
+    tool: { effect: "reads" },
+    brief: "Say in words what an agent, or a template, sees, may write, and can't do",
+    docs:
+      "Makes the same plan as the launcher, without starting anything. A template's variables that aren't given are shown as ${NAME}.",
+    args: [{ name: "SUBJECT", brief: "an agent's name, or a template ROOM:NAME" }],
+    flags: {
+      var: {
+        kind: "texts",
+        brief: "a template variable, NAME=VALUE; may be repeated",
+        placeholder: "NAME=VALUE",
+      },
+    },
+    examples: [
+      "sh tasks/bureau sandbox explain agent/scribe",
+      "sh tasks/bureau sandbox explain bureau/template:agent --json",
+    ],
+    load: async () => (await import("./explain.ts")).explain,
+  }),
+  defineCommand({
     path: ["sandbox", "run"],
     tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief: "Run a command in a sandbox like an agent's, without homeserver or daemon",
