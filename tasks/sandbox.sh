@@ -100,6 +100,32 @@ remove_afterwards() {
 
 # The command whose process is a parent, or asks for a host.
 PARENT=''
+
+# Where people are asked about tool calls: --ask, else here, where somebody sits.
+where_to_ask() {
+  where=''
+  previous=''
+  for word in "$@"; do
+    case "$previous|$word" in
+      *'|--') break ;;
+      --ask'|'*) where=$word ;;
+      *'|'--ask=*) where=${word#*=} ;;
+    esac
+    previous=$word
+  done
+  if [ -z "$where" ] && [ -t 2 ] && has_terminal; then where=terminal; fi
+  printf '%s\n' "${where:-nobody}"
+}
+
+has_terminal() {
+  (: </dev/tty) 2>/dev/null
+}
+
+# The parent has neither the person's terminal nor their session: a process of theirs asks for it, and ends with it.
+start_approver() {
+  exec_role bureau --state-dir "$STATE" --run-dir "$RUN" worker approver --ask "$ASK" --socket "$APPROVER" --parent "$$"
+}
+
 case "$(command_words "$@")" in
   worker' '*)
     PARENT=$(command_words "$@")
@@ -113,11 +139,24 @@ esac
 # Where workers and their parent meet: a Unix socket's path has 107 bytes, so not in TMPDIR, which may be long. A host has a
 # place of its own.
 FABRIC=''
+ASK=''
+APPROVER=''
 case "$PARENT" in
   'worker run' | 'worker pool')
     FABRIC=$(mktemp -d "/tmp/bureau-w.XXXXXX")
     [ "$(id -u)" -ne 0 ] || chown "$LAUNCHER_UID:$LAUNCHER_GID" "$FABRIC"
     remove_afterwards "$FABRIC"
+    ASK=$(where_to_ask "$@")
+    case "$ASK" in
+      terminal | room)
+        [ "$ASK" = room ] || has_terminal || die "Cannot ask on a terminal: there is none" "give --ask room, or --ask nobody"
+        # Not in FABRIC, which workers see.
+        APPROVER=$(mktemp -d "/tmp/bureau-a.XXXXXX")
+        [ "$(id -u)" -ne 0 ] || chown "$LAUNCHER_UID:$LAUNCHER_GID" "$APPROVER"
+        remove_afterwards "$APPROVER"
+        APPROVER=$APPROVER/ask.sock
+        ;;
+    esac
     ;;
 esac
 
@@ -141,6 +180,7 @@ while [ "$remaining" -gt 0 ]; do
       ;;
     worker'|'run | worker'|'pool)
       set -- "$@" "$argument" --here "$HERE" --fabric "$FABRIC" --runtime "$DIST/runtime" --host "$HOSTDIR"
+      [ -z "$APPROVER" ] || set -- "$@" --approver "$APPROVER"
       previous=''
       continue
       ;;
@@ -210,6 +250,10 @@ fi
 
 ask "$@"
 
+case "$ASK" in
+  terminal) start_approver </dev/tty >/dev/tty 2>/dev/tty & ;;
+  room) start_approver </dev/null & ;;
+esac
 if [ -n "$PARENT" ]; then
   PRIVILEGE=$PRIVILEGE_OF_LAUNCHER
   [ -z "$SOCKETS" ] || RUN=$SOCKETS

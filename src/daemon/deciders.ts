@@ -3,6 +3,7 @@
 /** What is left to people on this machine: destinations, and tool calls. */
 import type { SyncBatch } from "../messaging/mod.ts";
 import { Approvals, APPROVE_TOOLS } from "./approvals/approvals.ts";
+import { isPerson } from "./approvals/workers.ts";
 import { EgressAsks } from "./asks/asks.ts";
 import type { WantedTypes } from "./filter.ts";
 import type { MachineAuthority } from "./machine_authority.ts";
@@ -34,7 +35,10 @@ export class Deciders {
     });
     this.approvals = new Approvals({
       ...options,
-      mayDecide: (user, name) => authority().auditedOver(user, APPROVE_TOOLS, name),
+      mayDecide: (user, asker) =>
+        isPerson(asker)
+          ? authority().audited(user, APPROVE_TOOLS, machine)
+          : authority().auditedOver(user, APPROVE_TOOLS, asker),
       onTypes: (types) => wanted.set("approvals", types),
     });
   }

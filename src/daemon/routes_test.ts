@@ -49,6 +49,8 @@ const GUARDS: Readonly<Record<Guarded, Guard>> = {
   followAsks: { action: "grant/approve/forward", on: "machine" },
   approvals: { action: "grant/approve/tool", on: "agent", filtered: true },
   decideApproval: { action: "grant/approve/tool", on: "agent" },
+  askApproval: { action: "grant/approve/tool", on: "machine" },
+  withdrawApproval: { action: "grant/approve/tool", on: "machine" },
   followApprovals: { action: "grant/approve/tool", on: "agent", filtered: true },
   followEvents: { action: "matrix/read", on: "self" },
   roomState: { action: "matrix/read", on: "self" },
@@ -70,6 +72,9 @@ const GUARDS: Readonly<Record<Guarded, Guard>> = {
   authorizationOf: { action: null, on: "self" },
   checkAuthorization: { action: null, on: "self" },
 };
+
+/** Key of a worker's question that has ended. */
+const USED = crypto.randomUUID();
 
 interface Answer {
   readonly status: number;
@@ -124,6 +129,8 @@ Deno.test("every route of the daemon is guarded by one action, and by no other",
   const BODIES: Partial<Record<Name, unknown>> = {
     decide: { ask: "nosuch", verdict: "deny", scope: "once" },
     decideApproval: { id: "nosuch", verdict: "deny" },
+    askApproval: { key: USED, tool: "t", permission: "other", resource: "" },
+    withdrawApproval: { key: USED },
     upgrade: { seen: null, asked: null },
     notifyTest: {},
     webTokenCreate: { name: "n", for_ms: 60_000 },
@@ -180,6 +187,17 @@ Deno.test("every route of the daemon is guarded by one action, and by no other",
       async () => (await client.call("approvals")).pending.length === 1,
       "it asks for leave",
     );
+
+    // Answered at once from then on.
+    const withdraw = async () => {
+      await client.call("withdrawApproval", { body: { key: USED } });
+      const { ended } = await client.call("approvals");
+      return ended.some(({ resource }) => resource === "used");
+    };
+    const body = { key: USED, tool: "t", permission: "other", resource: "used" } as const;
+    const first = client.call("askApproval", { body });
+    await until(withdraw, "a worker's question is withdrawn");
+    assert.equal((await first).approved, false);
 
     await t.step("the table names every route", () => {
       assert.deepEqual(names.toSorted(), Object.keys(GUARDS).toSorted());

@@ -131,7 +131,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     ...createMatrixHandlers(served),
     ...createAuthorityHandlers(served),
     ...createRecordingHandlers(served),
-    ...createApprovalHandlers(served),
+    ...createApprovalHandlers({ ...served, onMachine }),
     ...createWebHandlers({
       ...{ web: served.web, authority, onMachine },
       observable: (viewer, name) => find(viewer, name).localpart,

@@ -37,6 +37,13 @@ export class Place implements AsyncDisposable {
     return this.#spawn("sh", [`${ROOT}/tasks/bureau`, "worker", ...args]);
   }
 
+  /** The same on a terminal of its own, whose keys are its stdin and whose screen is its stdout. */
+  spawnOnTerminal(...args: string[]): Deno.ChildProcess {
+    const quoted = ["sh", `${ROOT}/tasks/bureau`, "worker", ...args]
+      .map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+    return this.#spawn("script", ["-qec", quoted.join(" "), "/dev/null"]);
+  }
+
   #spawn(program: string, args: string[]): Deno.ChildProcess {
     const child = new Deno.Command(program, {
       args,

@@ -9,6 +9,8 @@ export interface GatedCall {
   readonly permission: Permission;
   /** The command, the path, the address. */
   readonly resource: string;
+  /** What the asker says why, in its own words; absent: nothing. */
+  readonly reason?: string;
 }
 
 /** These change nothing, under Bureau's own names and those of Claude Code and Codex; tools of MCP servers have others. */
@@ -34,7 +36,11 @@ const GIT_WRITES: ReadonlySet<string> = new Set(
 
 /** @returns null: it changes nothing, and needs nobody's leave */
 export function gatedCall(tool: string, input: unknown): GatedCall | null {
-  if (READERS.has(tool)) return null;
+  return READERS.has(tool) ? null : describedCall(tool, input);
+}
+
+/** Of whatever somebody asks leave for, also where it only reads. */
+export function describedCall(tool: string, input: unknown): GatedCall {
   const field = (...names: readonly string[]): string => {
     const given = (input ?? {}) as Readonly<Record<string, unknown>>;
     for (const name of names) {

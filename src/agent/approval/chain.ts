@@ -24,12 +24,14 @@ const Body = z.object({
   tool_name: z.string().check(z.minLength(1), z.maxLength(MAX_TOOL)),
   permission: Permission,
   resource: z.string().check(z.maxLength(MAX_RESOURCE)),
+  reason: z.optional(z.string().check(z.maxLength(MAX_RESOURCE))),
 });
 
-export const approvalBody = ({ tool, permission, resource }: GatedCall) => ({
+export const approvalBody = ({ tool, permission, resource, reason }: GatedCall) => ({
   tool_name: tool,
   permission,
   resource,
+  ...(reason === undefined ? {} : { reason }),
 });
 
 /** Decides about what a child sent. Whatever is no question is denied; it never throws. */
@@ -41,7 +43,8 @@ export function createParentDecider(
     const parsed = z.safeParse(Body, body);
     if (!parsed.success) return { approved: false, why: "it is no question" };
     if (decide === undefined) return { approved: false, why: "nobody is there who could decide" };
-    const { tool_name: tool, permission, resource } = parsed.data;
-    return await bounded(decide, { tool, permission, resource }, signal, clock);
+    const { tool_name: tool, permission, resource, reason } = parsed.data;
+    const call = { tool, permission, resource, ...(reason === undefined ? {} : { reason }) };
+    return await bounded(decide, call, signal, clock);
   };
 }

@@ -5,7 +5,7 @@ import type { Leave, ProxyClient } from "../../lib/proxyclient/mod.ts";
 import { approvalBody } from "./chain.ts";
 import type { AskLeave } from "./gate.ts";
 
-export { type GatedCall, gatedCall } from "./call.ts";
+export { describedCall, type GatedCall, gatedCall } from "./call.ts";
 export { approvalBody, createParentDecider, type ParentDeciders } from "./chain.ts";
 export { forcedReason } from "./forced.ts";
 export { type AskLeave, createGate, type Gate, type GateOptions } from "./gate.ts";

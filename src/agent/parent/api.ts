@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** What the process `parent` gets on its standard input: workers in sandboxes, and what they are to do. */
+/**
+ * What the process `parent` gets on its standard input: workers in sandboxes, and what they are to do. And what it asks of
+ * the process that asks people, for it has neither their terminal nor their session.
+ */
 import * as z from "zod/mini";
+import { MAX_RESOURCE, MAX_TOOL } from "../../lib/approval/limits.ts";
+import { Permission } from "../../lib/approval/types.ts";
+import { defineApi } from "../../lib/http/api.ts";
 
 export const ParentBootstrap = z.object({
   version: z.literal(1),
@@ -23,5 +29,39 @@ export const ParentBootstrap = z.object({
   json: z.boolean(),
   /** On a worker of the operator's host instead (src/agent/host): the one, or the pool, of this name; null: as the spec says. */
   placed: z.optional(z.object({ host_dir: z.string(), name: z.nullable(z.string()) })),
+  /** Of the process that asks people about tool calls (`approverApi`); null: each that needs leave is denied. */
+  approver: z.nullable(z.string()),
 });
 export type ParentBootstrap = z.infer<typeof ParentBootstrap>;
+
+/** All but the first are the worker's own words. */
+export const ApproverQuestion = z.object({
+  /** Which worker, as its operator knows it. */
+  worker: z.string(),
+  tool: z.string().check(z.maxLength(MAX_TOOL)),
+  permission: Permission,
+  resource: z.string().check(z.maxLength(MAX_RESOURCE)),
+  reason: z.optional(z.string().check(z.maxLength(MAX_RESOURCE))),
+});
+export type ApproverQuestion = z.infer<typeof ApproverQuestion>;
+
+export const ApproverAnswer = z.object({
+  approved: z.boolean(),
+  /** A sentence without its subject. */
+  why: z.string(),
+});
+
+export const approverApi = defineApi({
+  title: "approver",
+  version: "1",
+  routes: {
+    ask: {
+      method: "POST",
+      path: "/v1/ask",
+      summary:
+        "Ask a person; answered when they have, or after 300 s. Whoever hangs up withdraws it",
+      request: ApproverQuestion,
+      response: ApproverAnswer,
+    },
+  },
+});

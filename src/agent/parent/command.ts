@@ -6,7 +6,9 @@ import { neutraliseLine } from "../../lib/terminal/neutralise.ts";
 import { placeOnHost } from "../host/client.ts";
 import { PlacedWorker } from "../place/mod.ts";
 import type { ProvisionInput } from "../provision/mod.ts";
+import type { GatedCall } from "../approval/mod.ts";
 import type { ParentBootstrap } from "./api.ts";
+import { Approver } from "./approver.ts";
 import type { RunOutcome } from "./connection.ts";
 import { narrow } from "./narrow.ts";
 import { ParentWorker } from "./parent.ts";
@@ -46,8 +48,12 @@ export async function runAssignments(
     }
     return outcome.status === "completed";
   };
+  using approver = new Approver({ socket: bootstrap.approver, onUnasked: unasked(output) });
+  const name = spec.identity.role || "the worker";
   const handlers = (index: number) => ({
     signal,
+    onApproval: (body: unknown, over: AbortSignal) =>
+      approver.decide(size === null ? name : `${name}, assignment ${index + 1},`, body, over),
     onEvent: (event: unknown) => {
       if (json) say({ assignment: index, event });
     },
@@ -80,6 +86,16 @@ export async function runAssignments(
   } finally {
     await pool.close();
   }
+}
+
+/** Says how to be asked, once: a worker may try again and again. */
+function unasked(output: Output): (worker: string, call: GatedCall) => void {
+  let isFirst = true;
+  return (worker, { tool, resource }) => {
+    output.err(`denied: ${worker}: ${tool}: ${shown(resource)}`);
+    if (isFirst) output.err("hint: --ask terminal asks you here, --ask room in the machine's room");
+    isFirst = false;
+  };
 }
 
 /** Whose sockets this process may reach (tasks/grants.txt). */

@@ -22,8 +22,8 @@ export interface RunRequest {
 export interface RunHandlers {
   /** In order. */
   onEvent?(event: unknown): void;
-  /** Absent, or failing: denied. */
-  onApproval?(body: unknown): Promise<boolean>;
+  /** Absent, or failing: denied. @param over aborted when the run ended before there was an answer */
+  onApproval?(body: unknown, over: AbortSignal): Promise<boolean>;
 }
 
 /** `timeout`: the parent's own watch ended it. */
@@ -41,6 +41,7 @@ export interface Address {
 interface Active {
   readonly handlers: RunHandlers;
   readonly outcome: PromiseWithResolvers<RunOutcome>;
+  readonly over: AbortController;
 }
 
 /**
@@ -139,7 +140,7 @@ export class WorkerConnection {
     if (this.#closed) {
       return Promise.resolve({ status: "error", error: "the connection to the worker is closed" });
     }
-    this.#active = { handlers, outcome: Promise.withResolvers() };
+    this.#active = { handlers, outcome: Promise.withResolvers(), over: new AbortController() };
     this.#send({ kind: "run", ...request, messages: request.messages as null[] | undefined });
     return this.#active.outcome.promise;
   }
@@ -177,6 +178,7 @@ export class WorkerConnection {
         break;
       case "terminal":
         this.#active = null;
+        active.over.abort();
         active.outcome.resolve(outcomeOf(frame));
         break;
       default:
@@ -189,7 +191,7 @@ export class WorkerConnection {
   async #ask(active: Active, id: string, body: unknown): Promise<void> {
     let approved = false;
     try {
-      approved = await active.handlers.onApproval?.(body) ?? false;
+      approved = await active.handlers.onApproval?.(body, active.over.signal) ?? false;
     } catch {
       // Nobody decided: denied.
     }
@@ -203,6 +205,7 @@ export class WorkerConnection {
     }
     const active = this.#active;
     this.#active = null;
+    active?.over.abort();
     active?.outcome.resolve({ status: "error", error: why });
   }
 }

@@ -37,8 +37,8 @@ export async function runWatched(
         handlers.onEvent?.(event);
       },
       // Whoever waits for a person is not silent.
-      onApproval: async (body) => {
-        const answer = await handlers.onApproval?.(body) ?? false;
+      onApproval: async (body, over) => {
+        const answer = await handlers.onApproval?.(body, over) ?? false;
         watch.hear(null);
         return answer;
       },

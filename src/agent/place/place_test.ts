@@ -148,7 +148,9 @@ Deno.test("questions, answers, words meanwhile and events pass in order", async 
         },
       });
       for (let n = 0; n < 3_000; n++) onEvent?.({ n });
-      const answers = await Promise.all([1, 2].map((n) => onApproval?.({ tool: n })));
+      const answers = await Promise.all(
+        [1, 2].map((n) => onApproval?.({ tool: n }, new AbortController().signal)),
+      );
       await three.promise;
       return { status: "completed", result: `${answers} ${said}` };
     })

@@ -45,6 +45,17 @@ const RUN: Readonly<Record<string, FlagSpec>> = {
     brief: "what it is to do; without it, what comes on stdin",
     placeholder: "TEXT",
   },
+  ask: {
+    kind: "text",
+    brief:
+      "who is asked when the worker needs leave for a tool call: terminal (here; where there is one), room (the machine's room in Matrix) or nobody",
+    placeholder: "WHERE",
+  },
+  approver: {
+    kind: "text",
+    brief: "a socket at which people are asked (`sh tasks/bureau` makes it)",
+    placeholder: "SOCKET",
+  },
   fabric: {
     kind: "text",
     brief: "a directory for the workers (`sh tasks/bureau` makes it)",
@@ -83,6 +94,17 @@ export const workerCommands: readonly CommandSpec[] = [
       'sh tasks/bureau worker run --ro docs:/docs --assignment "guide" -- grep -rlF -f - /docs',
     ],
     load: async () => (await import("./run.ts")).run,
+  }),
+  defineCommand({
+    path: ["worker", "approver"],
+    brief: "Ask people for the parent of their workers (used by `sh tasks/bureau`)",
+    hidden: true,
+    flags: {
+      ask: { kind: "text", brief: "terminal or room", placeholder: "WHERE" },
+      socket: { kind: "text", brief: "where the parent asks", placeholder: "SOCKET" },
+      parent: { kind: "number", brief: "its process: this ends with it", placeholder: "PID" },
+    },
+    load: async () => (await import("./approver.ts")).approver,
   }),
   defineCommand({
     path: ["worker", "pool"],

@@ -7,6 +7,7 @@
 import type { ParentBootstrap } from "../../agent/parent/api.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
+import { daemonClient, loadSession } from "../session.ts";
 import { words } from "../sandbox/request.ts";
 import { type Given, launcherOf, plain, readGiven, specOf, textFlag } from "./document.ts";
 
@@ -110,7 +111,34 @@ async function handOver(
     spec: plain(spec),
     ...work,
     json: call.json,
+    approver: await approverOf(call),
     ...(placed === null ? {} : { placed }),
   };
   call.emit(JSON.stringify(document));
+}
+
+/** @returns the socket at which people are asked; null: nobody is */
+async function approverOf(call: Invocation): Promise<string | null> {
+  const where = textFlag(call, "ask");
+  const socket = textFlag(call, "approver") ?? null;
+  switch (where) {
+    case undefined:
+    case "nobody":
+    case "terminal":
+      return socket;
+    case "room": {
+      // Before the worker has begun what nobody could allow.
+      const daemon = daemonClient(call, await loadSession(call));
+      try {
+        await daemon.call("approvals", { signal: call.signal });
+      } finally {
+        daemon.close();
+      }
+      return socket;
+    }
+    default:
+      throw new CliError("usage", `Cannot ask "${where}"`, {
+        hint: "--ask is terminal, room or nobody",
+      });
+  }
 }

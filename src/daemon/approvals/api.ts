@@ -2,12 +2,13 @@
 
 /** Tool calls that agents ask leave for, as the daemon's socket shows and takes them. */
 import * as z from "zod/mini";
+import { KEY, MAX_RESOURCE, MAX_TOOL } from "../../lib/approval/limits.ts";
 import { ApprovalState, Permission } from "../../lib/approval/types.ts";
 
 export const ApprovalView = z.object({
   /** Its first letters are enough to name it, where no other has the same. */
   id: z.string(),
-  /** Full localpart. */
+  /** Full localpart; of a worker that a person started the person's user id. */
   principal: z.string(),
   /** These three are the agent's own words, made harmless to show. */
   tool: z.string(),
@@ -42,6 +43,21 @@ export const DecideApproval = z.object({
 });
 export type DecideApproval = z.infer<typeof DecideApproval>;
 
+export const AskApproval = z.object({
+  /** Of this one call: asked again it is the same question. */
+  key: z.string().check(z.regex(KEY)),
+  tool: z.string().check(z.minLength(1), z.maxLength(MAX_TOOL)),
+  permission: Permission,
+  resource: z.string().check(z.maxLength(MAX_RESOURCE)),
+});
+
+export const AskedApproval = z.object({
+  /** False: ask again, with the same key. */
+  decided: z.boolean(),
+  approved: z.optional(z.boolean()),
+  why: z.optional(z.string()),
+});
+
 export const approvalRoutes = {
   approvals: {
     method: "GET",
@@ -56,6 +72,20 @@ export const approvalRoutes = {
     summary: "Allow one tool call, or refuse it; rights as for the list. The first answer counts",
     request: DecideApproval,
     response: ApprovalView,
+  },
+  askApproval: {
+    method: "POST",
+    path: "/v1/approvals/ask",
+    summary:
+      "Ask leave for a tool call of a worker that one started oneself; right `grant/approve/tool` on the machine, and whoever has it decides. Answers within 20 s",
+    request: AskApproval,
+    response: AskedApproval,
+  },
+  withdrawApproval: {
+    method: "POST",
+    path: "/v1/approvals/withdraw",
+    summary: "Nobody waits for the answer any more; of questions that one asked oneself",
+    request: z.pick(AskApproval, { key: true }),
   },
   followApprovals: {
     method: "GET",

@@ -18,8 +18,9 @@ import { ANSWER_TYPES, QuestionRoom, type Telling } from "../questions.ts";
 import { stateFile } from "../state_file.ts";
 import type { ApprovalsAnswer, DecideApproval } from "./api.ts";
 import { approvalContent, endContent, onlyOnce, viewOf } from "./message.ts";
+import { isPerson, WorkerCalls } from "./workers.ts";
 
-/** On the agent that asks. */
+/** On the agent that asks; on the machine where a person's worker does. */
 export const APPROVE_TOOLS = "grant/approve/tool";
 
 const MAX_SHOWN = 100;
@@ -55,6 +56,7 @@ const StateSchema = z.object({ version: z.literal(1), approvals: z.array(Approva
 
 export class Approvals {
   readonly registry: ApprovalRegistry;
+  readonly workers: WorkerCalls;
   readonly #options: ApprovalsOptions;
   readonly #room: QuestionRoom<Approval, Approval>;
   readonly #replies = new Map<string, Reply>();
@@ -83,7 +85,10 @@ export class Approvals {
         log.info("tool approval asked", { principal: approval.asker, approval: approval.id });
         this.#room.announce(approval);
       },
-      onAnswer: ({ asker, key }, answer) => this.#replies.get(asker)?.(key, answer),
+      onAnswer: (approval, answer) => {
+        this.#replies.get(approval.asker)?.(approval.key, answer);
+        this.workers.answered(approval, answer);
+      },
       onEnd: (approval) => {
         const { asker: principal, id, state, verdict, by, via } = approval;
         log.info("tool approval ended", { principal, approval: id, state, verdict, by, via });
@@ -91,6 +96,7 @@ export class Approvals {
       },
       onChange: () => this.#changed(),
     });
+    this.workers = new WorkerCalls(this.registry);
     this.#room = new QuestionRoom<Approval, Approval>({
       notice: "tool_approval",
       prefix: "bureau-approval",
@@ -142,7 +148,9 @@ export class Approvals {
   /** Whoever is not assigned any more leaves nothing to a namesake. */
   prune(isAssigned: (principal: string) => boolean): void {
     const askers = [...this.registry.pending, ...this.registry.ended].map(({ asker }) => asker);
-    for (const asker of new Set(askers)) if (!isAssigned(asker)) this.registry.forget(asker);
+    for (const asker of new Set(askers)) {
+      if (!isPerson(asker) && !isAssigned(asker)) this.registry.forget(asker);
+    }
   }
 
   /** @param may whether this one's may be shown */

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import type { ApprovalRequest } from "../../lib/approval/mod.ts";
 import type { Template } from "../../lib/schema/mod.ts";
 import { inReplyTo, react } from "../../messaging/mod.ts";
+import { askRoom } from "../../cli/worker/room.ts";
 import { Bench, FLEET, until } from "../bench_test.ts";
 
 const template: Template = { description: "t", command: ["/bin/true"] };
@@ -159,6 +160,69 @@ Deno.test("a tool call is decided by who may, by each way that there is, and by 
         assert.deepEqual((await approvals(b)).pending, []);
       },
     );
+  });
+});
+
+Deno.test("a call of a person's worker is asked by their session, and void when nobody waits for it", async (t) => {
+  await bench(async (b) => {
+    const { operator, setup: { configRoom, operatorId } } = b;
+    const client = b.client();
+    const never = new AbortController().signal;
+    const ask = (resource: string, signal = never) =>
+      askRoom(client, { tool: "bash", permission: "execute-command", resource }, signal);
+    try {
+      await t.step("a reaction, after the daemon was killed", async () => {
+        const answer = ask("first");
+        const { event_id: about, content } = await question(b, "first");
+        const body = String(content["body"]);
+        assert.ok(body.startsWith(`a worker of ${operatorId} asks`), body);
+        // What is on disk counts, and which message asks.
+        await until(
+          async () =>
+            (await Deno.readTextFile(`${b.bootstrap.state_dir}/approvals.json`).catch(() => ""))
+              .includes(about!),
+          "it is written down",
+          PATIENCE_MS,
+        );
+        await b.stopDaemon();
+        await b.startDaemon();
+        await react(operator, configRoom, about!, "✅", "worker-1");
+        assert.deepEqual(await answer, { approved: true, why: `${operatorId} approved it` });
+        await until(
+          async () => (await endOf(b, "first"))?.state === "delivered",
+          "the message says so",
+          PATIENCE_MS,
+        );
+        const told = (await b.messages()).filter(({ content }) =>
+          "m.bureau.tool_approval" in content && content["m.new_content"] === undefined
+        );
+        assert.equal(told.length, 1, "people are asked once");
+      });
+
+      await t.step("a command", async () => {
+        const answer = ask("second");
+        await question(b, "second");
+        const { pending } = await approvals(b);
+        const { id } = pending.find(({ resource }) => resource === "second")!;
+        await client.call("decideApproval", { body: { id, verdict: "deny" } });
+        assert.deepEqual(await answer, { approved: false, why: `${operatorId} denied it` });
+      });
+
+      await t.step("nobody waits any more", async () => {
+        const stop = new AbortController();
+        const answer = ask("third", stop.signal);
+        await question(b, "third");
+        stop.abort();
+        assert.equal((await answer).approved, false);
+        await until(
+          async () => (await endOf(b, "third"))?.state === "failed",
+          "it is void",
+          PATIENCE_MS,
+        );
+      });
+    } finally {
+      client.close();
+    }
   });
 });
 

@@ -4,8 +4,8 @@
 import type { Approval } from "../../lib/approval/types.ts";
 import { noticePart } from "../../lib/schema/mod.ts";
 import { neutraliseLine } from "../../lib/terminal/mod.ts";
-import { accountOf } from "../account.ts";
 import type { ApprovalView } from "./api.ts";
+import { askerName } from "./workers.ts";
 
 type Content = Record<string, unknown>;
 
@@ -36,7 +36,7 @@ export function approvalContent(approval: Approval, admins: readonly string[]): 
     // No notice: clients ring for a text.
     msgtype: "m.text",
     body: [
-      `${accountOf(principal)} asks whether it may call a tool (approval ${id.slice(0, 6)}):`,
+      `${askerName(principal)} asks whether it may call a tool (approval ${id.slice(0, 6)}):`,
       `> ${tool} (${permission}): ${resource}`,
       "React ✅ to allow this one call, ❌ to refuse; or reply `approve`, `deny`.",
       `Unanswered it is refused after ${seconds} s.`,
@@ -57,7 +57,7 @@ export function endContent(approval: Approval): Content {
 
 function sentenceOf(approval: Approval): string {
   const { principal, tool, resource, state, verdict, by } = viewOf(approval);
-  const what = `${accountOf(principal)} → ${tool}: ${resource}`;
+  const what = `${askerName(principal)} → ${tool}: ${resource}`;
   if (state === "expired") return `⌛ ${what}: refused, nobody answered in time`;
   if (state === "failed") {
     return `⌛ ${what}: void, the agent was gone before it had an answer; a new call asks anew`;

@@ -135,10 +135,11 @@ export class ApprovalRegistry {
     if (held !== null) this.#end(held, "failed");
   }
 
-  /** Its line was cut: it has `GRACE_MS` to ask again. */
-  unheard(asker: string): void {
+  /** Its line was cut: it has `GRACE_MS` to ask again. @param key one question's; absent: all of them */
+  unheard(asker: string, key?: string): void {
     for (const held of this.#held.values()) {
-      if (held.approval.asker === asker) this.#lose(held);
+      const { approval } = held;
+      if (approval.asker === asker && (key ?? approval.key) === approval.key) this.#lose(held);
     }
   }
 

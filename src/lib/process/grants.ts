@@ -49,6 +49,8 @@ export interface GrantValues {
   readonly HOSTDIR?: string;
   /** The same, for the host itself. */
   readonly WORKERS?: string;
+  /** Socket at which the parent of an operator's workers has people asked. */
+  readonly APPROVER?: string;
   /** File with the registration token of a homeserver that is not ours. */
   readonly TOKENFILE?: string;
 }

@@ -4,6 +4,7 @@
  * Any command-line agent as the engine: one process for each run, the assignment on its standard input, its lines as
  * events. Where its arguments ask for `stream-json` the lines are Claude Code's messages; else they are text.
  */
+import { approvalBody, describedCall } from "../../approval/mod.ts";
 import { type Clock, systemClock } from "../../../lib/clock.ts";
 import { messageOf } from "../../../lib/errors.ts";
 import type { AgentEvent } from "../../event.ts";
@@ -203,7 +204,10 @@ class Program {
       fail: (why) => void (this.#failure ??= why),
     }, {
       approve: ({ tool, input, reason }) =>
-        context.approve({ tool_name: tool, permission: reason ?? tool, resource: input as never }),
+        context.approve(approvalBody({
+          ...describedCall(tool, input),
+          ...(reason === null ? {} : { reason }),
+        })),
     });
   }
 

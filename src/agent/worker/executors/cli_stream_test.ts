@@ -46,7 +46,12 @@ Deno.test("stream-json: what a program may not do by itself, its parent decides"
   const request = {
     type: "control_request",
     request_id: "r1",
-    request: { subtype: "can_use_tool", tool_name: "Bash", input: { command: "rm" } },
+    request: {
+      subtype: "can_use_tool",
+      tool_name: "Bash",
+      input: { command: "rm x" },
+      description: "tidy",
+    },
   };
   const script = `read first; echo '${JSON.stringify(request)}'; read answer
 case "$answer" in *'"allow"'*) echo '${result("allowed")}';; *) echo '${result("denied")}';; esac
@@ -58,8 +63,9 @@ while read more; do :; done`;
       await until(() => asked() !== undefined);
       assert.deepEqual(asked()!["body"], {
         tool_name: "Bash",
-        permission: "Bash",
-        resource: { command: "rm" },
+        permission: "delete",
+        resource: "rm x",
+        reason: "tidy",
       });
       say({ kind: "approval_reply", id: asked()!["id"], approved });
       await until((frames) => frames.at(-1)?.kind === "terminal");
