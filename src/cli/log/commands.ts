@@ -83,7 +83,7 @@ export const logCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["log", "play"],
     tool: { none: "it needs a terminal" },
-    brief: "Play a recording in this terminal",
+    brief: "Play a recording in this terminal; NAME may be a file that ends in .cast",
     docs:
       "Space pauses, the arrows go 10 seconds back and forth (up and down a minute), + and - change " +
       "the speed, n and p go to the next marker and the one before, q leaves.",

@@ -4,11 +4,11 @@
 import { systemClock } from "../../lib/clock.ts";
 import { RESET_TERMINAL, TerminalFilter } from "../../lib/terminal/mod.ts";
 import type { CastEvent } from "../../lib/recording/mod.ts";
-import type { CommandHandler } from "../framework/command.ts";
+import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
 import { type Key, Player } from "./player.ts";
-import { openSource } from "./source.ts";
+import { openFile, openSource, type Source } from "./source.ts";
 
 const KEYS: Readonly<Record<string, Key>> = {
   " ": "pause",
@@ -38,49 +38,70 @@ export const play: CommandHandler = async (call) => {
       hint: "`bureau log show` prints what happened as text",
     });
   }
+  const named = call.args[0]!;
+  if (named.endsWith(".cast")) {
+    await playSource(call, await openFile(named), { speed, idle, begin });
+    return { file: named };
+  }
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);
   try {
-    const principal = principalOf(session, call.args[0]!);
+    const principal = principalOf(session, named);
     const source = await openSource(daemon, principal, call.args[1], call.signal);
-    const events = [];
-    let chars = 0;
-    for await (const event of source.events) {
-      events.push(event);
-      chars += event.data.length;
-      if (chars <= MAX_CHARS) continue;
-      throw new CliError("too-large", "Cannot play so much at once: it does not fit into memory", {
-        hint: "play one of its parts; `bureau log list NAME` shows them",
-      });
-    }
-    const marker = call.flags["to-marker"];
-    const from = marker === undefined ? begin : markerAt(events, String(marker));
-    const { columns, rows } = Deno.consoleSize();
-    if (columns < source.cols || rows < source.rows) {
-      console.error(
-        `it was ${source.cols}x${source.rows}, this terminal is ${columns}x${rows}: make it larger`,
-      );
-    }
-    const filter = new TerminalFilter();
-    const player = new Player({
-      events,
-      speed,
-      idleMs: idle * 1000,
-      from,
-      clock: systemClock,
-      // Recordings were neutralised when they were made; what lies in files is not taken on trust.
-      draw: (text) => write(filter.push(encode(text))),
-      clear: () => write(encode(`${RESET_TERMINAL}${ENTER}`)),
-    });
-    const ended = await inRaw(player, call.signal);
-    console.error(
-      ended ? "the recording ends here" : `left after ${Math.round(player.at / 1000)} s`,
-    );
+    await playSource(call, source, { speed, idle, begin });
     return { principal, recordings: source.recordings };
   } finally {
     daemon.close();
   }
 };
+
+interface Manner {
+  readonly speed: number;
+  /** Seconds. */
+  readonly idle: number;
+  /** Milliseconds. */
+  readonly begin: number;
+}
+
+async function playSource(
+  call: Invocation,
+  source: Source,
+  { speed, idle, begin }: Manner,
+): Promise<void> {
+  const events = [];
+  let chars = 0;
+  for await (const event of source.events) {
+    events.push(event);
+    chars += event.data.length;
+    if (chars <= MAX_CHARS) continue;
+    throw new CliError("too-large", "Cannot play so much at once: it does not fit into memory", {
+      hint: "play one of its parts; `bureau log list NAME` shows them",
+    });
+  }
+  const marker = call.flags["to-marker"];
+  const from = marker === undefined ? begin : markerAt(events, String(marker));
+  const { columns, rows } = Deno.consoleSize();
+  if (columns < source.cols || rows < source.rows) {
+    console.error(
+      `it was ${source.cols}x${source.rows}, this terminal is ${columns}x${rows}: make it larger`,
+    );
+  }
+  const filter = new TerminalFilter();
+  const player = new Player({
+    events,
+    speed,
+    idleMs: idle * 1000,
+    from,
+    clock: systemClock,
+    // Recordings were neutralised when they were made; what lies in files is not taken on trust.
+    draw: (text) => write(filter.push(encode(text))),
+    clear: () => write(encode(`${RESET_TERMINAL}${ENTER}`)),
+  });
+  const ended = await inRaw(player, call.signal);
+  console.error(
+    ended ? "the recording ends here" : `left after ${Math.round(player.at / 1000)} s`,
+  );
+}
 
 async function inRaw(player: Player, signal: AbortSignal): Promise<boolean> {
   const leave = () => player.press("leave");

@@ -2,6 +2,7 @@
 
 /** Which recording is meant, and what is in it. */
 import type { daemonApi, RecordingView } from "../../daemon/api.ts";
+import { messageOf } from "../../lib/errors.ts";
 import type { Client } from "../../lib/http/mod.ts";
 import { type CastEvent, readCast, sizeText } from "../../lib/recording/mod.ts";
 import { CliError } from "../framework/exit.ts";
@@ -68,4 +69,26 @@ export async function openSource(
   }
   const { cols, rows } = first.header;
   return { cols, rows, started, recordings, events: events() };
+}
+
+/**
+ * A recording in a file, as `log export` writes it.
+ * @throws {CliError} `no-recording`; `RecordingError` when it is none
+ */
+export async function openFile(path: string): Promise<Source> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path);
+  } catch (thrown) {
+    throw new CliError(
+      "no-recording",
+      `Cannot read the recording "${path}": ${messageOf(thrown)}`,
+      {
+        status: 404,
+      },
+    );
+  }
+  const { header, events } = await readCast(file.readable);
+  const { cols, rows, startedAt } = header;
+  return { cols, rows, started: startedAt, recordings: [], events };
 }
