@@ -40,7 +40,8 @@ export const AgentEvent = z.discriminatedUnion("type", [
     output: z.string(),
     is_error: z.boolean(),
   }),
-  z.extend(TokenUsage, { type: z.literal("usage") }),
+  /** `by`: a worker that the agent gave it to; absent: the agent's own. */
+  z.extend(TokenUsage, { type: z.literal("usage"), by: z.optional(z.string()) }),
   /** Of everything since the session's start. */
   z.object({ type: z.literal("cost"), usd: z.number().check(z.nonnegative()) }),
   z.object({ type: z.literal("state"), state: AgentState, message: z.optional(z.string()) }),

@@ -6,7 +6,7 @@ import { call, say, startModels } from "../../src/agent/testing/model/mod.ts";
 import { skip } from "../../src/lib/testing/skip.ts";
 import { eventually } from "../e2e/harness.ts";
 import { unreachable } from "./reach.ts";
-import { Place, processes } from "./worker_place.ts";
+import { forward, Place, processes } from "./worker_place.ts";
 
 const lines = (text: string) => text.trimEnd().split("\n");
 
@@ -89,23 +89,6 @@ Deno.test("worker pool: lines of stdin over warm workers, in their order, whatev
     err: "error: Cannot finish assignment 2: the program ended with status 9: no\n",
   });
 });
-
-/** Not 127.0.0.1, which programs in a sandbox take for their own. */
-function forward(to: number): Deno.TcpListener {
-  const listener = Deno.listen({ hostname: "127.0.0.2", port: 0 });
-  void (async () => {
-    for await (const from of listener) {
-      void (async () => {
-        const on = await Deno.connect({ hostname: "127.0.0.1", port: to });
-        await Promise.allSettled([
-          from.readable.pipeTo(on.writable),
-          on.readable.pipeTo(from.writable),
-        ]);
-      })().catch(() => {});
-    }
-  })().catch(() => {});
-  return listener;
-}
 
 Deno.test("worker run: a guardian reads in a workspace that was bound writable, and writes nothing", async (t) => {
   const why = await unreachable();

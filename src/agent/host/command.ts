@@ -5,10 +5,9 @@ import { systemClock } from "../../lib/clock.ts";
 import { createLogger } from "../../lib/log.ts";
 import type { Output } from "../parent/command.ts";
 import { SandboxLauncher } from "../parent/sandbox.ts";
-import type { HostBootstrap, SpawnBootstrap, SpawnRequest } from "./api.ts";
+import type { HostBootstrap, SpawnBootstrap } from "./api.ts";
 import { findHost, type HostClient, isAbsent, startHost } from "./client.ts";
 import { serveHost } from "./serve.ts";
-import type { Place } from "./places.ts";
 
 /** A host that has just ended is followed by another. */
 const ATTEMPTS = 5;
@@ -28,7 +27,7 @@ export async function runHost(
     },
     launcher: (document, place) =>
       new SandboxLauncher({
-        document: placedAt(document, place),
+        document,
         runtimeDir,
         stateDir: bootstrap.state_dir,
         runDir: place.socketDir,
@@ -69,17 +68,4 @@ export async function runSpawn(
       client?.close();
     }
   }
-}
-
-/** The document of a worker's launcher, for the place that the worker has in the host. */
-function placedAt(document: SpawnRequest["launcher"], { fabricDir, socketDir }: Place) {
-  const sandbox = document["sandbox"] as { binds?: unknown[] };
-  return {
-    ...document,
-    run_dir: socketDir,
-    sandbox: {
-      ...sandbox,
-      binds: [...sandbox.binds ?? [], { source: fabricDir, dest: fabricDir, mode: "rw" }],
-    },
-  };
 }

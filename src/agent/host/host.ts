@@ -6,6 +6,7 @@ import { narrow } from "../parent/narrow.ts";
 import { differences, PoolKeys } from "../parent/key.ts";
 import type { WorkerLauncher } from "../parent/launch.ts";
 import { ParentWorker } from "../parent/parent.ts";
+import { Names, Nest } from "../spawn/nest.ts";
 import { parseSpec, type ProvisionInput, type ProvisionSpec } from "../provision/mod.ts";
 import type { SpawnRequest, WorkerView } from "./api.ts";
 import { HostError, unknownWorker } from "./errors.ts";
@@ -33,6 +34,8 @@ export interface HostOptions {
 export class Host {
   readonly #options: HostOptions;
   readonly #keys = new PoolKeys();
+  /** Of what its workers spawn, all together. */
+  readonly #names = new Names();
   readonly #workers = new Map<string, Held>();
   readonly #pools = new Map<string, HeldPool>();
   /** Names of those that start. */
@@ -239,11 +242,13 @@ export class Host {
       reusable: true,
     };
     try {
-      const worker = await ParentWorker.start(input, {
+      const options = {
         launcher: launcher(document, place),
         clock,
         ...(registrationMs === undefined ? {} : { registrationMs }),
-      });
+      };
+      const spawning = new Nest({ ...options, dir: places.dir, names: this.#names });
+      const worker = await ParentWorker.start(input, { ...options, spawning });
       void worker.exited.then(leave);
       return new Held(worker, {
         name,

@@ -16,11 +16,12 @@ export interface Place {
 }
 
 export class Places {
-  readonly #dir: string;
+  /** Also of their workers' own. */
+  readonly dir: string;
   readonly #taken = new Set<string>();
 
   constructor(dir: string) {
-    this.#dir = dir;
+    this.dir = dir;
   }
 
   get free(): number {
@@ -55,7 +56,7 @@ export class Places {
   }
 
   #place(id: string): Place {
-    return { id, fabricDir: `${this.#dir}/${id}`, socketDir: `${this.#dir}/${id}.net` };
+    return { id, fabricDir: `${this.dir}/${id}`, socketDir: `${this.dir}/${id}.net` };
   }
 }
 

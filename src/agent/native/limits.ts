@@ -21,6 +21,19 @@ export class LimitError extends BureauError {
 }
 
 /**
+ * After something was spent that was not asked for here.
+ * @throws {LimitError} when nothing is left
+ */
+export function refuseOverdrawn({ tokens, usd }: AgentLimits, totals: Readonly<Totals>): void {
+  if (tokens !== undefined && totals.tokens >= tokens) {
+    throw new LimitError("limit-tokens", `${totals.tokens} of ${tokens} tokens are used`);
+  }
+  if (usd !== undefined && totals.usd >= usd) {
+    throw new LimitError("limit-usd", `$${totals.usd.toFixed(4)} of $${usd} are spent`);
+  }
+}
+
+/**
  * How long the next answer may be, so that its end is within the limits too.
  * @param inputTokens estimated
  * @throws {LimitError} when there is no room for an answer

@@ -29,6 +29,13 @@ export interface Totals {
   usd: number;
 }
 
+const NO_TOKENS: TokenUsage = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_read_tokens: 0,
+  cache_write_tokens: 0,
+};
+
 /** Sources that are remembered, to take nothing twice. */
 const MAX_SOURCES = 4096;
 
@@ -43,6 +50,7 @@ export class Session implements Disposable {
   #totals: Totals = { tokens: 0, usd: 0 };
   #isOpen = false;
   readonly #sources = new Set<string>();
+  #written: Promise<void> = Promise.resolve();
   #openSource: string | null = null;
 
   private constructor(id: string, file: Deno.FsFile | null) {
@@ -121,8 +129,9 @@ export class Session implements Disposable {
     await this.#append({ type: "history", messages });
   }
 
-  async spend(usage: TokenUsage, usd: number): Promise<void> {
-    await this.#append({ type: "usage", usage, usd });
+  /** @param usage null: what was only priced */
+  async spend(usage: TokenUsage | null, usd: number): Promise<void> {
+    await this.#append({ type: "usage", usage: usage ?? NO_TOKENS, usd });
   }
 
   async end(status: string): Promise<void> {
@@ -175,10 +184,12 @@ export class Session implements Disposable {
 
   async #append(line: Line): Promise<void> {
     this.#apply(line);
-    if (this.#file === null) return;
-    const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
-    for (let at = 0; at < bytes.length;) at += await this.#file.write(bytes.subarray(at));
-    await this.#file.syncData();
+    const file = this.#file;
+    if (file === null) return;
+    // One after the other: what several tools of one answer take is told at one time.
+    const written = this.#written.catch(() => {}).then(() => write(file, line));
+    this.#written = written;
+    await written;
   }
 
   /** Calls whose results never came, because who ran them was killed, get one that says so. */
@@ -199,6 +210,12 @@ export class Session implements Disposable {
   [Symbol.dispose](): void {
     this.#file?.close();
   }
+}
+
+async function write(file: Deno.FsFile, line: Line): Promise<void> {
+  const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+  await file.syncData();
 }
 
 function linesOf(text: string, path: string): Line[] {

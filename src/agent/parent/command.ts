@@ -14,6 +14,7 @@ import { narrow } from "./narrow.ts";
 import { ParentWorker } from "./parent.ts";
 import { WorkerPool } from "./pool.ts";
 import { SandboxLauncher } from "./sandbox.ts";
+import { Nest } from "../spawn/nest.ts";
 
 /** Whose they are: the operator is nobody's principal. */
 const OPERATOR = "operator";
@@ -37,6 +38,7 @@ export async function runAssignments(
     stateDir: bootstrap.state_dir,
     runDir: bootstrap.run_dir,
   });
+  const spawning = new Nest({ launcher, dir: fabric_dir });
   const spec = narrow(null, { ...bootstrap.spec as unknown as ProvisionInput, fabric_dir });
   const say = (line: Record<string, unknown>) => output.out(JSON.stringify(line));
   const tell = (index: number, outcome: RunOutcome) => {
@@ -62,7 +64,10 @@ export async function runAssignments(
     const identity = { ...spec.identity, child_id: "w0" };
     const { placed } = bootstrap;
     const worker = placed === undefined
-      ? await ParentWorker.start({ ...spec, identity, reusable: false }, { launcher })
+      ? await ParentWorker.start(
+        { ...spec, identity, fabric_dir: `${fabric_dir}/w0`, reusable: false },
+        { launcher, spawning },
+      )
       : await placeOnHost(placed, spec);
     try {
       const request = { assignment: assignments[0] ?? "" };
@@ -73,7 +78,7 @@ export async function runAssignments(
       else await worker.end();
     }
   }
-  const pool = new WorkerPool({ launcher, concurrent: size, kept: size, names: SLOTS });
+  const pool = new WorkerPool({ launcher, spawning, concurrent: size, kept: size, names: SLOTS });
   try {
     const runs = assignments.map((assignment, index) =>
       pool.run({ principal: OPERATOR, spec, request: { assignment } }, handlers(index))

@@ -10,6 +10,7 @@ export type ParentErrorCode =
   | "refused"
   | "protocol"
   | "too-deep"
+  | "too-many"
   | "not-allowed"
   | "not-pooled"
   | "bad-placement"

@@ -35,20 +35,40 @@ export function narrow(parent: Authority, asked: ProvisionInput): ProvisionSpec 
   }
   const spec: ProvisionSpec = {
     ...wish,
-    identity: { ...wish.identity, depth: depth + 1 },
+    identity: { ...identityOf(parent, wish), depth: depth + 1 },
+    limits: parent === null ? wish.limits : {
+      ...wish.limits,
+      run_timeout_secs: least(parent.limits.run_timeout_secs, wish.limits.run_timeout_secs),
+      max_rounds: least(parent.limits.max_rounds, wish.limits.max_rounds),
+    },
     capabilities: {
       ...(parent === null ? wish.capabilities : within(parent, wish.capabilities)),
       max_spawn_depth: max,
     },
   };
-  // One that may spawn no further has no use for it.
-  if (depth + 1 >= max) spec.capabilities.nested_spawn = false;
+  // One that may spawn no further has no use for it; one that only reads gives nobody anything to do.
+  if (depth + 1 >= max || spec.capabilities.guardian_read_only) {
+    spec.capabilities.nested_spawn = false;
+  }
   if (parent !== null) {
     const tools = new Set([...parent.disabled_tools ?? [], ...wish.disabled_tools ?? []]);
     if (tools.size > 0) spec.disabled_tools = [...tools].sort();
     refuseOthersSecrets(parent, wish);
   }
   return leastCredentials(spec);
+}
+
+/** Whose it is and for which project says the parent, not the child. */
+function identityOf(parent: Authority, { identity }: ProvisionSpec): ProvisionSpec["identity"] {
+  if (parent === null) return identity;
+  const { child_id, project_key } = parent.identity;
+  return { ...identity, parent_id: child_id, project_key };
+}
+
+/** Of limits that may be missing. */
+function least(own: number | undefined, asked: number | undefined): number | undefined {
+  if (own === undefined || asked === undefined) return own ?? asked;
+  return Math.min(own, asked);
 }
 
 const maxDepth = (capabilities?: Capabilities) =>

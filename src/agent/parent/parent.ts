@@ -14,6 +14,7 @@ import {
   secretsOf,
   writeSpec,
 } from "../provision/mod.ts";
+import type { Door, Spawning } from "../spawn/door.ts";
 import { probe, type RunOutcome, type RunRequest, WorkerConnection } from "./connection.ts";
 import { ParentError } from "./errors.ts";
 import type { WorkerLauncher, WorkerProcess } from "./launch.ts";
@@ -26,6 +27,8 @@ const LOOK_AGAIN_MS = 20;
 
 export interface StartOptions {
   readonly launcher: WorkerLauncher;
+  /** Who starts the workers of one with `nested_spawn`; absent: nobody, and such a spec is refused. */
+  readonly spawning?: Spawning;
   readonly clock?: Clock;
   readonly registrationMs?: number;
   readonly silenceSeconds?: number;
@@ -36,6 +39,7 @@ export class ParentWorker implements Worker {
   readonly spec: ProvisionSpec;
   readonly #process: WorkerProcess;
   readonly #options: StartOptions;
+  readonly #door: Door | null;
   #hasEnded = false;
   #isClean = true;
 
@@ -44,13 +48,16 @@ export class ParentWorker implements Worker {
     spec: ProvisionSpec,
     process: WorkerProcess,
     options: StartOptions,
+    door: Door | null,
   ) {
     this.record = record;
     this.spec = spec;
     this.#process = process;
     this.#options = options;
-    void process.exited.then(() => {
+    this.#door = door;
+    void process.exited.then(async () => {
       this.#hasEnded = true;
+      await door?.close();
     });
   }
 
@@ -73,17 +80,21 @@ export class ParentWorker implements Worker {
     }
     const fabric = new Fabric(spec.fabric_dir, options.clock);
     await fabric.open();
+    const door = await doorFor(spec, options);
+    spec.capabilities.spawn_endpoint = door?.endpoint;
     const text = new TextEncoder().encode(writeSpec(spec));
-    const process = await options.launcher.launch(spec);
+    let process: WorkerProcess | null = null;
     try {
-      await process.give(text).catch((thrown) => exitedEarly(spec, process, thrown));
+      process = await options.launcher.launch(spec);
+      await process.give(text).catch((thrown) => exitedEarly(spec, process!, thrown));
       const record = await registered(spec, fabric, process, options);
       await probe(addressOf(record, spec));
       refuseUnenforced(record, spec);
-      return new ParentWorker(record, spec, process, options);
+      return new ParentWorker(record, spec, process, options, door);
     } catch (thrown) {
-      process.kill();
-      await process.exited;
+      process?.kill();
+      await process?.exited;
+      await door?.close();
       await fabric.withdraw(spec.identity.child_id).catch(() => {});
       throw thrown;
     } finally {
@@ -111,8 +122,16 @@ export class ParentWorker implements Worker {
         this.#isClean = false;
         throw thrown;
       });
+    const approve = async (body: unknown, over: AbortSignal) =>
+      await handlers.onApproval?.(body, over) ?? false;
     try {
-      const outcome = await runWatched(connection, request, handlers, {
+      const outcome = await runWatched(connection, request, {
+        ...handlers,
+        onStart: (control) => {
+          this.#door?.begin({ approve, hear: control.hear });
+          handlers.onStart?.(control);
+        },
+      }, {
         limits: this.spec.limits,
         clock,
         silenceSeconds,
@@ -122,6 +141,7 @@ export class ParentWorker implements Worker {
       return await this.#explain(outcome, connection);
     } finally {
       connection.close();
+      await this.#door?.end();
     }
   }
 
@@ -144,6 +164,7 @@ export class ParentWorker implements Worker {
     this.#isClean = false;
     this.#process.kill();
     await this.#process.exited;
+    await this.#door?.close();
     const fabric = new Fabric(this.spec.fabric_dir);
     await fabric.withdraw(this.spec.identity.child_id).catch(() => {});
     await Deno.remove(await fabric.socketPath(this.spec.identity.child_id)).catch(() => {});
@@ -162,6 +183,17 @@ export class ParentWorker implements Worker {
     if (ended === null) return outcome;
     return { status: "error", error: `the worker ended ${described(ended, this.spec)}` };
   }
+}
+
+/** @throws {ParentError} `not-allowed` */
+async function doorFor(spec: ProvisionSpec, { spawning }: StartOptions): Promise<Door | null> {
+  if (!spec.capabilities.nested_spawn) return null;
+  if (spawning !== undefined) return await spawning.open(spec);
+  throw new ParentError(
+    "not-allowed",
+    `Cannot start the worker "${spec.identity.child_id}" with nested_spawn: its parent starts none for it`,
+    "leave nested_spawn out",
+  );
 }
 
 const addressOf = (record: DiscoveryRecord, spec: ProvisionSpec) => ({

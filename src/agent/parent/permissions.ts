@@ -2,8 +2,9 @@
 
 /** What a worker's process may touch: as little as its spec says, by path, since only the spec knows the paths. */
 import { denoArguments } from "../../lib/process/grants.ts";
-import { Fabric } from "../fabric/mod.ts";
+import { Fabric, socketOf } from "../fabric/mod.ts";
 import { type ProvisionSpec, SpecError } from "../provision/mod.ts";
+import { UNIX_HOST } from "./connection.ts";
 
 /** @returns flags for Deno, beside the static set of `worker` in deno.json */
 export async function workerGrants(spec: ProvisionSpec): Promise<string[]> {
@@ -21,7 +22,11 @@ export async function workerGrants(spec: ProvisionSpec): Promise<string[]> {
     // Runs keep what they have there, where the parent chose no other place.
     if (storage_dir === undefined) files.push("/tmp");
   }
-  if (executor.kind === "bamboo_runtime") hosts.push(...modelHosts(spec));
+  if (executor.kind === "bamboo_runtime") {
+    hosts.push(...modelHosts(spec));
+    const door = socketOf(capabilities.spawn_endpoint ?? "");
+    if (door !== null) hosts.push(`unix:${door}`, `${UNIX_HOST}:80`);
+  }
   const broker = /^(?:unix:)?(\/.+)$/.exec(capabilities.mcp_proxy?.endpoint ?? "")?.[1];
   if (broker !== undefined) {
     files.push(broker);

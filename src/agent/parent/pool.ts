@@ -23,7 +23,10 @@ const IDLE_SECONDS = 300;
 export interface PoolOptions extends StartOptions {
   readonly concurrent?: number;
   readonly kept?: number;
-  /** What its workers are called, each at a time; absent: names that nobody had before. */
+  /**
+   * What its workers are called, each at a time, with a fabric_dir of its own by that name; absent: names that nobody
+   * had before, all in the one of the spec.
+   */
   readonly names?: readonly string[];
 }
 
@@ -122,10 +125,12 @@ export class WorkerPool {
   async #start(spec: ProvisionSpec): Promise<ParentWorker> {
     const { limits } = spec;
     const name = this.#name();
+    const { fabric_dir } = spec;
     const worker = await ParentWorker.start({
       ...spec,
       // Several runs of one child may be on at a time.
       identity: { ...spec.identity, child_id: name },
+      fabric_dir: this.#options.names === undefined ? fabric_dir : `${fabric_dir}/${name}`,
       limits: { ...limits, idle_timeout_secs: limits.idle_timeout_secs ?? IDLE_SECONDS },
       reusable: true,
     }, this.#options).finally(() => this.#starting.delete(name));

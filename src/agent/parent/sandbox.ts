@@ -27,6 +27,7 @@ export interface SandboxOptions {
   /** Directory of the bundles. */
   readonly runtimeDir: string;
   readonly stateDir: string;
+  /** Of workers without a network; each other one has a directory of its own, beside its fabric_dir. */
   readonly runDir: string;
 }
 
@@ -39,7 +40,13 @@ export class SandboxLauncher implements WorkerLauncher {
   }
 
   async launch(spec: ProvisionSpec): Promise<WorkerProcess> {
-    const { document, runtimeDir, stateDir, runDir } = this.#options;
+    const { document, runtimeDir, stateDir } = this.#options;
+    const { fabric_dir, storage_dir } = spec;
+    const request = document["sandbox"] as Record<string, unknown>;
+    // Each has a network of its own, whose sockets have the same names.
+    const sockets = request["network"] === undefined ? null : `${fabric_dir}.net`;
+    if (sockets !== null) await Deno.mkdir(sockets, { recursive: true, mode: 0o700 });
+    const runDir = sockets ?? this.#options.runDir;
     this.#grants ??= await Deno.readTextFile(`${runtimeDir}/grants.txt`);
     const grants = parseGrants(this.#grants, {
       STATE: stateDir,
@@ -47,8 +54,7 @@ export class SandboxLauncher implements WorkerLauncher {
       RUNTIME: runtimeDir,
       DENO: Deno.execPath(),
     });
-    const asked = document["sandbox"] as Record<string, unknown>;
-    const { fabric_dir, storage_dir } = spec;
+    const asked = withFabric(request, fabric_dir);
     const sandbox = {
       // A reader's first ring; the second is in the worker itself.
       ...spec.capabilities.guardian_read_only
@@ -71,7 +77,7 @@ export class SandboxLauncher implements WorkerLauncher {
     });
     const pipes = child.stdio as unknown as (Pipe & NodeJS.ReadableStream)[];
     for (const index of [0, 4]) pipes[index]!.on("error", () => {});
-    pipes[0]!.end(JSON.stringify({ ...document, mode: "run", sandbox }));
+    pipes[0]!.end(JSON.stringify({ ...document, mode: "run", run_dir: runDir, sandbox }));
     const words = Promise.all([2, 6].map((index) => tailOf(streamOf(pipes[index]!))));
     let isGone = false;
     const ended = Promise.withResolvers<string>();
@@ -93,6 +99,7 @@ export class SandboxLauncher implements WorkerLauncher {
         }),
       exited: ended.promise.then(async (how) => {
         isGone = true;
+        if (sockets !== null) await Deno.remove(sockets, { recursive: true }).catch(() => {});
         return { how, stderr: (await words).filter((text) => text !== "").join("\n") };
       }),
       // The cell ends with its launcher, and everything in it with the cell.
@@ -105,6 +112,13 @@ export class SandboxLauncher implements WorkerLauncher {
       },
     };
   }
+}
+
+/** Where this worker and its parent meet: no other's is there. */
+function withFabric(request: Record<string, unknown>, dir: string): Record<string, unknown> {
+  const binds = request["binds"] as readonly Readonly<Record<string, unknown>>[];
+  const meeting = { source: dir, dest: dir, mode: "rw" };
+  return { ...request, binds: [...binds, meeting] };
 }
 
 function streamOf(pipe: NodeJS.ReadableStream): ReadableStream<Uint8Array> {

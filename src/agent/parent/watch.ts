@@ -42,8 +42,9 @@ export class Watch {
   hear(event: unknown): void {
     this.#heard = this.#clock.now();
     const { max_rounds } = this.#options.limits;
-    // Each answer of a model says once what it took.
-    if ((event as { type?: unknown } | null)?.type !== "usage" || max_rounds === undefined) return;
+    // Each answer of a model says once what it took; those of its own workers are counted where they are made.
+    const { type, by } = (event ?? {}) as { type?: unknown; by?: unknown };
+    if (type !== "usage" || by !== undefined || max_rounds === undefined) return;
     if (++this.#rounds <= max_rounds) return;
     this.#expired.resolve(`it took more than the ${max_rounds} rounds of its max_rounds`);
   }

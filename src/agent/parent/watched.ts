@@ -43,7 +43,10 @@ export async function runWatched(
         return answer;
       },
     });
-    handlers.onStart?.({ message: (text) => connection.message(text) });
+    handlers.onStart?.({
+      message: (text) => connection.message(text),
+      hear: () => watch.hear(null),
+    });
     return await Promise.race([
       run,
       cancelled.promise,

@@ -9,6 +9,8 @@ import { ParentError } from "./errors.ts";
 
 export interface RunControl {
   message(text: string): void;
+  /** It is at work, though it says nothing: for its parent's watch. */
+  hear(): void;
 }
 
 export interface RunOptions extends RunHandlers {

@@ -143,6 +143,7 @@ Deno.test("questions, answers, words meanwhile and events pass in order", async 
       const said: string[] = [];
       const three = Promise.withResolvers<void>();
       onStart?.({
+        hear: () => {},
         message(text) {
           if (said.push(text) === 3) three.resolve();
         },

@@ -109,6 +109,11 @@ export const Capabilities = z.object({
   enforce_permissions: z._default(z.boolean(), false),
   nested_spawn: z._default(z.boolean(), false),
   max_spawn_depth: optional(u32),
+  /**
+   * Beyond the contract: where a worker with `nested_spawn` asks its parent for one, `unix:/…`. Whoever reaches it is that
+   * worker, so only that one is told.
+   */
+  spawn_endpoint: optional(string),
   bypass: z._default(z.boolean(), false),
   no_human_approver: z._default(z.boolean(), false),
   guardian_read_only: z._default(z.boolean(), false),

@@ -19,7 +19,7 @@ export interface BoxOptions {
   readonly gate?: Gate;
 }
 
-/** At one time, of those that change nothing. */
+/** At one time. */
 const MOST_AT_ONCE = 8;
 
 export class ToolBox {
@@ -55,7 +55,7 @@ export class ToolBox {
 
   /**
    * Every call has its result, in the order of the calls, also when `signal` aborts meanwhile. Neighbours
-   * that change nothing run at one time, everything else one after the other.
+   * that change nothing, or say that they may, run at one time, everything else one after the other.
    */
   async runAll(
     calls: readonly ToolUseBlock[],
@@ -66,8 +66,8 @@ export class ToolBox {
     for (let at = 0; at < calls.length;) {
       const group = [calls[at]!];
       while (
-        this.#isReadOnly(group[0]!) && group.length < MOST_AT_ONCE &&
-        calls[at + group.length] !== undefined && this.#isReadOnly(calls[at + group.length]!)
+        this.#isConcurrent(group[0]!) && group.length < MOST_AT_ONCE &&
+        calls[at + group.length] !== undefined && this.#isConcurrent(calls[at + group.length]!)
       ) group.push(calls[at + group.length]!);
       at += group.length;
       results.push(
@@ -81,8 +81,9 @@ export class ToolBox {
     return results;
   }
 
-  #isReadOnly({ name }: ToolUseBlock): boolean {
-    return this.#tools.get(name)?.isReadOnly === true;
+  #isConcurrent({ name }: ToolUseBlock): boolean {
+    const tool = this.#tools.get(name);
+    return tool?.isReadOnly === true || tool?.isConcurrent === true;
   }
 
   async #run(call: ToolUseBlock, signal: AbortSignal): Promise<ToolResultBlock> {

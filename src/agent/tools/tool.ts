@@ -18,6 +18,8 @@ export interface ToolOutput {
 export interface Tool extends ToolDefinition {
   /** Changes nothing: several of them run at one time. */
   readonly isReadOnly: boolean;
+  /** Several of it run at one time, though they change something: each in a place of its own, or as the model says. */
+  readonly isConcurrent?: boolean;
   /** What it throws is told to the model as its result. */
   run(input: Readonly<Record<string, unknown>>, context: ToolContext): Promise<ToolOutput>;
 }
@@ -35,12 +37,14 @@ type Property =
     readonly minimum?: number;
     readonly maximum?: number;
   }
-  | { readonly type: "boolean"; readonly description: string };
+  | { readonly type: "boolean"; readonly description: string }
+  | { readonly type: "strings"; readonly description: string };
 
 export type Properties = Readonly<Record<string, Property>>;
 
 type ValueOf<P extends Property> = P["type"] extends "string" ? string
   : P["type"] extends "integer" ? number
+  : P["type"] extends "strings" ? readonly string[]
   : boolean;
 
 export type InputOf<P extends Properties, R extends keyof P> =
@@ -52,22 +56,40 @@ export function defineTool<const P extends Properties, const R extends keyof P &
   readonly name: string;
   readonly description: string;
   readonly isReadOnly: boolean;
+  readonly isConcurrent?: boolean;
   readonly properties: P;
   readonly required: readonly R[];
   readonly run: (input: InputOf<P, R>, context: ToolContext) => Promise<string | ToolOutput>;
 }): Tool {
-  const { name, description, isReadOnly, properties, required } = tool;
+  const { name, description, isReadOnly, isConcurrent = false, properties, required } = tool;
   return {
     name,
     description,
     isReadOnly,
-    schema: { type: "object", properties, required, additionalProperties: false },
+    isConcurrent,
+    schema: {
+      type: "object",
+      properties: schemasOf(properties),
+      required,
+      additionalProperties: false,
+    },
     run: async (input, context) => {
       check(properties, required, input);
       const done = await tool.run(input as InputOf<P, R>, context);
       return typeof done === "string" ? { output: done, is_error: false } : done;
     },
   };
+}
+
+/** In JSON Schema. */
+function schemasOf(properties: Properties): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, property]) => {
+      if (property.type !== "strings") return [name, property];
+      const { description } = property;
+      return [name, { type: "array", items: { type: "string" }, description }];
+    }),
+  );
 }
 
 /** @throws {ToolError} naming what is wrong */
@@ -84,14 +106,28 @@ function check(
       throw new ToolError(`there is no "${name}"; it takes ${Object.keys(properties).join(", ")}`);
     }
     if (value === null || value === undefined) continue;
-    const kind = typeof value;
-    const is = property.type === "integer" ? Number.isInteger(value) : kind === property.type;
-    if (!is) throw new ToolError(`"${name}" must be of type ${property.type}`);
+    if (!isOf(property, value)) {
+      const type = property.type === "strings" ? "array of strings" : property.type;
+      throw new ToolError(`"${name}" must be of type ${type}`);
+    }
     if (property.type !== "integer") continue;
     const { minimum = -Infinity, maximum = Infinity } = property;
     if (Number(value) < minimum || Number(value) > maximum) {
       throw new ToolError(`"${name}" must be from ${minimum} to ${maximum}`);
     }
+  }
+}
+
+function isOf({ type }: Property, value: unknown): boolean {
+  switch (type) {
+    case "string":
+      return typeof value === "string";
+    case "boolean":
+      return typeof value === "boolean";
+    case "integer":
+      return Number.isInteger(value);
+    case "strings":
+      return Array.isArray(value) && value.every((each) => typeof each === "string");
   }
 }
 

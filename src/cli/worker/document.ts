@@ -51,11 +51,9 @@ export function textFlag(call: Invocation, name: string): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** @param meeting where worker and parent meet, if that is known */
 export async function launcherOf(
   call: Invocation,
   given: Given,
-  meeting?: string,
 ): Promise<LauncherBootstrap> {
   const { flags } = call;
   const asked = networkOf(words(flags["allow-host"]), words(flags["credential"]), given.rest);
@@ -81,7 +79,6 @@ export async function launcherOf(
       template: { ...template, ...open },
       binds: [
         ...bindsOf(call),
-        ...(meeting === undefined ? [] : [{ source: meeting, dest: meeting, mode: "rw" as const }]),
         // A bridge brings it along.
         ...(asked === null
           ? [{ source: textFlag(call, "runtime") ?? "", dest: RUNTIME, mode: "ro" as const }]

@@ -107,7 +107,7 @@ async function handOver(
     state_dir: call.stateDir,
     fabric_dir: fabric,
     // Nothing is made for one that is there.
-    launcher: placed === null ? plain(await launcherOf(call, given, fabric)) : {},
+    launcher: placed === null ? plain(await launcherOf(call, given)) : {},
     spec: plain(spec),
     ...work,
     json: call.json,

@@ -20,6 +20,7 @@ import { fieldsOf, listOf, stringOf } from "../../model/types.ts";
 import { pathComponent, type ProvisionSpec } from "../../provision/mod.ts";
 import { builtinTools, findSkills, skillTool, type Tool, ToolBox } from "../../tools/mod.ts";
 import { runGroup } from "../../tools/process.ts";
+import type { SpawnOptions } from "../../spawn/tool.ts";
 import { VERSION } from "../../../lib/version.ts";
 import { type Executor, ExecutorError, type RunContext } from "../executor.ts";
 
@@ -60,8 +61,14 @@ export async function bambooRuntime(
     tools: [...own, ...extra],
   };
   return {
-    // It has no tool that spawns: what nested_spawn asks for it has not.
-    enforces: ["disabled_tools", "max_rounds", "enforce_permissions", "guardian_read_only"],
+    enforces: [
+      "disabled_tools",
+      "max_rounds",
+      "enforce_permissions",
+      "guardian_read_only",
+      // Who counts is its parent: it has no other way to a worker than through that one's door.
+      "max_spawn_depth",
+    ],
     run: (context) => run(runtime, context),
     close: async () => {
       await mcp.close();
@@ -71,7 +78,7 @@ export async function bambooRuntime(
 }
 
 async function run(runtime: Runtime, context: RunContext): Promise<string> {
-  const { spec, client, model, workspace, storage, tools } = runtime;
+  const { spec, client, model, workspace, storage } = runtime;
   const { assignment, reasoningEffort, signal } = context;
   using session = await Session.open(`${storage}/sessions/${context.runId}.jsonl`, model);
   const known = listOf(context.messages).map(messageOf).filter((message) => message !== null);
@@ -80,13 +87,18 @@ async function run(runtime: Runtime, context: RunContext): Promise<string> {
   const history = begin === -1 ? [] : known.slice(begin);
   for (const message of history) await session.add(message);
   const rounds = spec.limits.max_rounds;
+  const spawn = await spawnTools(spec, async (by, usage, usd) => {
+    await session.spend(usage, usd);
+    if (usage !== null) await context.emit({ type: "usage", ...usage, by });
+    if (usd > 0) await context.emit({ type: "cost", usd: session.totals.usd });
+  });
   const agent = new NativeAgent({
     client,
     model,
     session,
     system: systemPrompt({ workspace, name: spec.identity.role || "worker" }),
     tools: new ToolBox({
-      tools,
+      tools: [...runtime.tools, ...spawn],
       disabled: spec.disabled_tools ?? [],
       workspace,
       gate: createGate({
@@ -110,6 +122,18 @@ async function run(runtime: Runtime, context: RunContext): Promise<string> {
   const end = await agent.run(isAsked ? null : { text: assignment }, signal);
   if (end.status === "completed") return end.result ?? "";
   throw new Error(end.error ?? "it was cancelled");
+}
+
+/** What it has only where its parent starts workers for it. */
+async function spawnTools(
+  spec: ProvisionSpec,
+  spend: SpawnOptions["spend"],
+): Promise<readonly Tool[]> {
+  if (spec.capabilities.spawn_endpoint === undefined) return [];
+  const { askForWorker, spawnTool, wishOf } = await import("../../spawn/mod.ts");
+  const start: SpawnOptions["start"] = (asked, signal) =>
+    askForWorker(spec, wishOf(spec, asked), signal);
+  return [spawnTool({ start, spend })];
 }
 
 /** An entry of the history as parents keep it; what can't be read is left out. */
