@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * Sub-agents: how long until a new worker has answered, and a warm one, and what the way of an event through worker and
- * parent adds to having it. `echo`, from the bundle that is shipped, without a sandbox (bench_sandbox_start has its cost).
+ * Sub-agents: how long until a new worker has answered, and a warm one, and one that a host holds, and what the way of an
+ * event through worker and parent adds to having it. `echo`, from the bundle that is shipped, without a sandbox (bench_sandbox_start has its cost).
  */
+import { hostClient, placeOnHost } from "../../src/agent/host/client.ts";
+import { serveHost } from "../../src/agent/host/serve.ts";
+import { createLogger } from "../../src/lib/log.ts";
 import { ChildLauncher, ParentWorker, workerArguments } from "../../src/agent/parent/mod.ts";
 import type { ProvisionInput } from "../../src/agent/provision/mod.ts";
 import { bundleRole } from "../../tasks/bundle_role.ts";
@@ -54,6 +57,34 @@ try {
   }
   report({ id: "worker.warm", value: percentile(warm, 0.5), unit: "ms" });
   await worker.end();
+
+  const stop = new AbortController();
+  const host_dir = `${dir}/h`;
+  const served = serveHost({
+    bootstrap: { version: 1, mode: "host", host_dir, state_dir: dir },
+    isServed: () => Promise.resolve(false),
+    launcher: () => launcher,
+    log: createLogger("host"),
+    signal: stop.signal,
+  });
+  const client = hostClient(host_dir);
+  while (await client.call("host").then(() => false, () => true)) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const held = JSON.parse(JSON.stringify(spec("held")));
+  await client.call("spawn", { body: { name: "held", size: null, launcher: {}, spec: held } });
+  const placed: number[] = [];
+  for (let n = 0; n < WARM; n++) {
+    const begin = performance.now();
+    const worker = await placeOnHost({ host_dir, name: "held" }, held);
+    await worker.run({ assignment: "x" });
+    await worker.leave();
+    placed.push(performance.now() - begin);
+  }
+  report({ id: "worker.host.run", value: percentile(placed, 0.5), unit: "ms" });
+  client.close();
+  stop.abort();
+  await served;
 
   // A program writes the time; its line is an event here.
   const script =

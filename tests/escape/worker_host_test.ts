@@ -82,6 +82,12 @@ Deno.test("worker spawn: it waits in its sandbox, is listed, has run after run, 
     for (const [name, mode] of [["", 0o700], ["/host.sock", 0o600], ["/workers.json", 0o600]]) {
       assert.equal((await Deno.stat(`${hostDir}${name}`)).mode! & 0o777, mode);
     }
+    await place.run(["spawn", "brief", "--idle", "1"]);
+    await eventually("one that nobody needs has ended", async () => {
+      const { state, live, reason } = (await list(place)).find(({ name }) => name === "brief")!;
+      assert.deepEqual([state, live, reason], ["ended", false, "nobody needed it for 1 s"]);
+      return true;
+    });
     const unsure = await place.run(["stop", "writer"]);
     assert.deepEqual([unsure.code, unsure.err], [
       2,

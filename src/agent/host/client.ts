@@ -103,11 +103,13 @@ export async function placeOnHost(
   const client = hostClient(host_dir);
   let theirs: ProvisionInput;
   try {
-    await client.call("host");
-    // What it was made with is in the host; the limits are also kept here.
-    theirs = name === null
-      ? spec
-      : await client.call("spec", { params: { name } }) as unknown as ProvisionInput;
+    if (name === null) {
+      await client.call("host");
+      theirs = spec;
+    } else {
+      // What it was made with is in the host; the limits are also kept here.
+      theirs = await client.call("spec", { params: { name } }) as unknown as ProvisionInput;
+    }
   } catch (thrown) {
     client.close();
     if (!isAbsent(thrown)) throw thrown;

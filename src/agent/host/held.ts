@@ -13,6 +13,8 @@ import { HostError } from "./errors.ts";
 export const IDLE_SECONDS = 300;
 /** How long one that is asked to end may take. */
 const GRACE_MS = 5_000;
+/** How long the next waits for the one before it. */
+const LEAVING_MS = 5_000;
 /** The longest that a timer here can be: 24 days. */
 const MAX_SLEEP_MS = 2 ** 31 - 1;
 
@@ -38,6 +40,9 @@ export class Held implements Worker {
   #reason: string | null = null;
   #exit: string | null = null;
   #waiting = new AbortController();
+  #isRunning = false;
+  /** Whoever took it has left. */
+  #left = Promise.withResolvers<void>();
 
   constructor(worker: ParentWorker, options: HeldOptions) {
     this.#worker = worker;
@@ -87,6 +92,15 @@ export class Held implements Worker {
     }
   }
 
+  /** One who has what they wanted may be on their way out, and the next one here before we know. */
+  async takerToLeave(): Promise<void> {
+    if (this.#state !== "running" || this.#isRunning) return;
+    const over = new AbortController();
+    const patience = this.#clock.sleep(LEAVING_MS, over.signal).catch(() => {});
+    await Promise.race([this.#left.promise, patience]);
+    over.abort();
+  }
+
   /** For one at a time. @throws {HostError} `ended`, `busy` */
   take(): this {
     if (this.#state === "ended") {
@@ -100,6 +114,7 @@ export class Held implements Worker {
       throw new HostError("busy", `"${this.name}" has a run`, "wait for its end, or spawn another");
     }
     this.#waiting.abort();
+    this.#left = Promise.withResolvers();
     this.#become("running");
     return this;
   }
@@ -108,13 +123,15 @@ export class Held implements Worker {
   release(): void {
     if (this.#state !== "running") return;
     this.#become("idle");
+    this.#left.resolve();
     this.#awaitRun();
   }
 
   async run(request: RunRequest, options: RunOptions = {}): Promise<RunOutcome> {
     this.#runs++;
     this.#last = null;
-    const outcome = await this.#worker.run(request, options);
+    this.#isRunning = true;
+    const outcome = await this.#worker.run(request, options).finally(() => this.#isRunning = false);
     this.#last = outcome.status;
     if (outcome.status === "timeout") this.#reason ??= outcome.error;
     if (outcome.status === "cancelled") this.#reason ??= "its run was cancelled";
@@ -168,6 +185,7 @@ export class Held implements Worker {
   #ended(): void {
     if (this.#state === "ended") return;
     this.#waiting.abort();
+    this.#left.resolve();
     this.#become("ended");
   }
 

@@ -112,6 +112,7 @@ export class Host {
     if (pool !== undefined) return await pool.take();
     const held = this.#workers.get(name);
     if (held === undefined) throw this.#unknown("use", name);
+    await held.takerToLeave();
     return held.take();
   }
 

@@ -139,9 +139,16 @@ Deno.test("a worker is spawned, listed, used run after run, and stopped", async 
     assert.deepEqual(outcome, completed(`echo: ${words}`));
     assert.equal(events.length, words.split(" ").length + 1);
   }
+  // Whoever has it without a run may be about to leave: the next waits for that.
+  const before = await placeOnHost({ host_dir: bed.dir, name: "reader" }, bed.spec());
+  const next = bed.run("reader", "third");
+  const soon = new Promise((resolve) => setTimeout(resolve, 300, "it waits"));
+  assert.equal(await Promise.race([soon, next.catch(({ code }) => code)]), "it waits");
+  await before.leave();
+  assert.deepEqual((await next).outcome, completed("echo: third"));
   const used = await bed.view("reader");
-  assert.deepEqual([used?.state, used?.runs, used?.last], ["idle", 2, "completed"]);
-  assert.equal(bed.launched.length, 2, "the same process did both runs");
+  assert.deepEqual([used?.state, used?.runs, used?.last], ["idle", 3, "completed"]);
+  assert.equal(bed.launched.length, 2, "the same process did all runs");
 
   const worker = await placeOnHost({ host_dir: bed.dir, name: "reader" }, bed.spec());
   const began = Promise.withResolvers<void>();

@@ -51,7 +51,7 @@ export async function runAssignments(
     return outcome.status === "completed";
   };
   using approver = new Approver({ socket: bootstrap.approver, onUnasked: unasked(output) });
-  const name = spec.identity.role || "the worker";
+  const name = bootstrap.placed?.name ?? (spec.identity.role || "the worker");
   const handlers = (index: number) => ({
     signal,
     onApproval: (body: unknown, over: AbortSignal) =>
