@@ -2,90 +2,14 @@
 
 /** Messages in order and once, a session that is kept, and what happens when either is lost. */
 import assert from "node:assert/strict";
-import * as fc from "fast-check";
 import type { AgentEvent } from "../../src/agent/event.ts";
 import type { Driver, StartOptions } from "../../src/agent/driver/mod.ts";
-import type { Content, MatrixEvent } from "../../src/lib/matrix/types.ts";
-import type { ProxyClient } from "../../src/lib/proxyclient/mod.ts";
+import type { Task, Turn } from "../room/pump.ts";
+import { History, ME } from "../room/testing/history.ts";
 import { Leave } from "./leave.ts";
 import { prepare } from "./prepare.ts";
-import { Room } from "./room.ts";
 import { StateFile } from "./state.ts";
 import { Worker } from "./worker.ts";
-
-const ME = "@agent:b";
-
-/** A room that pages as homeservers do. */
-class History {
-  readonly events: MatrixEvent[] = [];
-  readonly transactions = new Set<string>();
-
-  add(sender: string, content: Content): string {
-    const event_id = `$${this.events.length}`;
-    this.events.push({ type: "m.room.message", sender, event_id, content });
-    return event_id;
-  }
-
-  ask(body: string, more: Content = {}): string {
-    return this.add("@ada:b", { msgtype: "m.text", body, ...more });
-  }
-
-  room(): Room {
-    const matrix = {
-      messages: (_: string, { from, limit }: { from?: string; limit: number }) => {
-        const end = from === undefined ? this.events.length : Number(from);
-        const start = Math.max(0, end - limit);
-        const chunk = this.events.slice(start, end).reverse();
-        return Promise.resolve({ chunk, start: "", ...(start > 0 ? { end: String(start) } : {}) });
-      },
-      send: (_: string, __: string, content: Content, txn: string) => {
-        if (!this.transactions.has(txn)) this.add(ME, content);
-        this.transactions.add(txn);
-        return Promise.resolve("$");
-      },
-    };
-    return new Room({ matrix } as unknown as ProxyClient, "!r", ME);
-  }
-
-  answers(): Map<string, number> {
-    const found = new Map<string, number>();
-    for (const { sender, content } of this.events) {
-      if (sender !== ME) continue;
-      const relation = content["m.relates_to"] as { "m.in_reply_to": { event_id: string } };
-      const id = relation["m.in_reply_to"].event_id;
-      found.set(id, (found.get(id) ?? 0) + 1);
-    }
-    return found;
-  }
-}
-
-Deno.test("each message is answered once and in order, wherever the agent is killed", async () => {
-  await fc.assert(fc.asyncProperty(
-    fc.array(fc.constantFrom("ask", "look", "answer", "kill"), { maxLength: 250 }),
-    async (steps) => {
-      const history = new History();
-      const asked: string[] = [];
-      const done: string[] = [];
-      let room = history.room();
-      let tasks: Awaited<ReturnType<Room["unanswered"]>> = [];
-      for (const step of [...steps, "kill", "look", ...steps.map(() => "answer")]) {
-        if (step === "ask") asked.push(history.ask("do it"));
-        if (step === "look") tasks.push(...await room.unanswered());
-        if (step === "kill") {
-          room = history.room();
-          tasks = [];
-        }
-        const task = step === "answer" ? tasks.shift() : undefined;
-        if (task !== undefined) {
-          await room.answer(task, "done");
-          done.push(task.id);
-        }
-      }
-      assert.deepEqual(done, asked);
-      assert.deepEqual([...history.answers()], asked.map((id) => [id, 1]));
-    },
-  ));
-});
 
 Deno.test("notices, edits, one's own words and what is for others are no tasks", async () => {
   const history = new History();
@@ -99,11 +23,25 @@ Deno.test("notices, edits, one's own words and what is for others are no tasks",
   assert.deepEqual(await room.unanswered(), []);
 });
 
+Deno.test("an answer of before is one; what its program writes by itself is none, though it be a reply", async () => {
+  const history = new History();
+  const replyTo = (id: string, msgtype: string) =>
+    history.add(ME, {
+      msgtype,
+      body: "x",
+      "m.relates_to": { "m.in_reply_to": { event_id: id } },
+    });
+  const [first, second] = [history.ask("x"), history.ask("x")];
+  replyTo(first, "m.notice");
+  replyTo(second, "m.text");
+  assert.deepEqual((await history.room().unanswered()).map(({ id }) => id), [second]);
+});
+
 Deno.test("an answer that is too long for an event is cut, and says so", async () => {
   const history = new History();
   history.ask("x");
   const room = history.room();
-  await room.answer((await room.unanswered())[0]!, "é".repeat(100_000));
+  await room.answer(await room.unanswered(), "é".repeat(100_000), null);
   const body = String(history.events.at(-1)!.content["body"]);
   assert.ok(new TextEncoder().encode(JSON.stringify(body)).length < 60_000);
   assert.match(body, /90000 characters left out/);
@@ -126,11 +64,12 @@ function fakeDriver(starts: StartOptions[]): Driver {
     start(options) {
       starts.push(options);
       const resumed = options.resume?.session_id;
-      const texts: string[] = [];
+      const texts: { text: string; id: string }[] = [];
       let given = Promise.withResolvers<void>();
       async function* events(): AsyncGenerator<AgentEvent> {
         if (resumed === "lost") {
           await given.promise;
+          yield { type: "prompt", ...texts[0]! };
           yield { type: "end", status: "error", result: null, error: "no such session" };
           return;
         }
@@ -138,17 +77,19 @@ function fakeDriver(starts: StartOptions[]): Driver {
         while (true) {
           await given.promise;
           given = Promise.withResolvers();
-          const text = texts.shift();
-          if (text === undefined) return;
-          if (text === "die") return;
+          const message = texts.shift();
+          if (message === undefined) return;
+          yield { type: "prompt", ...message };
+          if (message.text === "die") return;
           yield { type: "cost", usd: 0.5 };
-          yield { type: "end", status: "completed", result: `did ${text}`, error: null };
+          const result = `did ${message.text}`;
+          yield { type: "end", status: "completed", result, error: null };
         }
       }
       return {
         events: events(),
-        send: (text) => {
-          texts.push(text);
+        send: (text, { id = "" } = {}) => {
+          texts.push({ text, id });
           given.resolve();
         },
         interrupt: () => {},
@@ -159,6 +100,17 @@ function fakeDriver(starts: StartOptions[]): Driver {
       };
     },
   };
+}
+
+const task = (text: string, id = text): Task => ({
+  id,
+  message: { id, room: "!r", sender: "@ada:b", text, isQuestion: false, thread: null },
+  text,
+});
+
+async function ask(worker: Worker, text: string): Promise<Turn> {
+  await worker.give(task(text));
+  return await worker.next();
 }
 
 Deno.test("a worker goes on with its session after its program died; one that is lost begins anew", async () => {
@@ -172,24 +124,59 @@ Deno.test("a worker goes on with its session after its program died; one that is
         command: ["x"],
         cwd: "/",
         env: {},
-        onState: () => {},
+        onEvent: () => {},
       });
     const first = await make();
-    assert.equal((await first.ask("one")).result, "did one");
-    assert.equal((await first.ask("die")).status, "error");
-    assert.equal((await first.ask("two")).result, "did two");
+    assert.deepEqual(await ask(first, "one"), {
+      end: { type: "end", status: "completed", result: "did one", error: null },
+      ids: ["one"],
+    });
+    assert.equal((await ask(first, "die")).end.status, "error");
+    assert.equal((await ask(first, "two")).end.result, "did two");
     assert.deepEqual(starts.map(({ resume }) => resume?.session_id), [undefined, "s1"]);
     await first.stop();
     const again = await make();
-    assert.equal((await again.ask("three")).result, "did three");
+    assert.equal((await ask(again, "three")).end.result, "did three");
     assert.deepEqual(starts.at(-1)!.resume, { session_id: "s1", usd: 0.5 });
     await again.stop();
     const state = await StateFile.open(path);
     await state.change({ session_id: "lost" });
     const anew = await make();
-    assert.equal((await anew.ask("four")).result, "did four");
+    assert.equal((await ask(anew, "four")).end.result, "did four");
     assert.equal((await StateFile.open(path)).now.session_id, `s${starts.length}`);
+    await anew.beginAnew();
+    await ask(anew, "five");
+    assert.equal(starts.at(-1)!.resume, undefined);
     await anew.stop();
+  });
+});
+
+Deno.test("what was given and not answered is told as such after a restart, in a state of before, too", async () => {
+  await withDir(async (dir) => {
+    const path = `${dir}/session.json`;
+    const worker = async () =>
+      new Worker({
+        driver: fakeDriver([]),
+        state: await StateFile.open(path),
+        command: ["x"],
+        cwd: "/",
+        env: {},
+        onEvent: () => {},
+      });
+    const again = /^did You were started anew[^]*\n\none$/;
+    const first = await worker();
+    await ask(first, "one");
+    await first.stop();
+    const second = await worker();
+    assert.match((await ask(second, "one")).end.result!, again);
+    await second.done(["one"]);
+    assert.equal((await ask(second, "one")).end.result, "did one");
+    await second.stop();
+    const old = { version: 1, session_id: "s", usd: 0, given: "one" };
+    await Deno.writeTextFile(path, JSON.stringify(old));
+    const third = await worker();
+    assert.match((await ask(third, "one")).end.result!, again);
+    await third.stop();
   });
 });
 

@@ -2,7 +2,7 @@
 
 /**
  * A room that the agent listens in: what others wrote and has no answer yet, in order. The room itself remembers: an
- * answer relates to its question, and answers are given in order, so everything before the newest answer's question
+ * answer names what it answers, and what was open besides, so everything before the oldest that the newest answer names
  * has one.
  */
 import type { Content, MatrixEvent } from "../../src/lib/matrix/types.ts";
@@ -16,6 +16,8 @@ export interface Message {
   readonly text: string;
   /** From a program, which waits for what is answered. */
   readonly isQuestion: boolean;
+  /** The message that its thread began with; null: it is in none. */
+  readonly thread: string | null;
 }
 
 export interface RoomOptions {
@@ -28,6 +30,10 @@ export interface RoomOptions {
 /** An event holds 64 KB with all around it; a character takes up to 6 bytes in it. */
 const MAX_ANSWER = 10_000;
 const PAGE = 100;
+/** In an answer's content: the ids of all that it answers. */
+const ANSWERS = "m.bureau.answers";
+/** In an answer's content: the oldest message that had no answer after it; absent: none. */
+const OPEN = "m.bureau.open";
 /** Looked at in a room that is not its own, and for a person's last word. */
 const FAR_BACK = 1_000;
 
@@ -36,8 +42,6 @@ export class Room {
   readonly #seen = new Set<string>();
   readonly #isOwn: boolean;
   readonly #chain: number;
-  /** Given out and not answered, in order. */
-  #given: Message[] = [];
   /** Programs that still wait for an answer. */
   readonly #owed = new Set<string>();
   /** The newest message of the last look: what is older was looked at. */
@@ -58,23 +62,22 @@ export class Room {
     const open: Message[] = [];
     const answered = new Set<string>();
     const chains = new Chains(this.#chain);
-    let newestAnswered: string | undefined;
+    /** Nothing that is older is open: each of these was seen. */
+    let floor: Set<string> | null = null;
     let newest: string | undefined;
     let count = 0;
     let isDone = false;
     for await (const event of this.#history()) {
       newest ??= event.event_id;
-      const to = event.sender === this.me ? questionOf(event.content) : null;
-      if (to !== null) {
-        answered.add(to);
-        newestAnswered ??= to;
-      }
-      // What came before the newest answer's question was there when that was answered.
-      isDone ||= event.event_id === newestAnswered || event.event_id === this.#looked;
+      const answer = event.sender === this.me ? answerIn(event.content) : null;
+      for (const id of answer?.ids ?? []) answered.add(id);
+      floor ??= answer?.floor ?? null;
       const message = isDone ? null : this.#message(event);
       const isOpen = message !== null && !answered.has(message.id) && !this.#seen.has(message.id);
       if (isOpen) open.push(message);
       chains.add(event, isOpen);
+      floor?.delete(event.event_id ?? "");
+      isDone ||= floor?.size === 0 || event.event_id === this.#looked;
       const isFar = ++count >= FAR_BACK;
       if (isDone ? chains.isKnown || isFar : !this.#isOwn && isFar) break;
     }
@@ -85,7 +88,6 @@ export class Room {
     }
     this.#looked = newest;
     for (const { id } of open) this.#seen.add(id);
-    this.#given.push(...news);
     return news;
   }
 
@@ -115,7 +117,9 @@ export class Room {
       mentioned(content).includes(this.me) && questionOf(content) !== null;
     if (msgtype !== "m.text" && !isAnswer) return null;
     const isQuestion = isFromProgram && !isAnswer;
-    return { id: event_id, room: this.id, sender, text: body, isQuestion };
+    const relation = content["m.relates_to"] as Content | undefined;
+    const thread = relation?.["rel_type"] === "m.thread" ? textOf(relation["event_id"]) : null;
+    return { id: event_id, room: this.id, sender, text: body, isQuestion, thread };
   }
 
   #isForMe(content: Content, body: string): boolean {
@@ -133,12 +137,14 @@ export class Room {
     }, `leave-${id}`);
   }
 
-  /** The transaction follows from the question: said once, whatever dies in between. */
-  async answer(message: Message, text: string): Promise<void> {
-    const at = this.#given.findIndex(({ id }) => id === message.id);
-    // With the newest of them those before it are answered, too.
-    const answered = at === -1 ? [message] : this.#given.slice(0, at + 1);
-    for (const { isQuestion, sender } of answered) if (isQuestion) this.#owed.add(sender);
+  /**
+   * A reply to the newest of them. Its transaction follows from that: said once, whatever dies in between.
+   * @param messages all that it answers, oldest first; at least one
+   * @param open the oldest message that has no answer yet, besides these
+   */
+  async answer(messages: readonly Message[], text: string, open: string | null): Promise<void> {
+    const { id, thread } = messages.at(-1)!;
+    for (const { isQuestion, sender } of messages) if (isQuestion) this.#owed.add(sender);
     const asked = await this.#asked(text);
     const users = asked === null ? [...this.#owed] : [asked];
     const body = text.length <= MAX_ANSWER
@@ -147,10 +153,14 @@ export class Room {
     await this.proxy.matrix.send(this.id, "m.room.message", {
       msgtype: asked === null ? "m.notice" : "m.text",
       body: body === "" ? "(no words)" : body,
-      "m.relates_to": { "m.in_reply_to": { event_id: message.id } },
+      "m.relates_to": {
+        ...(thread === null ? {} : { rel_type: "m.thread", event_id: thread }),
+        "m.in_reply_to": { event_id: id },
+      },
+      [ANSWERS]: messages.map(({ id }) => id),
+      ...(open === null ? {} : { [OPEN]: open }),
       ...(users.length === 0 ? {} : { "m.mentions": { user_ids: users } }),
-    }, `re-${message.id}`);
-    this.#given = this.#given.slice(at + 1);
+    }, `re-${id}`);
     if (asked === null) this.#owed.clear();
   }
 
@@ -163,8 +173,31 @@ export class Room {
   }
 }
 
+interface Answer {
+  readonly ids: readonly string[];
+  /** Once these were seen, newest first, nothing that is older is open. */
+  readonly floor: Set<string>;
+}
+
+/** @returns null: it is none */
+function answerIn(content: Content): Answer | null {
+  const question = questionOf(content);
+  if (question === null) return null;
+  const all = content[ANSWERS];
+  // Those of before were notices. What its program writes by itself is none, though it may be a reply.
+  if (!Array.isArray(all) && content["msgtype"] !== "m.notice") return null;
+  const open = textOf(content[OPEN]);
+  return {
+    ids: Array.isArray(all) ? all : [question],
+    floor: new Set(open === null ? [question] : [question, open]),
+  };
+}
+
 function questionOf(content: Content): string | null {
   const relation = content["m.relates_to"] as Content | undefined;
-  const id = (relation?.["m.in_reply_to"] as Content | undefined)?.["event_id"];
-  return typeof id === "string" ? id : null;
+  return textOf((relation?.["m.in_reply_to"] as Content | undefined)?.["event_id"]);
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
 }

@@ -39,13 +39,17 @@ export class Rooms {
     return found;
   }
 
-  /** In a room that it was put out of meanwhile nothing is said, and nobody waits. */
-  async answer(message: Message, text: string): Promise<void> {
+  /**
+   * In a room that it was put out of meanwhile nothing is said, and nobody waits.
+   * @param messages of one room
+   */
+  async answer(messages: readonly Message[], text: string, open: string | null): Promise<void> {
+    const { room } = messages[0]!;
     try {
-      await this.#rooms.get(message.room)!.answer(message, text);
+      await this.#rooms.get(room)!.answer(messages, text, open);
     } catch (thrown) {
-      if (message.room === this.own || !isForbidden(thrown)) throw thrown;
-      console.log(`no answer in ${message.room}: ${messageOf(thrown)}`);
+      if (room === this.own || !isForbidden(thrown)) throw thrown;
+      console.log(`no answer in ${room}: ${messageOf(thrown)}`);
     }
   }
 

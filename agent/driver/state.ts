@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** What outlives the program: which session it goes on with, and which message it was working on. */
+/** What outlives the program: which session it goes on with, and which messages it was working on. */
 import * as z from "zod/mini";
 
 const State = z.object({
@@ -9,12 +9,14 @@ const State = z.object({
   session_id: z.nullable(z.string()),
   /** What the session has cost so far. */
   usd: z.number(),
-  /** The message that the agent was given and has not answered yet. */
-  given: z.nullable(z.string()),
+  /** The messages that the agent was given and has not answered yet. Before there could be several: one, or null. */
+  given: z.union([z.array(z.string()), z.nullable(z.string())]),
 });
-export type State = z.infer<typeof State>;
+export interface State extends Omit<z.infer<typeof State>, "given"> {
+  readonly given: readonly string[];
+}
 
-const NOTHING: State = { version: 1, session_id: null, usd: 0, given: null };
+const NOTHING: State = { version: 1, session_id: null, usd: 0, given: [] };
 
 export class StateFile {
   #state: State;
@@ -26,7 +28,8 @@ export class StateFile {
   /** A file that cannot be read is no file: the agent begins anew rather than not at all. */
   static async open(path: string): Promise<StateFile> {
     try {
-      return new StateFile(path, z.parse(State, JSON.parse(await Deno.readTextFile(path))));
+      const read = z.parse(State, JSON.parse(await Deno.readTextFile(path)));
+      return new StateFile(path, { ...read, given: [read.given ?? []].flat() });
     } catch (thrown) {
       if (!(thrown instanceof Deno.errors.NotFound)) {
         console.log(`the session in ${path} cannot be read; a new one begins`);

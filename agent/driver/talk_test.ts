@@ -84,7 +84,7 @@ function agent(
       const messages = await rooms.unanswered();
       for (const message of messages) {
         this.tasks.push(message.text);
-        await rooms.answer(message, reply(message.text));
+        await rooms.answer([message], reply(message.text), null);
       }
       return messages.length > 0;
     },

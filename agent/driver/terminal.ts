@@ -36,6 +36,8 @@ export function render(event: AgentEvent): string | null {
       return `session ${shown(event.session_id)}${event.model ? ` of ${shown(event.model)}` : ""}`;
     case "cost":
       return `  $${event.usd.toFixed(4)} so far`;
+    case "prompt":
+      return shown(event.text);
     case "usage":
     case "state":
     case "end":

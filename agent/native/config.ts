@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What the payload says of the agent; docs/guide/native-agent.md has every field. */
-import { BureauError } from "../../src/lib/errors.ts";
 import type { Protocol } from "../../src/agent/model/mod.ts";
 import type { AgentLimits } from "../../src/agent/native/mod.ts";
 import { type McpServer, mcpServersOf } from "../../src/agent/native/mcp_config.ts";
 import { CHAIN_LENGTH } from "../driver/talk.ts";
+import { type Manners, oneOf, PayloadError, readManners } from "../room/payload.ts";
 
 export interface Config {
   readonly model: string;
@@ -24,16 +24,7 @@ export interface Config {
   readonly isGated: boolean;
   /** So many messages of programs to one another are answered without a person's word. */
   readonly agentChain: number;
-}
-
-export class ConfigError extends BureauError {
-  override readonly name = "ConfigError";
-
-  constructor(field: string, why: string) {
-    super("payload", `Cannot use "${field}" of the payload: ${why}`, {
-      hint: "docs/guide/native-agent.md has every field; `bureau agent payload` shows it",
-    });
-  }
+  readonly manners: Manners;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -41,7 +32,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const PROTOCOLS: readonly Protocol[] = ["anthropic", "openai-chat", "openai-responses"];
 const EFFORTS = ["low", "medium", "high"] as const;
 
-/** @throws {ConfigError} naming the field */
+/** @throws {PayloadError} naming the field */
 export function readConfig(payload: Fields): Config {
   const protocol = oneOf(payload, "protocol", PROTOCOLS) ?? "anthropic";
   const limits = objectOf(payload, "limits");
@@ -62,12 +53,13 @@ export function readConfig(payload: Fields): Config {
     skillsDir: textOf(payload, "skills_dir") ?? "/workspace/.claude/skills",
     isGated: flagOf(payload, "enforce_permissions"),
     agentChain: numberOf(payload, "agent_chain", 0) ?? CHAIN_LENGTH,
+    manners: readManners(payload),
     mcp: payload["mcp_servers"] === undefined ? [] : mcpServersOf(payload["mcp_servers"]),
   };
 }
 
 function missing(field: string): never {
-  throw new ConfigError(field, "it is missing");
+  throw new PayloadError(field, "it is missing");
 }
 
 function given<K extends string>(key: K, value: number | undefined): { [_ in K]?: number } {
@@ -77,21 +69,21 @@ function given<K extends string>(key: K, value: number | undefined): { [_ in K]?
 function textOf(fields: Fields, name: string): string | undefined {
   const value = fields[name];
   if (value === undefined) return undefined;
-  if (typeof value !== "string" || value === "") throw new ConfigError(name, "it is no text");
+  if (typeof value !== "string" || value === "") throw new PayloadError(name, "it is no text");
   return value;
 }
 
 function textsOf(fields: Fields, name: string): readonly string[] {
   const value = fields[name] ?? [];
   if (!Array.isArray(value) || !value.every((each) => typeof each === "string")) {
-    throw new ConfigError(name, "it is no list of texts");
+    throw new PayloadError(name, "it is no list of texts");
   }
   return value;
 }
 
 function flagOf(fields: Fields, name: string): boolean {
   const value = fields[name] ?? false;
-  if (typeof value !== "boolean") throw new ConfigError(name, "it is neither true nor false");
+  if (typeof value !== "boolean") throw new PayloadError(name, "it is neither true nor false");
   return value;
 }
 
@@ -99,19 +91,13 @@ function numberOf(fields: Fields, name: string, least: number): number | undefin
   const value = fields[name];
   if (value === undefined) return undefined;
   if (typeof value !== "number" || value < least) {
-    throw new ConfigError(name, `it is no number from ${least}`);
+    throw new PayloadError(name, `it is no number from ${least}`);
   }
   return value;
-}
-
-function oneOf<T extends string>(fields: Fields, name: string, all: readonly T[]): T | undefined {
-  const value = textOf(fields, name);
-  if (value === undefined || all.includes(value as T)) return value as T | undefined;
-  throw new ConfigError(name, `it is none of ${all.join(", ")}`);
 }
 
 function objectOf(fields: Fields, name: string): Fields {
   const value = fields[name] ?? {};
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
-  throw new ConfigError(name, "it is no object");
+  throw new PayloadError(name, "it is no object");
 }

@@ -5,7 +5,6 @@
  * words of a turn are its answer. Its conversation is in a file of its home, so that it goes on where it was killed.
  * docs/guide/native-agent.md.
  */
-import type { AgentEvent } from "../../src/agent/event.ts";
 import { createGate } from "../../src/agent/approval/gate.ts";
 import { createModelClient } from "../../src/agent/model/mod.ts";
 import type { McpTools } from "../../src/agent/native/mcp.ts";
@@ -20,17 +19,24 @@ import {
 import { BureauError, messageOf } from "../../src/lib/errors.ts";
 import { createProxyClient, type ProxyClient } from "../../src/lib/proxyclient/mod.ts";
 import { VERSION } from "../../src/lib/version.ts";
-import type { Message } from "../driver/room.ts";
 import { Rooms } from "../driver/rooms.ts";
-import { HOW_TO_ASK, INTERRUPT, isInterrupt } from "../driver/talk.ts";
+import { HOW_TO_ASK } from "../driver/talk.ts";
+import { listen } from "../room/listen.ts";
+import { patiently } from "../room/patiently.ts";
+import { Progress } from "../room/progress.ts";
+import { Pump } from "../room/pump.ts";
+import { Status } from "../room/status.ts";
+import { typed } from "../room/typed.ts";
 import { bureauTools } from "./bureau.ts";
 import { type Config, readConfig } from "./config.ts";
-import { Desk } from "./desk.ts";
+import { NativeEngine } from "./engine.ts";
 import { show, showEvent } from "./screen.ts";
 
 const SOCKET = "/run/bureau/agent/proxy.sock";
 const PAYLOAD = "/run/bureau/payload.json";
 const WORKSPACE = "/workspace";
+/** So long a proxy may take that is ending, too. */
+const END_MS = 1_000;
 const SESSION = "/home/agent/.bureau/native.jsonl";
 
 try {
@@ -42,17 +48,21 @@ try {
 }
 
 async function main(): Promise<void> {
-  // Killed at any moment it loses nothing, so it ends at once.
-  for (const signal of ["SIGTERM", "SIGHUP"] as const) {
-    Deno.addSignalListener(signal, () => Deno.exit(0));
-  }
   const config = readConfig(await readPayload());
   const proxy = createProxyClient({ socket: SOCKET });
-  const identity = await patiently("ask who I am", () => proxy.identity());
+  const identity = await patiently("ask who I am", () => proxy.identity(), show);
   const rooms = identity.room === null || identity.user_id === null
     ? null
     : new Rooms(proxy, identity.room, identity.user_id, { chain: config.agentChain });
-  const desk = await Desk.open({
+  const status = new Status({ proxy, rooms });
+  // Killed at any moment it loses nothing, so it ends as soon as others know.
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => {
+      setTimeout(() => Deno.exit(0), END_MS);
+      void status.end().then(() => Deno.exit(0));
+    });
+  }
+  const engine = await NativeEngine.open({
     agent: {
       client: createModelClient({
         protocol: config.protocol,
@@ -69,7 +79,7 @@ async function main(): Promise<void> {
           ? config.instructions
           : `${HOW_TO_ASK}\n\n${config.instructions}`.trim(),
       }),
-      tools: await toolBox(config, proxy),
+      tools: await toolBox(config, proxy, status),
       limits: config.limits,
       maxTokens: config.maxTokens,
       ...(config.contextWindow === undefined ? {} : { contextWindow: config.contextWindow }),
@@ -78,22 +88,29 @@ async function main(): Promise<void> {
     sessionFile: SESSION,
     emit: (event) => {
       showEvent(event);
-      attend(proxy, event);
-    },
-    answer: async (message, text) => {
-      await patiently("answer", () => rooms!.answer(message, text));
+      status.tell(event);
+      progress?.tell(event);
     },
   });
+  const pump = new Pump({
+    engine,
+    steering: config.manners.steering,
+    answer: (...answer) => patiently("answer", () => rooms!.answer(...answer), show),
+  });
+  const progress = config.manners.progress === "none" ? null : new Progress({
+    send: proxy.matrix.send,
+    find: (id) => pump.find(id),
+  });
   // An end that was sent to its terminal's keyboard stops what it does, and no more.
-  Deno.addSignalListener("SIGINT", () => desk.interrupt());
+  Deno.addSignalListener("SIGINT", () => engine.interrupt());
   show(`${config.model} for ${identity.user_id ?? identity.principal}`);
-  void typed(desk).catch((thrown) => show(messageOf(thrown)));
+  void typed((line) => pump.type(line)).catch((thrown) => show(messageOf(thrown)));
   if (rooms === null) show("no room was given; what is typed here is all that comes");
-  else await listening(rooms, desk);
-  await desk.work(new AbortController().signal);
+  else await listening(rooms, pump);
+  await pump.work(new AbortController().signal);
 }
 
-async function toolBox(config: Config, proxy: ProxyClient): Promise<ToolBox> {
+async function toolBox(config: Config, proxy: ProxyClient, status: Status): Promise<ToolBox> {
   const skills = await findSkills(config.skillsDir);
   const tools: Tool[] = [...builtinTools, ...(skills.length === 0 ? [] : [skillTool(skills)])];
   if (config.mcp.length > 0) {
@@ -108,7 +125,9 @@ async function toolBox(config: Config, proxy: ProxyClient): Promise<ToolBox> {
     enforce_permissions: true,
     host: (call, signal) => proxy.approval(call, { signal }),
     onWaiting: (call) => {
-      if (call !== null) show(`? ${call.tool} ${call.resource}`);
+      if (call === null) return status.tell({ type: "state", state: "working" });
+      show(`? ${call.tool} ${call.resource}`);
+      status.tell({ type: "state", state: "waiting-approval", message: call.tool });
     },
   });
   return new ToolBox({
@@ -120,60 +139,19 @@ async function toolBox(config: Config, proxy: ProxyClient): Promise<ToolBox> {
   });
 }
 
-/** Resolves when what was written before is on the desk; goes on listening. */
-async function listening(rooms: Rooms, desk: Desk): Promise<void> {
-  const look = async (room?: string) => {
-    const found = await patiently("read the room", () => rooms.unanswered(room));
-    const isStop = ({ text }: Message) => isInterrupt(text);
-    // Its answer is the turn's.
-    if (found.some(isStop)) desk.interrupt();
-    desk.add(
-      ...found.filter((message) => !isStop(message))
-        .map((message) => ({ message, text: `${message.sender}: ${message.text}` })),
-    );
-  };
+/** Resolves when what was written before is heard; goes on listening. */
+async function listening(rooms: Rooms, pump: Pump): Promise<void> {
   const ready = Promise.withResolvers<void>();
-  const follow = async () => {
-    // Position first, history second: what comes in between is found by the next look.
-    const events = rooms.proxy.matrix.events({
-      types: ["m.room.message"],
-      own: false,
-      signal: new AbortController().signal,
-    });
-    for await (const event of events) {
-      if (event.kind === "event" || event.kind === "gap") await look(event.room);
-      else if (event.kind === "open" || event.kind === "reset") await look();
-      if (event.kind === "open") show(`listening in ${rooms.own}; ${INTERRUPT} stops what I do`);
-      ready.resolve();
-    }
-  };
-  void follow().catch((thrown) => {
+  void listen(rooms, {
+    hear: (messages) => pump.hear(messages),
+    tell: show,
+    onReady: ready.resolve,
+    signal: new AbortController().signal,
+  }).catch((thrown) => {
     show(`the room is lost: ${messageOf(thrown)}`);
     Deno.exit(1);
   });
   await ready.promise;
-}
-
-async function typed(desk: Desk): Promise<void> {
-  const decoder = new TextDecoder();
-  let pending = "";
-  for await (const chunk of Deno.stdin.readable) {
-    pending += decoder.decode(chunk, { stream: true });
-    const lines = pending.split(/\r?\n|\r/);
-    pending = lines.pop()!.slice(0, 64 * 1024);
-    for (const text of lines.filter((line) => line.trim() !== "")) {
-      if (isInterrupt(text)) desk.interrupt();
-      else desk.add({ message: null, text });
-    }
-  }
-}
-
-/** Its own word counts more than what its terminal looks like. */
-function attend(proxy: ProxyClient, event: AgentEvent): void {
-  if (event.type !== "state") return;
-  const { state, message = "" } = event;
-  const said = state === "working" ? "working" : state === "failed" ? "waiting" : "idle";
-  void proxy.setAttention(said, message === "" ? undefined : message.slice(0, 200)).catch(() => {});
 }
 
 async function readPayload(): Promise<Record<string, unknown>> {
@@ -182,19 +160,5 @@ async function readPayload(): Promise<Record<string, unknown>> {
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return {};
     throw thrown;
-  }
-}
-
-/** A proxy that is being replaced is back within seconds; a refusal is for good. */
-async function patiently<T>(what: string, act: () => Promise<T>): Promise<T> {
-  for (let pause = 500;; pause = Math.min(2 * pause, 5_000)) {
-    try {
-      return await act();
-    } catch (thrown) {
-      const { isPassing = true } = thrown as { isPassing?: boolean };
-      if (!isPassing) throw thrown;
-      show(`cannot ${what} yet: ${messageOf(thrown)}`);
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
   }
 }

@@ -5,26 +5,32 @@ import assert from "node:assert/strict";
 import { createModelClient } from "../../src/agent/model/mod.ts";
 import { say, type Script, startModels, turns } from "../../src/agent/testing/model/mod.ts";
 import { ToolBox } from "../../src/agent/tools/mod.ts";
+import type { Message } from "../driver/room.ts";
+import { Pump } from "../room/pump.ts";
 import { readConfig } from "./config.ts";
-import { Desk } from "./desk.ts";
+import { NativeEngine } from "./engine.ts";
 
 const KEY = "placeholder-0123456789";
-const message = (id: string, text: string) => ({
-  message: { id, room: "!r", sender: "@ada:example.org", text, isQuestion: false },
-  text: `@ada:example.org: ${text}`,
+const message = (id: string, text: string): Message => ({
+  id,
+  room: "!r",
+  sender: "@ada:example.org",
+  text,
+  isQuestion: false,
+  thread: null,
 });
 
 interface Rig {
   readonly answers: [string, string][];
   readonly dir: string;
   /** Another program with the same file. */
-  open(): Promise<Desk>;
+  open(): Promise<Pump>;
   /** Until so many answers were given. */
   answered(count: number): Promise<void>;
 }
 
-async function withDesk(script: Script, use: (rig: Rig) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir({ prefix: "desk-" });
+async function withAgent(script: Script, use: (rig: Rig) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "native-" });
   const models = startModels({ script, keys: { anthropic: KEY, openai: KEY } });
   const stop = new AbortController();
   const working: Promise<void>[] = [];
@@ -35,7 +41,7 @@ async function withDesk(script: Script, use: (rig: Rig) => Promise<void>): Promi
       answers,
       dir,
       open: async () => {
-        const desk = await Desk.open({
+        const engine = await NativeEngine.open({
           agent: {
             client: createModelClient({
               protocol: "anthropic",
@@ -48,14 +54,18 @@ async function withDesk(script: Script, use: (rig: Rig) => Promise<void>): Promi
           },
           sessionFile: `${dir}/home/session.jsonl`,
           emit: () => {},
+        });
+        const pump = new Pump({
+          engine,
+          steering: "asker",
           answer: (to, text) => {
-            answers.push([to.id, text]);
+            answers.push([to.map(({ id }) => id).join(), text]);
             heard.resolve();
             return Promise.resolve();
           },
         });
-        working.push(desk.work(stop.signal));
-        return desk;
+        working.push(pump.work(stop.signal));
+        return pump;
       },
       answered: async (count) => {
         while (answers.length < count) {
@@ -72,45 +82,47 @@ async function withDesk(script: Script, use: (rig: Rig) => Promise<void>): Promi
   }
 }
 
-Deno.test("one turn after the other; what comes meanwhile is part of the turn; a new beginning", async () => {
-  const desk = Promise.withResolvers<Desk>();
+Deno.test("what comes meanwhile is in the very next question to the model; a new beginning", async () => {
+  const pump = Promise.withResolvers<Pump>();
   const script = turns(
     async () => {
-      (await desk.promise).add(message("$2", "and hurry"));
+      (await pump.promise).hear([message("$2", "and hurry"), message("$3", "please")]);
       return say("wait");
     },
-    ({ lastText }) => say(`both: ${lastText}`),
+    ({ lastText }) => say(`all: ${lastText}`),
     ({ body }) => say(`anew: ${(body["messages"] as unknown[]).length}`),
   );
-  await withDesk(script, async ({ open, answered, answers, dir }) => {
+  await withAgent(script, async ({ open, answered, answers, dir }) => {
     const it = await open();
-    desk.resolve(it);
-    it.add(message("$1", "hello"));
+    pump.resolve(it);
+    it.hear([message("$1", "hello")]);
     await answered(1);
-    assert.deepEqual(answers, [["$2", "both: @ada:example.org: and hurry"]]);
-    it.add(message("$3", "!new"), message("$4", "hello"));
+    const [ids, text] = answers[0]!;
+    assert.equal(ids, "$1,$2,$3");
+    assert.match(text, /^all: [^]*: and hurry[^]*: please$/);
+    it.hear([message("$4", "!new"), message("$5", "hello")]);
     await answered(3);
-    assert.deepEqual(answers.slice(1), [["$3", "I begin anew."], ["$4", "anew: 1"]]);
+    assert.deepEqual(answers.slice(1), [["$4", "I begin anew."], ["$5", "anew: 1"]]);
     const names = (await Array.fromAsync(Deno.readDir(`${dir}/home`))).map(({ name }) => name);
     assert.equal(names.filter((name) => /^session\.jsonl\.\d+$/.test(name)).length, 1);
   });
 });
 
 Deno.test("stopped: the turn ends, the next begins; a failure is told", async () => {
-  const desk = Promise.withResolvers<Desk>();
+  const pump = Promise.withResolvers<Pump>();
   const script = turns(
     async () => {
-      (await desk.promise).interrupt();
+      (await pump.promise).hear([message("$0", "!stop")]);
       return { ...say("never"), holdAfterFirst: new Promise(() => {}) };
     },
     { kind: "fail", status: 401, type: "authentication_error", message: "who?" },
     say("well"),
   );
-  await withDesk(script, async ({ open, answered, answers }) => {
+  await withAgent(script, async ({ open, answered, answers }) => {
     const it = await open();
-    desk.resolve(it);
+    pump.resolve(it);
     for (const [at, id] of ["$1", "$2", "$3"].entries()) {
-      it.add(message(id, "hello"));
+      it.hear([message(id, "hello")]);
       await answered(at + 1);
     }
     assert.deepEqual(answers[0], ["$1", "Stopped."]);
@@ -120,13 +132,19 @@ Deno.test("stopped: the turn ends, the next begins; a failure is told", async ()
 });
 
 Deno.test("an answer that was never sent is sent after a restart, and not asked for again", async () => {
-  await withDesk(turns(say("here"), say("other")), async ({ open, answered, answers }) => {
-    (await open()).add(message("$1", "hello"));
+  await withAgent(turns(say("here"), say("other")), async ({ open, answered, answers }) => {
+    (await open()).hear([message("$1", "hello")]);
     await answered(1);
     // Killed before the room had it: the message has no answer there.
-    (await open()).add(message("$1", "hello"), message("$2", "more"));
-    await answered(3);
-    assert.deepEqual(answers, [["$1", "here"], ["$1", "here"], ["$2", "other"]]);
+    (await open()).hear([message("$1", "hello")]);
+    await answered(2);
+    const again = await open();
+    again.hear([message("$1", "hello"), message("$2", "!queue more")]);
+    await answered(4);
+    assert.deepEqual(answers.map(([id, text]) => `${id} ${text}`), [
+      ...["$1 here", "$1 here", "$1 here"],
+      "$2 other",
+    ]);
   });
 });
 

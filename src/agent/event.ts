@@ -30,6 +30,8 @@ export type AgentState = z.infer<typeof AgentState>;
 export const AgentEvent = z.discriminatedUnion("type", [
   /** The agent's identity for itself: what `resume` needs. */
   z.object({ type: z.literal("session"), session_id: z.string(), model: z.optional(z.string()) }),
+  /** A message, at the place of the conversation where the agent has it: the next `end` answers it. */
+  z.object({ type: z.literal("prompt"), text: z.string(), id: z.optional(z.string()) }),
   /** `partial`: a piece of a text that a later whole one repeats. */
   z.object({ type: z.literal("text"), text: z.string(), partial: z.optional(z.boolean()) }),
   z.object({ type: z.literal("thinking"), text: z.string(), partial: z.optional(z.boolean()) }),
@@ -48,7 +50,7 @@ export const AgentEvent = z.discriminatedUnion("type", [
   /** Something that the program said and none of the others is: kept whole, never dropped. */
   z.object({ type: z.literal("output"), text: z.string() }),
   z.object({ type: z.literal("error"), message: z.string(), is_retried: z.boolean() }),
-  /** The last of a turn; exactly one for each message that was sent. */
+  /** The last of a turn, and the answer to each of its messages. */
   z.object({
     type: z.literal("end"),
     status: z.enum(["completed", "error", "cancelled"]),

@@ -5,12 +5,13 @@ import { createModelClient } from "../../src/agent/model/mod.ts";
 import { systemPrompt } from "../../src/agent/native/prompt.ts";
 import { builtinTools, ToolBox } from "../../src/agent/tools/mod.ts";
 import { createProxyClient } from "../../src/lib/proxyclient/mod.ts";
-import { Desk } from "../../agent/native/desk.ts";
+import { NativeEngine } from "../../agent/native/engine.ts";
+import { Pump } from "../../agent/room/pump.ts";
 
 const [baseUrl, key, dir] = Deno.args as [string, string, string];
 // As in the sandbox, where the model is reached by it.
 const _proxy = createProxyClient({ socket: `${dir}/proxy.sock` });
-const desk = await Desk.open({
+const engine = await NativeEngine.open({
   agent: {
     client: createModelClient({ protocol: "anthropic", baseUrl, key }),
     model: "claude-sonnet-4-5",
@@ -21,8 +22,8 @@ const desk = await Desk.open({
   emit: (event) => {
     if (event.type === "end") console.log("idle");
   },
-  answer: () => Promise.resolve(),
 });
-desk.add({ message: null, text: "hello" });
+const pump = new Pump({ engine, steering: "asker", answer: () => Promise.resolve() });
+pump.type("hello");
 setInterval(() => {}, 1e6);
-await desk.work(new AbortController().signal);
+await pump.work(new AbortController().signal);

@@ -13,6 +13,7 @@ import {
   startModels,
   type Turn,
 } from "../../src/agent/testing/model/mod.ts";
+import { ask, createAgent } from "./agents.ts";
 import { eventually, findProcess, step, withBureau } from "./harness.ts";
 import { matrix, messages, roomId } from "./matrix.ts";
 
@@ -50,6 +51,18 @@ const SPEAKER = [
   const params = message.id === 1 ? { ...message.params, clientInfo } : message.params;
   return `${script} '${JSON.stringify({ jsonrpc: "2.0", ...message, params })}'`;
 }, "{ printf '%s\\n'") + "; sleep 200000; } | /opt/mcp/serve";
+
+interface Sync {
+  readonly rooms?: {
+    readonly join?: Readonly<
+      Record<string, {
+        readonly ephemeral: {
+          readonly events: readonly { type: string; content: { user_ids?: readonly string[] } }[];
+        };
+      }>
+    >;
+  };
+}
 
 Deno.test("Bureau's own agent works in its sandbox, without the key, and outlives being killed", async (t) => {
   const script: Turn[] = [];
@@ -196,6 +209,50 @@ Deno.test("Bureau's own agent works in its sandbox, without the key, and outlive
       await step(
         t,
         bureau,
+        "while it works others see it, and it hears what they say",
+        async () => {
+          const { sender: me } = (await messages(bureau, room)).at(-1)!;
+          const types = async () => {
+            const filter = JSON.stringify({ room: { rooms: [room], timeline: { limit: 0 } } });
+            const { rooms } = await matrix<Sync>(
+              bureau,
+              `sync?filter=${encodeURIComponent(filter)}`,
+            );
+            return rooms?.join?.[room]?.ephemeral.events
+              .some(({ type, content }) => type === "m.typing" && content.user_ids?.includes(me));
+          };
+          const presence = () =>
+            matrix<{ presence: string; status_msg?: string }>(
+              bureau,
+              `presence/${encodeURIComponent(me)}/status`,
+            );
+          assert.ok(!await types());
+          // It works until it hears.
+          const turn: Turn = ({ lastText }) => {
+            if (/gently$/.test(lastText)) return say("I do it gently.");
+            script.unshift(turn);
+            return call("bash", { command: "sleep 0.2" });
+          };
+          script.push(turn);
+          const first = await send("do it");
+          await eventually("it types", types);
+          await eventually("it tells what it is at", async () => {
+            const { presence: is, status_msg } = await presence();
+            return is === "online" && status_msg === "tool: bash";
+          });
+          const second = await send("gently");
+          assert.equal(await answered(second), "I do it gently.");
+          assert.deepEqual(await answersTo(first), []);
+          const { content } = (await messages(bureau, room)).at(-1)!;
+          assert.deepEqual(content["m.bureau.answers"], [first, second]);
+          await eventually("it types no more", async () => !await types());
+          await eventually("it is idle", async () => (await presence()).presence === "unavailable");
+        },
+      );
+
+      await step(
+        t,
+        bureau,
         "killed in the middle of a command it goes on, and answers once",
         async () => {
           script.push(call("bash", { command: "touch /workspace/begun; sleep 100000" }));
@@ -213,6 +270,36 @@ Deno.test("Bureau's own agent works in its sandbox, without the key, and outlive
           assert.match(await answered(next), /^after: .*and now\?$/);
           assert.deepEqual([(await answersTo(id)).length, (await answersTo(next)).length], [1, 1]);
           assert.equal(await findProcess(bureau, (line) => line.includes("100000")), null);
+        },
+      );
+
+      await step(
+        t,
+        bureau,
+        "where its template says so it writes nothing, by any tool",
+        async () => {
+          const path = `rooms/${templates}/state/m.bureau.template/reader`;
+          const workspace = { source: "${WORKSPACE}", dest: "/workspace", mode: "ro" };
+          const inherits = ["bureau/template:mocked"];
+          const body = { description: "Only reads", inherits, filesystem: [workspace] };
+          await matrix(bureau, path, { method: "PUT", body });
+          const model = { credential: "anthropic", url: `http://${host}`, key: KEY };
+          await createAgent(bureau, "agent/reader", "bureau/template:reader", {
+            service: "anthropic",
+            ...model,
+          });
+          script.push(
+            call("read", { path: "README.md" }),
+            call("write", { path: "/workspace/x", content: "x" }),
+            call("write", { path: "/usr/local/x", content: "x" }),
+            call("bash", {
+              command: "touch README.md; touch /home/agent/x /tmp/x && echo its own",
+            }),
+            ({ toolResults }) => say(toolResults.join("\n")),
+          );
+          const said = await ask(bureau, "agent/reader", "try it");
+          const refused = "[^]*Read-only file system".repeat(3);
+          assert.match(said, new RegExp(`Two lines\\.${refused}[^]*its own$`));
         },
       );
     });

@@ -98,10 +98,17 @@ const call = ([name, input]: readonly [string, Record<string, unknown>]): Reply 
   tools: [{ name, input }],
 });
 
+/** Goes on until it has heard what it waits for. */
+const untilTold = ({ tools }: Program): Turn => (ask) =>
+  JSON.stringify(ask.body).includes("STEER gently")
+    ? say("Gently.")
+    : call(tools.shell("sleep 0.2"));
+
 const knows = (ask: Ask) =>
   say(JSON.stringify(ask.body).includes("EDIT the notes") ? "I know." : "Who?");
 
-function playOf({ tools }: Program): Play {
+function playOf(program: Program): Play {
+  const { tools } = program;
   return new Play((play) => ({
     EDIT: [
       ...tools.edits.map(call),
@@ -131,6 +138,7 @@ function playOf({ tools }: Program): Play {
       () => play.over.promise,
       (ask) => say(/started anew/.test(ask.lastText) ? "Again." : "First."),
     ],
+    STEER: Array<Turn>(1_000).fill(untilTold(program)),
     AFTER: [say("Still here.")],
     PUSH: [
       ...[call(tools.shell("touch pushed")), say("No, then.")],
@@ -278,6 +286,15 @@ for (const program of PROGRAMS) {
             assert.equal(models.strangers(), 0);
           },
         );
+        await step(t, bureau, "what is said while it works reaches the turn", async () => {
+          const room = await roomId(bureau, `bureau/fleet/dev/${agent}`);
+          const first = await ask(bureau, agent, "STEER it", false);
+          await eventually("it works", () => Promise.resolve(play.asked.has("STEER")), 60_000);
+          assert.equal(await ask(bureau, agent, "STEER gently"), "Gently.");
+          const { content } = (await messages(bureau, room)).at(-1)!;
+          const [one, ...more] = content["m.bureau.answers"] as string[];
+          assert.deepEqual([one, more.length], [first, 1]);
+        });
         await step(t, bureau, "the daemon is killed; the agent goes on", async () => {
           const daemon = (await findProcess(bureau, (line) => line.includes("/daemon.js")))!;
           Deno.kill(daemon, "SIGKILL");
@@ -305,7 +322,7 @@ for (const program of PROGRAMS) {
           // It writes once more after its answer.
           const state = await eventually("it is done with the last message", async () => {
             const now = JSON.parse(await Deno.readTextFile(file));
-            return now.given === null ? now : null;
+            return now.given.length === 0 ? now : null;
           });
           const session_id = crypto.randomUUID();
           await Deno.writeTextFile(file, JSON.stringify({ ...state, session_id }));

@@ -66,9 +66,22 @@ export class ClaudeProtocol implements Protocol {
     this.#told.ready();
   }
 
-  turn(text: string): void {
+  /** @param key absent: it tells nothing of what became of it */
+  turn(text: string, key?: string): void {
     this.#isInterrupted = false;
-    this.#write({ type: "user", message: { role: "user", content: text } });
+    this.#user(text, key);
+  }
+
+  steer(text: string, key: string): void {
+    this.#user(text, key);
+  }
+
+  #user(content: string, key?: string): void {
+    this.#write({
+      type: "user",
+      message: { role: "user", content },
+      ...(key === undefined ? {} : { uuid: key }),
+    });
   }
 
   interrupt(): void {
@@ -106,6 +119,8 @@ export class ClaudeProtocol implements Protocol {
         return true;
       case "control_request":
         return this.#asked(message);
+      case "command_lifecycle":
+        return this.#became(textOf(message["command_uuid"]), message["state"]);
       case "control_response":
       case "control_cancel_request":
       case "keep_alive":
@@ -113,6 +128,13 @@ export class ClaudeProtocol implements Protocol {
       default:
         return false;
     }
+  }
+
+  /** Of a message by its uuid: it is queued, the turn has it, the turn is over, or it was taken back. */
+  #became(key: string, state: unknown): boolean {
+    if (state === "started") this.#told.steered(key, "taken");
+    else if (state === "cancelled") this.#told.steered(key, "refused");
+    return true;
   }
 
   #system(message: Record<string, unknown>): boolean {
@@ -257,6 +279,7 @@ export class ClaudeProtocol implements Protocol {
     const result = typeof message["result"] === "string" ? message["result"] : null;
     const subtype = textOf(message["subtype"]);
     if (this.#isInterrupted || message["terminal_reason"] === "aborted_streaming") {
+      this.#isInterrupted = false;
       return this.#told.end({ status: "cancelled", result, error: null });
     }
     if (message["is_error"] !== true && subtype === "success") {

@@ -8,6 +8,7 @@ import type { AgentEvent } from "../event.ts";
 import { VERSION } from "../../lib/version.ts";
 import type { ApprovalRequest, Driver, StartOptions } from "./driver.ts";
 import { countOf, listOf, objectOf, parseObject, textOf } from "./lines.ts";
+import { Steering } from "./codex_steering.ts";
 import { type Protocol, startProgram, type Told } from "./program.ts";
 
 export const codex: Driver = {
@@ -54,6 +55,7 @@ export class CodexProtocol implements Protocol {
   readonly #told: Told;
   readonly #options: Omit<StartOptions, "command" | "env">;
   readonly #asked = new Map<number, Answer>();
+  readonly #steering: Steering;
   #lastId = 0;
   #thread = "";
   #model = "";
@@ -65,6 +67,7 @@ export class CodexProtocol implements Protocol {
   constructor(told: Told, options: Omit<StartOptions, "command" | "env">) {
     this.#told = told;
     this.#options = options;
+    this.#steering = new Steering((...question) => this.#ask(...question), told);
   }
 
   begin(): void {
@@ -111,8 +114,13 @@ export class CodexProtocol implements Protocol {
     this.#ask("turn/start", { threadId: this.#thread, input }, (result, error) => {
       if (error !== null) return this.#failed(error);
       this.#turn = textOf(objectOf(result["turn"])["id"]);
+      this.#steering.begun(this.#thread, this.#turn);
       if (this.#isUnwanted) this.interrupt();
     });
+  }
+
+  steer(text: string, key: string): void {
+    this.#steering.add(text, key);
   }
 
   interrupt(): void {
@@ -139,7 +147,12 @@ export class CodexProtocol implements Protocol {
 
   #failed(error: string): void {
     this.#told.event({ type: "error", message: error, is_retried: false });
-    this.#told.end({ status: "error", result: null, error });
+    this.#end({ status: "error", result: null, error });
+  }
+
+  #end(end: Parameters<Told["end"]>[0]): void {
+    this.#told.end(end);
+    this.#steering.ended();
   }
 
   #know(message: Record<string, unknown>): boolean {
@@ -202,10 +215,10 @@ export class CodexProtocol implements Protocol {
     const error = textOf(objectOf(turn["error"])["message"]);
     switch (turn["status"]) {
       case "completed":
-        this.#told.end({ status: "completed", result: this.#lastText, error: null });
+        this.#end({ status: "completed", result: this.#lastText, error: null });
         return true;
       case "interrupted":
-        this.#told.end({ status: "cancelled", result: this.#lastText, error: null });
+        this.#end({ status: "cancelled", result: this.#lastText, error: null });
         return true;
       case "failed":
         this.#failed(error || "unknown");
@@ -241,6 +254,7 @@ export class CodexProtocol implements Protocol {
   #completed(item: Record<string, unknown>): boolean {
     switch (item["type"]) {
       case "userMessage":
+        this.#steering.taken(textOf(item["clientId"]));
         return true;
       case "agentMessage":
         this.#lastText = textOf(item["text"]);

@@ -36,6 +36,16 @@ export interface StartOptions {
   readonly approve?: (request: ApprovalRequest) => Promise<boolean>;
 }
 
+export interface SendOptions {
+  /** What `prompt` calls it; absent: nothing. */
+  readonly id?: string;
+  /**
+   * While the program works, it is for the turn that goes on: the agent has it at the next safe point. Where the
+   * program cannot take it so, and without this, it waits for the turn's end.
+   */
+  readonly steers?: boolean;
+}
+
 /** One running program. */
 export interface DriverSession {
   /**
@@ -44,10 +54,11 @@ export interface DriverSession {
    */
   readonly events: AsyncIterable<AgentEvent>;
   /**
-   * Gives it a message. While it works on another, this one waits: each gets exactly one `end`, in order.
+   * Gives it a message. Each has one `prompt`, when the agent has it, and the next `end` is its own; those of one turn
+   * share it. One that the agent never had, because the program died, has an `end` without a `prompt`.
    * @throws {DriverError} `ended`
    */
-  send(text: string): void;
+  send(text: string, options?: SendOptions): void;
   /** Ends the turn that it works on, whose `end` is `cancelled`; does nothing when there is none. */
   interrupt(): void;
   /** Ends the program: asked first, killed after `graceMs`. Turns that were open end as `cancelled`. */

@@ -21,6 +21,8 @@ class Bench implements Told {
   isReady = false;
   readonly write = (line: string) => void this.written.push(JSON.parse(line));
   readonly event = (...events: readonly AgentEvent[]) => void this.events.push(...events);
+  readonly steers: [string, string][] = [];
+  readonly steered = (key: string, how: string) => void this.steers.push([key, how]);
   readonly end = (end: Omit<End, "type">) => void this.events.push({ type: "end", ...end });
   readonly ready = () => void (this.isReady = true);
   readonly fail = (message: string) => void (this.failure = message);

@@ -6,7 +6,13 @@ import { codex } from "./codex.ts";
 import type { Driver } from "./driver.ts";
 
 export { CLAUDE_ENVIRONMENT } from "./claude.ts";
-export type { ApprovalRequest, Driver, DriverSession, StartOptions } from "./driver.ts";
+export type {
+  ApprovalRequest,
+  Driver,
+  DriverSession,
+  SendOptions,
+  StartOptions,
+} from "./driver.ts";
 export { DriverError } from "./errors.ts";
 export { lineDriver, type LineOptions } from "./line.ts";
 export { claude, codex };

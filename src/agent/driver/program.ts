@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * What every driver does alike: runs the program, reads its lines, gives it one message at a time, and sees to
- * it that each message has one end, whatever becomes of the program.
+ * What every driver does alike: runs the program, reads its lines, gives it one message at a time and what steers the
+ * turn that goes on, and sees to it that each message has its end, whatever becomes of the program.
  */
 import { messageOf } from "../../lib/errors.ts";
 import type { AgentEvent } from "../event.ts";
-import type { DriverSession, StartOptions } from "./driver.ts";
+import type { DriverSession, SendOptions, StartOptions } from "./driver.ts";
 import { DriverError } from "./errors.ts";
 import { type Line, readLines } from "./lines.ts";
 import { Queue } from "./queue.ts";
@@ -17,8 +17,16 @@ export interface Protocol {
   begin?(): void;
   /** A whole line of its output. */
   line(text: string): void;
-  /** The program shall work on this; nothing else is going on. */
-  turn(text: string): void;
+  /**
+   * The program shall work on this; nothing else is going on.
+   * @param key a UUID
+   */
+  turn(text: string, key: string): void;
+  /**
+   * This is for the turn that goes on; `steered` says what became of it. What the program has, and its agent not by the
+   * end of that turn, the program begins another with by itself. Absent: it can take nothing.
+   */
+  steer?(text: string, key: string): void;
   interrupt(): void;
   /** The program has ended. */
   stop?(): void;
@@ -29,6 +37,8 @@ export interface Told {
   /** One line to the program. */
   write(line: string): void;
   event(...events: readonly AgentEvent[]): void;
+  /** The agent has it now; or the program will not give it to the agent, so it waits for the turn's end. */
+  steered(key: string, how: "taken" | "refused"): void;
   /** The turn is over. Without one, or twice, it says nothing. */
   end(end: Omit<Extract<AgentEvent, { type: "end" }>, "type">): void;
   /** Messages may come now. Not before, where the program has to be prepared. */
@@ -41,6 +51,13 @@ export interface ProgramOptions extends StartOptions {
   readonly arguments: readonly string[];
 }
 
+interface Message extends SendOptions {
+  readonly text: string;
+  readonly key: string;
+  /** Its place among all. */
+  readonly at: number;
+}
+
 const GRACE_MS = 5_000;
 const encoder = new TextEncoder();
 
@@ -49,7 +66,10 @@ export function startProgram(
   protocolOf: (told: Told) => Protocol,
 ): DriverSession {
   const events = new Queue<AgentEvent>();
-  const waiting: string[] = [];
+  const waiting: Message[] = [];
+  /** The program has these, its agent not yet. */
+  const steering = new Map<string, Message>();
+  let sent = 0;
   let isWorking = false;
   let isReady = false;
   let closing: Promise<void> | null = null;
@@ -60,27 +80,51 @@ export function startProgram(
   const stdin = child.stdin.getWriter();
   const write = (text: string) => void stdin.write(encoder.encode(`${text}\n`)).catch(() => {});
 
-  const next = () => {
-    if (isWorking || !isReady || hasEnded || closing !== null) return;
-    const text = waiting.shift();
-    if (text === undefined) return;
+  const begin = () => {
+    if (isWorking) return;
     isWorking = true;
     events.push({ type: "state", state: "working" });
-    protocol.turn(text);
+  };
+  const prompt = ({ text, id }: Message) =>
+    events.push({ type: "prompt", text, ...(id === undefined ? {} : { id }) });
+  const next = () => {
+    // Of what it has, the program makes the next turn by itself.
+    if (isWorking || steering.size > 0 || !isReady || hasEnded || closing !== null) return;
+    const message = waiting.shift();
+    if (message === undefined) return;
+    begin();
+    prompt(message);
+    protocol.turn(message.text, message.key);
+  };
+  const idle = () => {
+    if (waiting.length + steering.size === 0) events.push({ type: "state", state: "idle" });
   };
   const told: Told = {
     write,
     event: (...told) => events.push(...told),
+    steered: (key, how) => {
+      const message = steering.get(key);
+      if (message === undefined) return;
+      steering.delete(key);
+      if (how === "taken") {
+        begin();
+        prompt(message);
+      } else {
+        waiting.push(message);
+        waiting.sort((one, other) => one.at - other.at);
+        next();
+      }
+    },
     end: (end) => {
       if (!isWorking) return;
       isWorking = false;
       events.push({ type: "end", ...end });
-      if (waiting.length === 0) events.push({ type: "state", state: "idle" });
+      idle();
       next();
     },
     ready: () => {
       isReady = true;
-      if (waiting.length === 0) events.push({ type: "state", state: "idle" });
+      idle();
       next();
     },
     fail: (message) => {
@@ -121,7 +165,8 @@ export function startProgram(
     const why = failure ??
       `the program ended ${signal === null ? `with status ${code}` : `by ${signal}`}`;
     const status = closing !== null && failure === null ? "cancelled" : "error";
-    const open = waiting.splice(0).length + (isWorking ? 1 : 0);
+    const open = waiting.splice(0).length + steering.size + (isWorking ? 1 : 0);
+    steering.clear();
     isWorking = false;
     if (status === "error" && (open > 0 || code !== 0 || failure !== null)) {
       events.push({ type: "error", message: why, is_retried: false });
@@ -134,13 +179,19 @@ export function startProgram(
   };
   const session: DriverSession = {
     events,
-    send: (text) => {
+    send: (text, how = {}) => {
       if (hasEnded || closing !== null) {
         throw new DriverError("ended", `Cannot send to "${options.command[0]}": it has ended`, {
           hint: "start it again, with its session's id to go on where it was",
         });
       }
-      waiting.push(text);
+      const message = { ...how, text, key: crypto.randomUUID(), at: sent++ };
+      if (how.steers === true && isWorking && protocol.steer !== undefined) {
+        steering.set(message.key, message);
+        protocol.steer(text, message.key);
+        return;
+      }
+      waiting.push(message);
       next();
     },
     interrupt: () => {

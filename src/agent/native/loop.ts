@@ -103,6 +103,11 @@ export class NativeAgent {
       { role: "user", content: [{ type: "text", text: said }] },
       source,
     );
+    await this.#teller.tell({
+      type: "prompt",
+      text,
+      ...(source === undefined ? {} : { id: source }),
+    });
   }
 
   async #rounds(signal: AbortSignal): Promise<string> {

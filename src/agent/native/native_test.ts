@@ -98,7 +98,7 @@ for (const protocol of ["anthropic", "openai-chat", "openai-responses"] as const
       const each = ["usage", "cost"];
       const done = ["tool_call", "tool_result"];
       assert.deepEqual(kinds(), [
-        ...["session", "working", ...each, ...done, ...each, "text"],
+        ...["session", "working", "prompt", ...each, ...done, ...each, "text"],
         ...["tool_call", "tool_call", "tool_result", "tool_result", ...each, "text", "idle", "end"],
       ]);
       const partial = events.filter((event) => event.type === "text" && event.partial)

@@ -228,6 +228,17 @@ export function createProxyMatrix(transport: Transport) {
     setPresence: async (presence: Presence): Promise<void> => {
       await post("presence", "change my presence", presence);
     },
+    /**
+     * @param room its id
+     * @param me one's own user id
+     * @param ms how long one is taken to be typing unless one says more; null: one no longer is
+     */
+    setTyping: async (room: string, me: string, ms: number | null): Promise<void> => {
+      const path = `rooms/${encodeURIComponent(room)}/typing/${encodeURIComponent(me)}`;
+      const body = ms === null ? { typing: false } : { typing: true, timeout: ms };
+      const what = `type in "${room}"`;
+      await transport.json("PUT", `/_matrix/client/v3/${path}`, what, { body });
+    },
     directory: (options: DirectoryOptions = {}) =>
       get<Chunk<ListedRoom>>("directory", "list the public rooms", { ...options }),
     /** @param uri `mxc://server/id` */

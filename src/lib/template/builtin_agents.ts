@@ -10,6 +10,9 @@ const BRIDGE = "http://127.0.0.1:8642";
 /** Where the programs want a key, and must not have one. */
 const NO_KEY = "in-the-proxy";
 
+/** That it types, and what it is at, others in its room may see. */
+export const SEEN: readonly string[] = ["matrix/send/m.typing", "matrix/send/m.presence"];
+
 /** What they keep between two starts lies beside the workspace, not in it. */
 const HOME = [
   { source: "${AGENT_HOME}", dest: "/home/agent", mode: "rw" as const },
@@ -67,7 +70,7 @@ export const agentTemplates = {
     },
     required_credentials: ["claude"],
     egress: { allow: [{ host: "api.anthropic.com:443", paths: [] }] },
-    authorization: { grants: [{ actions: ["http/anthropic"] }] },
+    authorization: { grants: [{ actions: ["http/anthropic", ...SEEN] }] },
   },
   "agent-claude-terminal": {
     description: "Claude Code as a person uses it, on the agent's terminal",
@@ -98,7 +101,7 @@ export const agentTemplates = {
     },
     required_credentials: ["codex"],
     egress: { allow: [{ host: "api.openai.com:443", paths: [] }] },
-    authorization: { grants: [{ actions: ["http/openai"] }] },
+    authorization: { grants: [{ actions: ["http/openai", ...SEEN] }] },
   },
   "agent-codex-terminal": {
     description: "Codex as a person uses it, on the agent's terminal",

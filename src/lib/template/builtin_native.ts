@@ -5,6 +5,7 @@
  * key; its walls are the sandbox's. docs/guide/native-agent.md.
  */
 import type { Template } from "../schema/events.ts";
+import { SEEN } from "./builtin_agents.ts";
 
 interface Provider {
   readonly description: string;
@@ -45,7 +46,7 @@ function nativeTemplate(provider: Provider): Template {
     proxy_services: { [name]: { upstream, ...header } },
     required_credentials: [name],
     egress: { allow: [{ host, paths: [] }] },
-    authorization: { grants: [{ actions: [`http/${name}`] }] },
+    authorization: { grants: [{ actions: [`http/${name}`, ...SEEN] }] },
   };
 }
 

@@ -27,6 +27,7 @@ export interface Told {
   /** One line to the program. */
   write(line: string): void;
   event(...events: readonly AgentEvent[]): void;
+  steered(key: string, how: "taken" | "refused"): void;
   end(end: End): void;
   ready(): void;
   fail(why: string): void;
@@ -199,6 +200,7 @@ class Program {
     return jsonLines({
       write: (line) => write(`${line}\n`),
       event: (...events) => void this.#events.push(...events),
+      steered: () => {},
       end: (end) => void (this.#end ??= end),
       ready: () => {},
       fail: (why) => void (this.#failure ??= why),
