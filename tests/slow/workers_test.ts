@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Many workers in real sandboxes: eight at a time, and two hundred assignments over four that are kept warm. */
+/**
+ * Many workers in real sandboxes: eight at a time, and two hundred assignments over four that are kept warm; and one that
+ * waits with a network, a model and workers of its own.
+ */
 import assert from "node:assert/strict";
 import { placeOnHost } from "../../src/agent/host/client.ts";
 import type { ProvisionInput } from "../../src/agent/provision/mod.ts";
+import { call, say, startModels } from "../../src/agent/testing/model/mod.ts";
 import { skip } from "../../src/lib/testing/skip.ts";
 import { unreachable } from "../escape/reach.ts";
-import { Place } from "../escape/worker_place.ts";
+import { forward, Place } from "../escape/worker_place.ts";
 
 const ASSIGNMENTS = 200;
 const WARM = 4;
@@ -91,5 +95,62 @@ Deno.test("two hundred assignments over four warm workers: each has its own answ
     assert.deepEqual([workers.length, runs], [WARM, ASSIGNMENTS], "the very four did them all");
   } finally {
     await place.run(["stop", "--all", "--yes"]);
+  }
+});
+
+Deno.test("worker spawn: one with a network and a model keeps both, has workers of its own, and no run's words in the next", async (t) => {
+  const why = await unreachable();
+  if (why !== null) return await skip(t, why);
+  const key = "placeholder-0123456789";
+  const models = startModels({
+    keys: { anthropic: key, openai: key },
+    script: ({ tools, toolResults, lastText }) => {
+      if (!tools.includes("spawn_worker")) return say(`the other has ${lastText}`);
+      return toolResults.length === 0
+        ? call("spawn_worker", { assignment: `part of ${lastText}` })
+        : say(toolResults.join());
+    },
+  });
+  const listener = forward(models.port);
+  const { port } = listener.addr as Deno.NetAddr;
+  try {
+    await using place = await Place.make();
+    try {
+      await Deno.writeTextFile(
+        `${place.dir}/spec.json`,
+        JSON.stringify({
+          executor: { kind: "bamboo_runtime" },
+          model: { provider: "mock", model: "claude-sonnet-4-5" },
+          secrets: {
+            provider_credentials: [{
+              provider: "mock",
+              api_key: key,
+              base_url: `http://127.0.0.2:${port}`,
+              provider_type: "anthropic",
+            }],
+          },
+          capabilities: { nested_spawn: true, max_spawn_depth: 2 },
+        }),
+      );
+      await Deno.mkdir(`${place.dir}/work`);
+      await Deno.chmod(`${place.dir}/work`, 0o777);
+      const spawned = await place.run([
+        ...["spawn", "lead", "--spec", "spec.json", "--rw", "work"],
+        ...["--allow-host", `127.0.0.2:${port}`],
+      ]);
+      assert.deepEqual(spawned, { code: 0, out: "lead\n", err: "" });
+      for (const word of ["apples", "pears"]) {
+        const done = await place.run(["run", "--worker", "lead", "--assignment", word]);
+        assert.deepEqual(done, { code: 0, out: `the other has part of ${word}\n`, err: "" });
+      }
+      const heard = models.requests.map(({ body }) => body);
+      assert.ok(heard.some((body) => body.includes("pears")), "the control");
+      assert.ok(!heard.some((body) => body.includes("pears") && body.includes("apples")));
+    } finally {
+      await place.run(["stop", "--all", "--yes"]);
+    }
+  } finally {
+    listener.close();
+    await models.stop();
   }
 });

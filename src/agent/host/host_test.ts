@@ -309,6 +309,8 @@ Deno.test("a directory that is somebody else's is not used; what a killed host l
   const dir = `${rig.dir}/h`;
   await Deno.mkdir(`${dir}/w3`, { recursive: true, mode: 0o700 });
   await Deno.writeTextFile(`${dir}/w3/w3.json`, "{}");
+  // Of a worker's own worker.
+  await Deno.mkdir(`${dir}/n2.net/p`, { recursive: true });
   const stop = new AbortController();
   const served = serveHost(options(dir, stop.signal));
   const client = hostClient(dir);

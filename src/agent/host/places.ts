@@ -50,9 +50,11 @@ export class Places {
     this.#taken.delete(place.id);
   }
 
-  /** What a host that was killed has left. */
+  /** What a host that was killed has left, of its workers and of theirs. */
   async clear(): Promise<void> {
-    for (const id of IDS) await remove(this.#place(id));
+    for await (const { name, isDirectory } of Deno.readDir(this.dir)) {
+      if (isDirectory) await removeWhole(`${this.dir}/${name}`);
+    }
   }
 
   #place(id: string): Place {
