@@ -7,6 +7,7 @@
 import { commands } from "../src/cli/commands.ts";
 import { inputSchema } from "../src/cli/framework/command.ts";
 import { renderReference } from "../src/cli/framework/reference.ts";
+import { outputSchemas } from "../src/cli/mcp/outputs.ts";
 import { daemonApi } from "../src/daemon/api.ts";
 import { launcherApi } from "../src/launcher/api.ts";
 import type { Api } from "../src/lib/http/api.ts";
@@ -180,6 +181,16 @@ async function checkLinks(): Promise<void> {
   }
 }
 
+/** What each command takes, and what those that are tools of programs give with `--json`. */
+async function renderCommandSchemas(): Promise<string> {
+  const outputs = await outputSchemas(commands);
+  const shown = commands.filter((spec) => !spec.hidden).map((spec) => {
+    const name = spec.path.join(" ");
+    return [name, { input: inputSchema(spec), output: outputs.get(name) }];
+  });
+  return JSON.stringify(Object.fromEntries(shown), null, 2) + "\n";
+}
+
 await Deno.mkdir(`${root}/docs/reference`, { recursive: true });
 for (const [name, api] of Object.entries(apis)) {
   await emit(`openapi-${name}.json`, JSON.stringify(openapi(api), null, 2) + "\n");
@@ -190,17 +201,7 @@ await emit("permissions.md", await renderPermissions());
 await emit("egress-presets.md", renderPresets());
 await emit("config.md", renderConfig());
 await emit("cli.md", renderReference());
-await emit(
-  "cli.schema.json",
-  JSON.stringify(
-    Object.fromEntries(
-      commands.filter((spec) => !spec.hidden)
-        .map((spec) => [spec.path.join(" "), inputSchema(spec)]),
-    ),
-    null,
-    2,
-  ) + "\n",
-);
+await emit("cli.schema.json", await renderCommandSchemas());
 await checkLinks();
 if (problems.length > 0) {
   console.error(problems.join("\n"));

@@ -80,6 +80,7 @@ export const commands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau status"],
+    result: async () => (await import("./status/results.ts")).status,
     load: async () => (await import("./status/status.ts")).status,
   }),
   tutorialCommand,
@@ -94,6 +95,7 @@ export const commands: readonly CommandSpec[] = [
       machine: ON_MACHINE,
     },
     examples: ["sh tasks/bureau list", "sh tasks/bureau list --json"],
+    result: async () => (await import("./list/results.ts")).list,
     load: async () => (await import("./list/list.ts")).list,
   }),
   defineCommand({
@@ -151,6 +153,7 @@ export const commands: readonly CommandSpec[] = [
     path: ["version"],
     tool: { effect: "reads" },
     brief: "Print the version",
+    result: async () => (await import("./status/results.ts")).version,
     load: async () => (await import("./status/version.ts")).version,
   }),
   defineCommand({
@@ -204,6 +207,7 @@ export const commands: readonly CommandSpec[] = [
       "sh tasks/bureau agent list --usage",
       "sh tasks/bureau agent list --json",
     ],
+    result: async () => (await import("./agent/results.ts")).list,
     load: async () => (await import("./agent/list.ts")).list,
   }),
   defineCommand({
@@ -212,6 +216,7 @@ export const commands: readonly CommandSpec[] = [
     brief: "Show one agent: state, exit status, what went through its proxy, why it failed",
     args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent show agent/scribe"],
+    result: async () => (await import("./agent/results.ts")).show,
     load: async () => (await import("./agent/list.ts")).show,
   }),
   defineCommand({
@@ -220,6 +225,7 @@ export const commands: readonly CommandSpec[] = [
     brief: "Show what an agent's sandbox takes now: memory, processes, processor, and its limits",
     args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent usage agent/scribe"],
+    result: async () => (await import("./agent/results.ts")).usage,
     load: async () => (await import("./agent/usage.ts")).usage,
   }),
   defineCommand({
@@ -238,6 +244,7 @@ export const commands: readonly CommandSpec[] = [
       "sh tasks/bureau agent output agent/scribe",
       "sh tasks/bureau agent output agent/scribe --lines 20",
     ],
+    result: async () => (await import("./agent/results.ts")).output,
     load: async () => (await import("./agent/output.ts")).output,
   }),
   defineCommand({
@@ -246,6 +253,7 @@ export const commands: readonly CommandSpec[] = [
     brief: "Show what an agent's requests took: by model, and against its budgets",
     args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent metrics agent/scribe"],
+    result: async () => (await import("./agent/results.ts")).metrics,
     load: async () => (await import("./agent/metrics.ts")).metrics,
   }),
   defineCommand({
@@ -254,6 +262,7 @@ export const commands: readonly CommandSpec[] = [
     brief: "Stop an agent in its tracks, with all it has in memory; `agent thaw` lets it go on",
     args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent freeze agent/scribe"],
+    result: async () => (await import("./agent/results.ts")).freeze,
     load: async () => (await import("./agent/usage.ts")).freeze,
   }),
   defineCommand({
@@ -262,6 +271,7 @@ export const commands: readonly CommandSpec[] = [
     brief: "Let a frozen agent go on",
     args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent thaw agent/scribe"],
+    result: async () => (await import("./agent/results.ts")).thaw,
     load: async () => (await import("./agent/usage.ts")).thaw,
   }),
   defineCommand({
@@ -270,6 +280,7 @@ export const commands: readonly CommandSpec[] = [
     brief: "Kill every process of an agent at once; its restart policy decides what follows",
     args: [PRINCIPAL],
     examples: ["sh tasks/bureau agent kill agent/scribe"],
+    result: async () => (await import("./agent/results.ts")).kill,
     load: async () => (await import("./agent/usage.ts")).kill,
   }),
   defineCommand({
@@ -279,6 +290,7 @@ export const commands: readonly CommandSpec[] = [
     docs: "Of each agent on which one has the right `grant/approve/tool`.",
     args: [{ ...PRINCIPAL, optional: true }],
     examples: ["sh tasks/bureau agent approvals"],
+    result: async () => (await import("./agent/results.ts")).approvals,
     load: async () => (await import("./agent/approvals.ts")).approvals,
   }),
   defineCommand({
@@ -286,6 +298,7 @@ export const commands: readonly CommandSpec[] = [
     tool: { effect: "grants" },
     brief: "Allow one tool call that an agent asks leave for",
     args: [APPROVAL],
+    result: async () => (await import("./agent/results.ts")).approve,
     load: async () => (await import("./agent/approvals.ts")).approve,
   }),
   defineCommand({
@@ -293,6 +306,7 @@ export const commands: readonly CommandSpec[] = [
     tool: { effect: "changes", idempotent: true },
     brief: "Refuse one tool call that an agent asks leave for",
     args: [APPROVAL],
+    result: async () => (await import("./agent/results.ts")).deny,
     load: async () => (await import("./agent/approvals.ts")).deny,
   }),
   agentCreate,
@@ -322,6 +336,7 @@ export const commands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau agent payload agent/scribe"],
+    result: async () => (await import("./agent/results.ts")).payload,
     load: async () => (await import("./agent/payload.ts")).payload,
   }),
   defineCommand({
@@ -341,6 +356,7 @@ export const commands: readonly CommandSpec[] = [
         default: "10",
       },
     },
+    result: async () => (await import("./agent/results.ts")).drain,
     load: async () => (await import("./agent/drain.ts")).drain,
   }),
   defineCommand({
@@ -348,6 +364,7 @@ export const commands: readonly CommandSpec[] = [
     tool: { effect: "changes", idempotent: true },
     brief: "Let an agent run again that was drained",
     args: [PRINCIPAL],
+    result: async () => (await import("./agent/results.ts")).start,
     load: async () => (await import("./agent/drain.ts")).start,
   }),
   defineCommand({
@@ -359,6 +376,7 @@ export const commands: readonly CommandSpec[] = [
     args: [PRINCIPAL],
     flags: { yes: { kind: "switch", brief: "do not ask" }, machine: ON_MACHINE, ...LOOK },
     examples: ["sh tasks/bureau agent destroy agent/scribe --yes"],
+    result: async () => (await import("./agent/results.ts")).destroy,
     load: async () => (await import("./agent/destroy.ts")).destroy,
   }),
   ...layoutCommands,

@@ -6,6 +6,7 @@ import type { CommandHandler } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
 import { ago, shortName } from "./list.ts";
+import type * as results from "./results.ts";
 
 /** How many of the last a person wants to see. */
 const MAX_SHOWN = 20;
@@ -21,7 +22,7 @@ function callOf({ tool, resource }: ApprovalView): string {
   return whole.length > MAX_CALL ? `${whole.slice(0, MAX_CALL - 1)}…` : whole;
 }
 
-export const approvals: CommandHandler = async (call) => {
+export const approvals: CommandHandler<typeof results.approvals> = async (call) => {
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);
   try {
@@ -71,19 +72,20 @@ function outcomeOf({ state, verdict }: ApprovalView): string {
   return verdict === "approve" ? "allowed" : "refused";
 }
 
-const decide = (verdict: "approve" | "deny"): CommandHandler => async (call) => {
-  const session = await loadSession(call);
-  const daemon = daemonClient(call, session);
-  try {
-    const body = { id: call.args[0]!, verdict };
-    const decided = await daemon.call("decideApproval", { body, signal: call.signal });
-    const verb = verdict === "approve" ? "allowed, this once" : "refused";
-    call.print(`${shortName(decided.principal)} → ${callOf(decided)}: ${verb}`);
-    return decided;
-  } finally {
-    daemon.close();
-  }
-};
+const decide =
+  (verdict: "approve" | "deny"): CommandHandler<typeof results.approve> => async (call) => {
+    const session = await loadSession(call);
+    const daemon = daemonClient(call, session);
+    try {
+      const body = { id: call.args[0]!, verdict };
+      const decided = await daemon.call("decideApproval", { body, signal: call.signal });
+      const verb = verdict === "approve" ? "allowed, this once" : "refused";
+      call.print(`${shortName(decided.principal)} → ${callOf(decided)}: ${verb}`);
+      return decided;
+    } finally {
+      daemon.close();
+    }
+  };
 
 export const approve = decide("approve");
 export const deny = decide("deny");

@@ -89,6 +89,7 @@ export const agentCreate = defineCommand({
     "from-stdin": { kind: "switch", brief: "take everything from one JSON document on stdin" },
   },
   examples: ["sh tasks/bureau agent create agent/second --template bureau/template:agent"],
+  result: async () => (await import("./results.ts")).create,
   load: async () => (await import("./create.ts")).create,
 });
 
@@ -120,6 +121,7 @@ export const agentRooms: readonly CommandSpec[] = [
       "Agents that are in one room can ask each other (docs/guide/two-agents.md).",
     args: [AGENT, ROOM],
     examples: ["sh tasks/bureau agent join agent/scribe room/team"],
+    result: async () => (await import("./results.ts")).join,
     load: async () => (await import("./rooms.ts")).join,
   }),
   defineCommand({
@@ -128,6 +130,7 @@ export const agentRooms: readonly CommandSpec[] = [
     brief: "Take an agent out of a room that is not its own",
     args: [AGENT, ROOM],
     examples: ["sh tasks/bureau agent leave agent/scribe room/team"],
+    result: async () => (await import("./results.ts")).leave,
     load: async () => (await import("./rooms.ts")).leave,
   }),
 ];

@@ -44,8 +44,9 @@ import { unboundRoles } from "./roles.ts";
 import { type CreateAgentRequest, overridesOf, readRequest } from "./request.ts";
 import { prepareHome, prepareWorkspace } from "./workspace.ts";
 import { ownOf } from "./work/own.ts";
+import type * as results from "./results.ts";
 
-export const create: CommandHandler = async (call) => {
+export const create: CommandHandler<typeof results.create> = async (call) => {
   const home = await loadSession(call);
   const session = onMachine(call, home);
   const request = await readRequest(call, session.namespace);

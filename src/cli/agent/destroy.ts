@@ -27,11 +27,12 @@ import {
   type OperatorSession,
   principalOf,
 } from "../session.ts";
+import type * as results from "./results.ts";
 
 const GONE_MS = 20_000;
 const LOOK_MS = 100;
 
-export const destroy: CommandHandler = async (call) => {
+export const destroy: CommandHandler<typeof results.destroy> = async (call) => {
   if (await lookFirst(call)) return undefined;
   const home = await loadSession(call);
   const session = onMachine(call, home);

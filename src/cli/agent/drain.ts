@@ -11,12 +11,13 @@ import { CliError, Ended, Exit } from "../framework/exit.ts";
 import { waitUntilStopped } from "../machine/cordon.ts";
 import { loadSession, matrixClient, type OperatorSession, principalOf } from "../session.ts";
 import { shortName } from "./list.ts";
+import type * as results from "./results.ts";
 
 const MAX_GRACE_S = 600;
 /** What the machine needs beside the grace to say that it is over. */
 const REPORT_MS = 30_000;
 
-export const drain: CommandHandler = async (call) => {
+export const drain: CommandHandler<typeof results.drain> = async (call) => {
   const grace = Number(call.flags["grace"]);
   if (!(Number.isInteger(grace) && grace >= 0 && grace <= MAX_GRACE_S)) {
     throw new CliError("usage", `Cannot drain: --grace takes 0 to ${MAX_GRACE_S} seconds`);
@@ -51,7 +52,7 @@ export const drain: CommandHandler = async (call) => {
   return going.length + failed.length === 0 ? result : new Ended(result, Exit.failed);
 };
 
-export const start: CommandHandler = async (call) => {
+export const start: CommandHandler<typeof results.start> = async (call) => {
   const session = await loadSession(call);
   const localpart = principalOf(session, call.args[0]!);
   const changed = await editAssignment(

@@ -11,6 +11,7 @@ import { table } from "../framework/table.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
 import { allRecords, lookText, readRecord, type WorkRecord } from "./work/record.ts";
 import { attentionCell, attentionLines } from "./attention.ts";
+import type * as results from "./results.ts";
 
 /** `agent/scribe` of a full name. */
 export function shortName(principal: string): string {
@@ -103,7 +104,7 @@ const repositoryOf = ({ source, branch, look }: WorkRecord) => ({
   ...(look === undefined ? {} : { look }),
 });
 
-export const list: CommandHandler = async (call) => {
+export const list: CommandHandler<typeof results.list> = async (call) => {
   const session = await loadSession(call);
   const works = await allRecords(call.stateDir);
   const daemon = daemonClient(call, session);
@@ -141,7 +142,7 @@ export const list: CommandHandler = async (call) => {
   }
 };
 
-export const show: CommandHandler = async (call) => {
+export const show: CommandHandler<typeof results.show> = async (call) => {
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);
   try {

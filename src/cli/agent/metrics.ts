@@ -3,8 +3,9 @@
 /** `agent metrics`: what an agent's requests took: by model, and against its budgets. */
 import type { CommandHandler } from "../framework/command.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
+import type * as results from "./results.ts";
 
-export const metrics: CommandHandler = async (call) => {
+export const metrics: CommandHandler<typeof results.metrics> = async (call) => {
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);
   try {

@@ -6,8 +6,9 @@ import type { CommandHandler } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
 import { ago } from "./list.ts";
+import type * as results from "./results.ts";
 
-export const output: CommandHandler = async (call) => {
+export const output: CommandHandler<typeof results.output> = async (call) => {
   const session = await loadSession(call);
   const lines = String(call.flags["lines"] ?? "500");
   if (!/^[1-9]\d{0,2}$/.test(lines) || Number(lines) > 500) {

@@ -10,8 +10,9 @@ import { CliError } from "../framework/exit.ts";
 import { whereAssigned } from "../machine/target.ts";
 import { loadSession, matrixClient, principalOf } from "../session.ts";
 import { parseObject } from "./request.ts";
+import type * as results from "./results.ts";
 
-export const payload: CommandHandler = async (call) => {
+export const payload: CommandHandler<typeof results.payload> = async (call) => {
   const session = await loadSession(call);
   const localpart = principalOf(session, call.args[0]!);
   const file = call.flags["file"] as string | undefined;

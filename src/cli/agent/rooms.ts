@@ -16,8 +16,9 @@ import {
   roomOf,
 } from "../session.ts";
 import { agentAccount } from "./account.ts";
+import type * as results from "./results.ts";
 
-export const join: CommandHandler = async (call) => {
+export const join: CommandHandler<typeof results.join> = async (call) => {
   const session = await loadSession(call);
   const client = matrixClient(session);
   const localpart = await agentOf(client, session, call.args[0]!);
@@ -38,7 +39,7 @@ export const join: CommandHandler = async (call) => {
   return { principal: localpart, room, changed };
 };
 
-export const leave: CommandHandler = async (call) => {
+export const leave: CommandHandler<typeof results.leave> = async (call) => {
   const session = await loadSession(call);
   const client = matrixClient(session);
   const localpart = await agentOf(client, session, call.args[0]!);

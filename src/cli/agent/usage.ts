@@ -3,8 +3,9 @@
 /** `agent usage`, `agent freeze` and `agent thaw`: what a sandbox takes now, and stopping it in its tracks. */
 import type { CommandHandler } from "../framework/command.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
+import type * as results from "./results.ts";
 
-export const usage: CommandHandler = async (call) => {
+export const usage: CommandHandler<typeof results.usage> = async (call) => {
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);
   try {
@@ -34,21 +35,22 @@ export const usage: CommandHandler = async (call) => {
   }
 };
 
-const setFrozen = (what: "freeze" | "thaw"): CommandHandler => async (call) => {
-  const session = await loadSession(call);
-  const daemon = daemonClient(call, session);
-  try {
-    const principal = principalOf(session, call.args[0]!);
-    const answer = await daemon.call(what, { params: { principal }, signal: call.signal });
-    call.print(`${principal} ${answer.frozen ? "is frozen; its proxy goes on" : "goes on"}`);
-    return { principal, ...answer };
-  } finally {
-    daemon.close();
-  }
-};
+const setFrozen =
+  (what: "freeze" | "thaw"): CommandHandler<typeof results.freeze> => async (call) => {
+    const session = await loadSession(call);
+    const daemon = daemonClient(call, session);
+    try {
+      const principal = principalOf(session, call.args[0]!);
+      const answer = await daemon.call(what, { params: { principal }, signal: call.signal });
+      call.print(`${principal} ${answer.frozen ? "is frozen; its proxy goes on" : "goes on"}`);
+      return { principal, ...answer };
+    } finally {
+      daemon.close();
+    }
+  };
 
 /** Not `stop`: the assignment stays, so its restart policy says whether it comes back. */
-export const kill: CommandHandler = async (call) => {
+export const kill: CommandHandler<typeof results.kill> = async (call) => {
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);
   try {

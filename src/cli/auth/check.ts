@@ -7,8 +7,9 @@ import { Ended, Exit } from "../framework/exit.ts";
 import { daemonClient, loadSession } from "../session.ts";
 import { userOf } from "./names.ts";
 import { describeGiver, describeRule, describeSource } from "./rule.ts";
+import type * as results from "./results.ts";
 
-export const check: CommandHandler = async (call) => {
+export const check: CommandHandler<typeof results.check> = async (call) => {
   const session = await loadSession(call);
   const [actor, action, target] = call.args;
   const daemon = daemonClient(call, session);

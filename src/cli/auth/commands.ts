@@ -47,6 +47,7 @@ export const authCommands: readonly CommandSpec[] = [
       "sh tasks/bureau auth check agent/scribe matrix/read",
       "sh tasks/bureau auth check me observe/read-write agent/scribe",
     ],
+    result: async () => (await import("./results.ts")).check,
     load: async () => (await import("./check.ts")).check,
   }),
   defineCommand({
@@ -55,6 +56,7 @@ export const authCommands: readonly CommandSpec[] = [
     brief: "Show what somebody may do: grants and denials, each with where it comes from",
     args: [USER],
     examples: ["sh tasks/bureau auth grants agent/scribe", "sh tasks/bureau auth grants me"],
+    result: async () => (await import("./results.ts")).grants,
     load: async () => (await import("./list.ts")).grants,
   }),
   defineCommand({
@@ -63,6 +65,7 @@ export const authCommands: readonly CommandSpec[] = [
     brief: "Show what others may do to somebody, each line with where it comes from",
     args: [USER],
     examples: ["sh tasks/bureau auth allowances agent/scribe"],
+    result: async () => (await import("./results.ts")).allowances,
     load: async () => (await import("./list.ts")).allowances,
   }),
   defineCommand({
@@ -76,6 +79,7 @@ export const authCommands: readonly CommandSpec[] = [
     variadic: true,
     flags: { for: FOR, target: TARGET },
     examples: ["sh tasks/bureau auth grant agent/second matrix/read --for 1h"],
+    result: async () => (await import("./results.ts")).grant,
     load: async () => (await import("./grant.ts")).grant,
   }),
   defineCommand({
@@ -88,6 +92,7 @@ export const authCommands: readonly CommandSpec[] = [
     variadic: true,
     flags: { for: FOR, target: TARGET, by: BY },
     examples: ["sh tasks/bureau auth deny agent/second matrix/send/m.room.message --for 30m"],
+    result: async () => (await import("./results.ts")).deny,
     load: async () => (await import("./grant.ts")).deny,
   }),
   defineCommand({
@@ -101,6 +106,7 @@ export const authCommands: readonly CommandSpec[] = [
     variadic: true,
     flags: { by: BY, for: FOR },
     examples: ["sh tasks/bureau auth allow agent/second observe --by agent/scribe --for 1h"],
+    result: async () => (await import("./results.ts")).allow,
     load: async () => (await import("./grant.ts")).allow,
   }),
   defineCommand({
@@ -124,6 +130,7 @@ export const authCommands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau auth revoke agent/second matrix/read"],
+    result: async () => (await import("./results.ts")).revoke,
     load: async () => (await import("./grant.ts")).revoke,
   }),
 ];

@@ -8,6 +8,7 @@ import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { loadSession, type OperatorSession, principalOf } from "../session.ts";
 import { userOf } from "./names.ts";
+import type * as results from "./results.ts";
 
 const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 const MAX_MS = 90 * UNITS["d"]!;
@@ -17,13 +18,13 @@ export const LISTS = ["grants", "denials", "allowances", "allowance_denials"] as
 export type List = typeof LISTS[number];
 type Rule = Grant | Denial | Allowance;
 
-export const grant: CommandHandler = async (call) => {
+export const grant: CommandHandler<typeof results.grant> = async (call) => {
   const { principal, made } = await write(call, () => ({ list: "grants", whom: targetsOf(call) }));
   call.print(`${principal} may ${said(made)}`);
   return { principal, grant: made };
 };
 
-export const deny: CommandHandler = async (call) => {
+export const deny: CommandHandler<typeof results.deny> = async (call) => {
   const { principal, made } = await write(call, (session) => {
     const by = actorsOf(call, session);
     const whom = targetsOf(call);
@@ -38,7 +39,7 @@ export const deny: CommandHandler = async (call) => {
   return { principal, denial: made };
 };
 
-export const allow: CommandHandler = async (call) => {
+export const allow: CommandHandler<typeof results.allow> = async (call) => {
   const { principal, made } = await write(call, (session) => {
     const by = actorsOf(call, session);
     if (by !== null) return { list: "allowances", whom: by };
@@ -112,7 +113,7 @@ const KINDS: Readonly<Record<string, List>> = {
   "allowance-denial": "allowance_denials",
 };
 
-export const revoke: CommandHandler = async (call) => {
+export const revoke: CommandHandler<typeof results.revoke> = async (call) => {
   const session = await loadSession(call);
   const principal = principalOf(session, call.args[0]!);
   const actions = call.args.slice(1);

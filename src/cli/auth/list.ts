@@ -7,11 +7,13 @@ import { table } from "../framework/table.ts";
 import { daemonClient, loadSession } from "../session.ts";
 import { userOf } from "./names.ts";
 import { describeGiver, describeRule, describeSource } from "./rule.ts";
+import type * as results from "./results.ts";
 
 type Rows = [verb: string, rules: readonly RuleView[]][];
 
 const list =
-  (rowsOf: (policy: PolicyView) => Rows, nothing: string): CommandHandler => async (call) => {
+  (rowsOf: (policy: PolicyView) => Rows, nothing: string): CommandHandler<typeof results.grants> =>
+  async (call) => {
     const session = await loadSession(call);
     const daemon = daemonClient(call, session);
     try {

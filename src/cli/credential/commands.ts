@@ -20,6 +20,7 @@ export const credentialCommands: readonly CommandSpec[] = [
       "sh tasks/bureau credential list",
       "sh tasks/bureau credential list agent/second --json",
     ],
+    result: async () => (await import("./results.ts")).list,
     load: async () => (await import("./list.ts")).list,
   }),
   defineCommand({
@@ -59,6 +60,7 @@ export const credentialCommands: readonly CommandSpec[] = [
       "not started again while its template needs it. The removal is signed: nobody who keeps an older copy can bring it back. `credential provision` gives it anew.",
     args: [PRINCIPAL, { name: "KEY", brief: "the credential's name" }],
     examples: ["sh tasks/bureau credential remove agent/second github"],
+    result: async () => (await import("./results.ts")).remove,
     load: async () => (await import("./remove.ts")).remove,
   }),
   defineCommand({
@@ -103,6 +105,7 @@ export const credentialCommands: readonly CommandSpec[] = [
       "the exit status is 1 then.",
     args: [{ ...PRINCIPAL, optional: true }],
     examples: ["sh tasks/bureau credential reseal"],
+    result: async () => (await import("./results.ts")).reseal,
     load: async () => (await import("./reseal.ts")).reseal,
   }),
   defineCommand({
@@ -128,6 +131,7 @@ export const credentialCommands: readonly CommandSpec[] = [
     tool: { effect: "reads" },
     brief: "Show the escrow key's public half, and where its private one is",
     examples: ["sh tasks/bureau credential escrow show"],
+    result: async () => (await import("./results.ts")).show,
     load: async () => (await import("./escrow.ts")).show,
   }),
 ];

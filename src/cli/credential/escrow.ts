@@ -9,6 +9,7 @@ import type { CommandContext, CommandHandler } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { loadSession } from "../session.ts";
 import { readSecretInput } from "./input.ts";
+import type * as results from "./results.ts";
 
 const Escrow = z.object({ version: z.literal(1), recipient: z.string() });
 const BEGIN = "-----BEGIN AGE ENCRYPTED FILE-----";
@@ -84,7 +85,7 @@ export async function locked(text: string, passphrase: string): Promise<string> 
   return armor.encode(await encrypter.encrypt(text));
 }
 
-export const show: CommandHandler = async (call) => {
+export const show: CommandHandler<typeof results.show> = async (call) => {
   await loadSession(call);
   const recipient = await escrowRecipient(call);
   if (recipient === null) {

@@ -10,6 +10,7 @@ import { table } from "../framework/table.ts";
 import { whereAssigned } from "../machine/target.ts";
 import { loadSession, loadSigningKey, matrixClient, principalOf } from "../session.ts";
 import { CredentialStore } from "./store.ts";
+import type * as results from "./results.ts";
 
 /** Warned of so long before its end. */
 const SOON_MS = 7 * 86_400_000;
@@ -28,7 +29,7 @@ export interface ListedCredential {
   readonly expires_at: string | null;
 }
 
-export const list: CommandHandler = async (call) => {
+export const list: CommandHandler<typeof results.list> = async (call) => {
   const home = await loadSession(call);
   const client = matrixClient(home);
   const localpart = call.args[0] === undefined ? null : principalOf(home, call.args[0]);

@@ -7,8 +7,9 @@ import { whereAssigned } from "../machine/target.ts";
 import { loadSession, loadSigningKey, matrixClient, principalOf } from "../session.ts";
 import { CredentialStore } from "./store.ts";
 import { lookBefore, tellTaken } from "./taken.ts";
+import type * as results from "./results.ts";
 
-export const remove: CommandHandler = async (call) => {
+export const remove: CommandHandler<typeof results.remove> = async (call) => {
   const home = await loadSession(call);
   const localpart = principalOf(home, call.args[0]!);
   const session = await whereAssigned(matrixClient(home), home, localpart);

@@ -19,6 +19,7 @@ import {
 import type { SigningKey } from "../../lib/signature/mod.ts";
 import { escrowIdentity } from "./escrow.ts";
 import { CredentialStore, type Recipients } from "./store.ts";
+import type * as results from "./results.ts";
 
 interface Job {
   readonly call: Invocation;
@@ -30,7 +31,7 @@ interface Job {
   readonly identity: Secret | null;
 }
 
-export const reseal: CommandHandler = async (call) => {
+export const reseal: CommandHandler<typeof results.reseal> = async (call) => {
   const session = await loadSession(call);
   const key = await loadSigningKey(call);
   const store = new CredentialStore(matrixClient(session), session, key);

@@ -36,6 +36,7 @@ export const egressCommands: readonly CommandSpec[] = [
     tool: { effect: "reads" },
     brief: "Show what agents ask to connect to, what holds for a while, and the last answers",
     examples: ["sh tasks/bureau egress list"],
+    result: async () => (await import("./results.ts")).list,
     load: async () => (await import("./list.ts")).list,
   }),
   defineCommand({
@@ -44,6 +45,7 @@ export const egressCommands: readonly CommandSpec[] = [
     brief: "Show where an agent may connect to, each line with where it comes from",
     args: [PRINCIPAL],
     examples: ["sh tasks/bureau egress show agent/second"],
+    result: async () => (await import("./results.ts")).show,
     load: async () => (await import("./show.ts")).show,
   }),
   defineCommand({
@@ -53,6 +55,7 @@ export const egressCommands: readonly CommandSpec[] = [
     docs: "With --for and --agent also before it is asked.",
     args: [ASK],
     flags: scopes,
+    result: async () => (await import("./results.ts")).approve,
     load: async () => (await import("./decide.ts")).approve,
   }),
   defineCommand({
@@ -62,6 +65,7 @@ export const egressCommands: readonly CommandSpec[] = [
     docs: "A host with --agent, without a question about it, takes back what `approve --for` gave.",
     args: [ASK],
     flags: scopes,
+    result: async () => (await import("./results.ts")).deny,
     load: async () => (await import("./decide.ts")).deny,
   }),
   defineCommand({
@@ -72,6 +76,7 @@ export const egressCommands: readonly CommandSpec[] = [
     args: [PRINCIPAL, HOST],
     flags: undo,
     examples: ["sh tasks/bureau egress allow agent/second preset:npm"],
+    result: async () => (await import("./results.ts")).allow,
     load: async () => (await import("./edit.ts")).allow,
   }),
   defineCommand({
@@ -83,6 +88,7 @@ export const egressCommands: readonly CommandSpec[] = [
     args: [PRINCIPAL, HOST],
     flags: undo,
     examples: ['sh tasks/bureau egress ask agent/second "*:443"'],
+    result: async () => (await import("./results.ts")).ask,
     load: async () => (await import("./edit.ts")).ask,
   }),
   defineCommand({
@@ -93,6 +99,7 @@ export const egressCommands: readonly CommandSpec[] = [
     args: [PRINCIPAL, HOST],
     flags: undo,
     examples: ["sh tasks/bureau egress block agent/second paste.example.org"],
+    result: async () => (await import("./results.ts")).block,
     load: async () => (await import("./edit.ts")).block,
   }),
 ];

@@ -8,44 +8,46 @@ import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
 import { shortName } from "../agent/list.ts";
 import { changePolicy } from "./policy.ts";
+import type * as results from "./results.ts";
 
-const decide = (verdict: "approve" | "deny"): CommandHandler => async (call) => {
-  const session = await loadSession(call);
-  const daemon = daemonClient(call, session);
-  const ask = call.args[0]!;
-  const agent = call.flags["agent"];
-  const principal = agent === undefined ? undefined : principalOf(session, String(agent));
-  const scope = readScope(call);
-  try {
-    if (scope.scope === "always") {
-      // The policy first: what is let go afterwards has it already, and nothing hangs on the second step.
-      const { pending } = await daemon.call("asks", { signal: call.signal });
-      const meant = pending.filter((one) =>
-        [one.id, one.host, authorityOf(one)].includes(ask.toLowerCase()) &&
-        (principal === undefined || one.principal === principal)
-      );
-      const [one] = meant;
-      if (one === undefined || meant.length > 1) throw unclear(ask, meant.length);
-      const list = verdict === "approve" ? "allow" : "deny";
-      await changePolicy(call, session, one.principal, { list, entry: authorityOf(one) });
+const decide =
+  (verdict: "approve" | "deny"): CommandHandler<typeof results.approve> => async (call) => {
+    const session = await loadSession(call);
+    const daemon = daemonClient(call, session);
+    const ask = call.args[0]!;
+    const agent = call.flags["agent"];
+    const principal = agent === undefined ? undefined : principalOf(session, String(agent));
+    const scope = readScope(call);
+    try {
+      if (scope.scope === "always") {
+        // The policy first: what is let go afterwards has it already, and nothing hangs on the second step.
+        const { pending } = await daemon.call("asks", { signal: call.signal });
+        const meant = pending.filter((one) =>
+          [one.id, one.host, authorityOf(one)].includes(ask.toLowerCase()) &&
+          (principal === undefined || one.principal === principal)
+        );
+        const [one] = meant;
+        if (one === undefined || meant.length > 1) throw unclear(ask, meant.length);
+        const list = verdict === "approve" ? "allow" : "deny";
+        await changePolicy(call, session, one.principal, { list, entry: authorityOf(one) });
+      }
+      const body: DecideRequest = {
+        ask,
+        verdict,
+        ...scope,
+        ...(principal === undefined ? {} : { principal }),
+      };
+      const answer = await daemon.call("decide", { body, signal: call.signal }).catch((thrown) => {
+        // The new policy may have decided it before we could.
+        if (scope.scope === "always" && thrown?.code === "not-asked") return null;
+        throw thrown;
+      });
+      call.print(describe(verdict, scope, answer));
+      return answer ?? { ask, verdict, always: true };
+    } finally {
+      daemon.close();
     }
-    const body: DecideRequest = {
-      ask,
-      verdict,
-      ...scope,
-      ...(principal === undefined ? {} : { principal }),
-    };
-    const answer = await daemon.call("decide", { body, signal: call.signal }).catch((thrown) => {
-      // The new policy may have decided it before we could.
-      if (scope.scope === "always" && thrown?.code === "not-asked") return null;
-      throw thrown;
-    });
-    call.print(describe(verdict, scope, answer));
-    return answer ?? { ask, verdict, always: true };
-  } finally {
-    daemon.close();
-  }
-};
+  };
 
 function unclear(ask: string, count: number): CliError {
   return count === 0

@@ -4,8 +4,9 @@
 import type { CommandHandler } from "../framework/command.ts";
 import { loadSession, principalOf } from "../session.ts";
 import { changePolicy, type ListName, readEntry } from "./policy.ts";
+import type * as results from "./results.ts";
 
-const edit = (list: ListName): CommandHandler => async (call) => {
+const edit = (list: ListName): CommandHandler<typeof results.allow> => async (call) => {
   const session = await loadSession(call);
   const principal = principalOf(session, call.args[0]!);
   const entry = readEntry(call.args[1]!, list);

@@ -7,6 +7,7 @@ import { ago, shortName } from "../agent/list.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
 import { daemonClient, loadSession } from "../session.ts";
+import type * as results from "./results.ts";
 
 /** One line a question, under a heading; none: nothing. */
 export function askTable(asks: readonly AskView[], now = Date.now()): string[] {
@@ -27,7 +28,7 @@ export function askTable(asks: readonly AskView[], now = Date.now()): string[] {
 /** How many of the last answers a person wants to see. */
 const MAX_SHOWN = 20;
 
-export const list: CommandHandler = async (call) => {
+export const list: CommandHandler<typeof results.list> = async (call) => {
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);
   try {

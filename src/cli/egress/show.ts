@@ -5,8 +5,9 @@ import type { EgressLine } from "../../daemon/api.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
+import type * as results from "./results.ts";
 
-export const show: CommandHandler = async (call) => {
+export const show: CommandHandler<typeof results.show> = async (call) => {
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);
   try {

@@ -4,6 +4,9 @@
  * A command, declared once: the parser, `--help`, the reference page and its tool for programs
  * (`mcp serve`) all come from this. Declarations are light; what a command does is loaded when it runs.
  */
+import type * as z from "zod/mini";
+import type { Ended } from "./exit.ts";
+
 /** What a word names, for shells that complete it; `principal` is an agent or a service. */
 export type Named =
   | "agent"
@@ -60,8 +63,20 @@ export interface Invocation extends CommandContext {
   readonly flags: Readonly<Record<string, FlagValue>>;
 }
 
+/** The form of what `--json` prints; undefined: nothing, at some times. */
+export type ResultSchema = z.core.$ZodType;
+
+/** As handlers have it: nobody changes it any more. */
+type Given<T> = T extends readonly (infer Item)[] ? readonly Given<Item>[]
+  : T extends object ? { readonly [K in keyof T]: Given<T[K]> }
+  : T;
+
+/** By a schema the compiler holds a handler to it; without one it is anything. */
+type Result<S> = S extends ResultSchema ? Given<z.core.output<S>> | Ended<Given<z.core.output<S>>>
+  : unknown;
+
 /** @returns what `--json` prints, as one line; undefined: nothing */
-export type CommandHandler = (call: Invocation) => Promise<unknown>;
+export type CommandHandler<S = unknown> = (call: Invocation) => Promise<Result<S>>;
 
 /**
  * A command as a tool of programs (`bureau mcp serve`). It is called in this process, with arguments that were
@@ -95,6 +110,8 @@ export interface CommandSpec {
   readonly examples?: readonly string[];
   /** Plumbing that people don't call; absent from help. */
   readonly hidden?: boolean;
+  /** Of what it gives; loaded where somebody asks for it. */
+  readonly result?: () => Promise<ResultSchema>;
   readonly load: () => Promise<CommandHandler>;
 }
 

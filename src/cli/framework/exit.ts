@@ -16,8 +16,8 @@ export const Exit = {
 } as const;
 
 /** A result that is not all well, although nothing failed: `--json` prints it as any other. */
-export class Ended {
-  constructor(readonly result: unknown, readonly exit: number) {}
+export class Ended<R = unknown> {
+  constructor(readonly result: R, readonly exit: number) {}
 }
 
 export class CliError extends BureauError {

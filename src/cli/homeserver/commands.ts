@@ -10,6 +10,7 @@ export const homeserverCommands: readonly CommandSpec[] = [
     brief: "Show what the embedded homeserver did since it started",
     docs: "For Prometheus: GET /_bureau/homeserver/v1/metrics with the operator's access token.",
     examples: ["sh tasks/bureau homeserver stats"],
+    result: async () => (await import("./results.ts")).stats,
     load: async () => (await import("./operations.ts")).stats,
   }),
   defineCommand({
@@ -21,6 +22,7 @@ export const homeserverCommands: readonly CommandSpec[] = [
       "put its `homeserver.db` and `media` in the place of those beside `backups`, remove `homeserver.db-wal` and " +
       "`homeserver.db-shm`, and start again.",
     examples: ["sh tasks/bureau homeserver backup"],
+    result: async () => (await import("./results.ts")).backup,
     load: async () => (await import("./operations.ts")).backup,
   }),
   defineCommand({
@@ -29,6 +31,7 @@ export const homeserverCommands: readonly CommandSpec[] = [
     brief: "Remove what nothing refers to and give the room back",
     docs: "Requests wait meanwhile: a second for some 100 MB that become free.",
     examples: ["sh tasks/bureau homeserver compact"],
+    result: async () => (await import("./results.ts")).compact,
     load: async () => (await import("./operations.ts")).compact,
   }),
 ];

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `homeserver stats|backup|compact`: the embedded homeserver's own calls, as its admin. */
+import type * as z from "zod/mini";
 import { connect, MessagingError } from "../../messaging/mod.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { table } from "../framework/table.ts";
 import { loadSession } from "../session.ts";
+import type * as results from "./results.ts";
 
 /** A large database takes a while. */
 const TIMEOUT_MS = 30 * 60_000;
@@ -34,26 +36,15 @@ async function ask<T>(call: Invocation, method: "GET" | "POST", name: string, wh
   }
 }
 
-interface Stats {
-  readonly started_at: number;
-  readonly requests: readonly { method: string; route: string; status: number; count: number }[];
-  readonly rate_limited: number;
-  readonly sync: { waiting: number; answered: number; empty: number };
-  readonly database: {
-    bytes: number;
-    wal_bytes: number;
-    commits: number;
-    writes: number;
-    failed_commits: number;
-    rows: Record<string, number>;
-  };
-}
-
 const SHOWN_ROUTES = 15;
 
-export const stats: CommandHandler = async (call) => {
-  const answer = await ask<Stats>(call, "GET", "stats", "read the homeserver's statistics");
-  if (call.json) return answer;
+export const stats: CommandHandler<typeof results.stats> = async (call) => {
+  const answer = await ask<z.infer<typeof results.stats>>(
+    call,
+    "GET",
+    "stats",
+    "read the homeserver's statistics",
+  );
   const { database, sync } = answer;
   const facts: [string, string][] = [
     ["started", new Date(answer.started_at).toISOString()],
@@ -75,11 +66,11 @@ export const stats: CommandHandler = async (call) => {
     .map(({ method, route, status, count }) => [String(count), `${status} ${method} ${route}`]);
   for (const line of table(["", ""], facts).slice(1)) call.print(line);
   for (const line of ["", ...table(["requests", ""], requests)]) call.print(line);
-  return undefined;
+  return answer;
 };
 
-export const backup: CommandHandler = async (call) => {
-  const made = await ask<{ path: string; bytes: number; media_files: number; events: number }>(
+export const backup: CommandHandler<typeof results.backup> = async (call) => {
+  const made = await ask<z.infer<typeof results.backup>>(
     call,
     "POST",
     "backup",
@@ -91,7 +82,7 @@ export const backup: CommandHandler = async (call) => {
   return made;
 };
 
-export const compact: CommandHandler = async (call) => {
+export const compact: CommandHandler<typeof results.compact> = async (call) => {
   const done = await ask<{
     bytes_before: number;
     bytes_after: number;

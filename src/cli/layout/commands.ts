@@ -59,6 +59,7 @@ export const layoutCommands: readonly CommandSpec[] = [
       expanded: { kind: "switch", brief: "with the members that are there now in their places" },
     },
     examples: ["sh tasks/bureau layout show", "sh tasks/bureau layout show --all --expanded"],
+    result: async () => (await import("./results.ts")).show,
     load: async () => (await import("./layout.ts")).show,
   }),
   defineCommand({
@@ -74,6 +75,7 @@ export const layoutCommands: readonly CommandSpec[] = [
     args: [{ name: "FILE", brief: "a layout in YAML or JSON; `-` is stdin" }],
     flags: { ...WHOSE, source },
     examples: ["sh tasks/bureau layout show | sh tasks/bureau layout set -"],
+    result: async () => (await import("./results.ts")).set,
     load: async () => (await import("./layout.ts")).set,
   }),
   defineCommand({

@@ -10,6 +10,7 @@ import { mistakeLine, readDocument } from "../framework/document.ts";
 import { CliError } from "../framework/exit.ts";
 import { loadSession, matrixClient } from "../session.ts";
 import { readScene, type Scope, scopeOf, writeLayout } from "./scope.ts";
+import type * as results from "./results.ts";
 
 /** First line of what `layout edit` hands to the editor: what it began with. */
 const BEGAN = /^# of the layout (\S+)$/m;
@@ -29,7 +30,7 @@ function yamlOf(layout: Layout): string {
   return stringify(shown, { lineWidth: 100 });
 }
 
-export const show: CommandHandler = async (call) => {
+export const show: CommandHandler<typeof results.show> = async (call) => {
   const { scope, scene } = await open(call);
   const expanded = call.flags["expanded"] === true;
   const windows = expandLayout(scene.layout, scene.members);
@@ -57,7 +58,7 @@ export const show: CommandHandler = async (call) => {
   };
 };
 
-export const set: CommandHandler = async (call) => {
+export const set: CommandHandler<typeof results.set> = async (call) => {
   const text = await readText(call, call.args[0]!);
   const layout = readLayout(call, text);
   const { client, scope, scene } = await open(call);

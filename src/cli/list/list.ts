@@ -12,6 +12,7 @@ import { machineOf } from "../machine/fleet.ts";
 import { hereDaemon, type MachineDaemon, peerDaemon } from "../machine/peer.ts";
 import { daemonClient, loadSession, loadSigningKey } from "../session.ts";
 import { byNeed, needOf } from "./need.ts";
+import type * as results from "./results.ts";
 
 /** Over which time a processor's use is taken, for one look. */
 const SAMPLE_MS = 300;
@@ -90,7 +91,7 @@ const resultOf = (rows: readonly Row[]) => ({
   principals: rows.map(({ view, usage, cpu_percent }) => ({ ...view, usage, cpu_percent })),
 });
 
-export const list: CommandHandler = async (call) => {
+export const list: CommandHandler<typeof results.list> = async (call) => {
   const session = await loadSession(call);
   const own = daemonClient(call, session);
   const named = call.flags["machine"];

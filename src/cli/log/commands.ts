@@ -21,6 +21,7 @@ export const logCommands: readonly CommandSpec[] = [
     brief: "List the recordings of an agent's terminal; without a name, whose there are",
     args: [{ ...NAME, optional: true }],
     examples: ["sh tasks/bureau log list", "sh tasks/bureau log list agent/scribe"],
+    result: async () => (await import("./results.ts")).list,
     load: async () => (await import("./list.ts")).list,
   }),
   defineCommand({
@@ -41,6 +42,7 @@ export const logCommands: readonly CommandSpec[] = [
       "sh tasks/bureau log show agent/scribe",
       "sh tasks/bureau log show agent/scribe --markers",
     ],
+    result: async () => (await import("./results.ts")).show,
     load: async () => (await import("./show.ts")).show,
   }),
   defineCommand({

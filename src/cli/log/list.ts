@@ -6,8 +6,9 @@ import { ago, shortName } from "../agent/list.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
+import type * as results from "./results.ts";
 
-export const list: CommandHandler = async (call) => {
+export const list: CommandHandler<typeof results.list> = async (call) => {
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);
   try {

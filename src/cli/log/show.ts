@@ -7,8 +7,9 @@ import type { CommandHandler } from "../framework/command.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
 import { openSource } from "./source.ts";
 import { Transcript, type TranscriptLine } from "./transcript.ts";
+import type * as results from "./results.ts";
 
-export const show: CommandHandler = async (call) => {
+export const show: CommandHandler<typeof results.show> = async (call) => {
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);
   try {

@@ -14,6 +14,7 @@ export const machineCommands: readonly CommandSpec[] = [
     brief: "List the fleet's machines",
     docs: "What the fleet's rooms say: it needs no daemon.",
     examples: ["sh tasks/bureau machine list", "sh tasks/bureau machine list --json"],
+    result: async () => (await import("./results.ts")).list,
     load: async () => (await import("./list.ts")).list,
   }),
   defineCommand({
@@ -23,6 +24,7 @@ export const machineCommands: readonly CommandSpec[] = [
     docs: "Without a name: the one that you are on.",
     args: [{ ...MACHINE, optional: true }],
     examples: ["sh tasks/bureau machine show", "sh tasks/bureau machine show --json"],
+    result: async () => (await import("./results.ts")).show,
     load: async () => (await import("./list.ts")).show,
   }),
   defineCommand({
@@ -52,6 +54,7 @@ export const machineCommands: readonly CommandSpec[] = [
     args: [MACHINE],
     flags: { reason: REASON },
     examples: ['sh tasks/bureau machine cordon worker --reason "new disk"'],
+    result: async () => (await import("./results.ts")).cordon,
     load: async () => (await import("./cordon.ts")).cordon,
   }),
   defineCommand({
@@ -67,6 +70,7 @@ export const machineCommands: readonly CommandSpec[] = [
       timeout: { kind: "number", brief: "seconds to wait", placeholder: "N", default: "60" },
     },
     examples: ["sh tasks/bureau machine drain worker"],
+    result: async () => (await import("./results.ts")).drain,
     load: async () => (await import("./cordon.ts")).drain,
   }),
   defineCommand({
@@ -75,6 +79,7 @@ export const machineCommands: readonly CommandSpec[] = [
     brief: "Let a machine take new work, and start what a drain stopped",
     args: [MACHINE],
     examples: ["sh tasks/bureau machine uncordon worker"],
+    result: async () => (await import("./results.ts")).uncordon,
     load: async () => (await import("./cordon.ts")).uncordon,
   }),
   defineCommand({
@@ -94,6 +99,7 @@ export const machineCommands: readonly CommandSpec[] = [
       "sh tasks/bureau machine decommission worker --dry-run",
       "sh tasks/bureau machine decommission worker --yes",
     ],
+    result: async () => (await import("./results.ts")).decommission,
     load: async () => (await import("./leave.ts")).decommission,
   }),
   defineCommand({
@@ -106,6 +112,7 @@ export const machineCommands: readonly CommandSpec[] = [
     args: [MACHINE],
     flags: { reason: REASON, yes: YES },
     examples: ['sh tasks/bureau machine revoke worker --reason "stolen" --yes'],
+    result: async () => (await import("./results.ts")).revoke,
     load: async () => (await import("./leave.ts")).revoke,
   }),
   defineCommand({
@@ -141,6 +148,7 @@ export const machineCommands: readonly CommandSpec[] = [
       "sh tasks/bureau machine upgrade",
       "sh tasks/bureau machine upgrade worker --release DIGEST",
     ],
+    result: async () => (await import("./results.ts")).upgrade,
     load: async () => (await import("./upgrade.ts")).upgrade,
   }),
   defineCommand({
@@ -148,6 +156,7 @@ export const machineCommands: readonly CommandSpec[] = [
     tool: { effect: "reads" },
     brief: "Show which release runs here, which ran before, and which failed",
     examples: ["sh tasks/bureau machine releases"],
+    result: async () => (await import("./results.ts")).releases,
     load: async () => (await import("./upgrade.ts")).releases,
   }),
 ];

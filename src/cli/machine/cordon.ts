@@ -12,6 +12,7 @@ import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError, Ended, Exit } from "../framework/exit.ts";
 import { loadSession, matrixClient, type OperatorSession } from "../session.ts";
 import { findMachine, type Machine, readFleet } from "./fleet.ts";
+import type * as results from "./results.ts";
 
 const LOOK_MS = 200;
 const MAX_WAIT_S = 3600;
@@ -57,7 +58,7 @@ async function putCordon(
   return await client.putState(room, EventType.machineCordon, key, content) !== null;
 }
 
-export const cordon: CommandHandler = async (call) => {
+export const cordon: CommandHandler<typeof results.cordon> = async (call) => {
   const { session, client, machine, room } = await found(call);
   const reason = call.flags["reason"] as string | undefined;
   const changed = await putCordon(client, session, machine, room, { reason });
@@ -69,7 +70,7 @@ export const cordon: CommandHandler = async (call) => {
   return { machine: machine.user_id, changed };
 };
 
-export const uncordon: CommandHandler = async (call) => {
+export const uncordon: CommandHandler<typeof results.uncordon> = async (call) => {
   const { session, client, machine, room } = await found(call);
   const started: string[] = [];
   const failed: Failure[] = [];
@@ -119,7 +120,7 @@ export async function attempt(
   }
 }
 
-export const drain: CommandHandler = async (call) => {
+export const drain: CommandHandler<typeof results.drain> = async (call) => {
   const seconds = Number(call.flags["timeout"]);
   if (!(seconds >= 0 && seconds <= MAX_WAIT_S)) {
     throw new CliError("usage", `Cannot drain: --timeout takes 0 to ${MAX_WAIT_S} seconds`);

@@ -13,6 +13,7 @@ import { attempt, type Failure, short, waitUntilStopped } from "./cordon.ts";
 import { findMachine, type Machine, machineRoom } from "./fleet.ts";
 import { removeRecord } from "./record.ts";
 import { deactivateAccount, putOut } from "./remove.ts";
+import type * as results from "./results.ts";
 
 /** What an operator is told before, and after. */
 interface Holdings {
@@ -127,7 +128,7 @@ async function clearCredentials({ client, machine }: Leaving): Promise<void> {
   }
 }
 
-export const decommission: CommandHandler = async (call) => {
+export const decommission: CommandHandler<typeof results.decommission> = async (call) => {
   const leave = await leaving(call);
   const { client, session, machine, holdings } = leave;
   if (call.flags["dry-run"] === true) {
@@ -179,7 +180,7 @@ function sayFailed(call: Invocation, failed: readonly Failure[]): void {
   for (const { principal, message } of failed) call.print(`${short(principal)}: ${message}`);
 }
 
-export const revoke: CommandHandler = async (call) => {
+export const revoke: CommandHandler<typeof results.revoke> = async (call) => {
   const leave = await leaving(call);
   const { client, session, machine, holdings } = leave;
   if (!call.json) plan(call, leave);

@@ -9,6 +9,7 @@ import { table } from "../framework/table.ts";
 import { loadSession, matrixClient } from "../session.ts";
 import { findMachine, type Machine, readFleet } from "./fleet.ts";
 import { keyProblem, readRecord } from "./record.ts";
+import type * as results from "./results.ts";
 
 /** A machine with what the operator's own files say besides. */
 export interface Known extends Machine {
@@ -61,7 +62,7 @@ export function machineTable(fleet: readonly Known[]): string[] {
   );
 }
 
-export const list: CommandHandler = async (call) => {
+export const list: CommandHandler<typeof results.list> = async (call) => {
   const session = await loadSession(call);
   const fleet = await readFleet(matrixClient(session), session);
   const machines = await Promise.all(fleet.map((machine) => known(call, machine)));
@@ -93,7 +94,7 @@ export function hardwareOf(info: MachineInfo): [string, string][] {
   ];
 }
 
-export const show: CommandHandler = async (call) => {
+export const show: CommandHandler<typeof results.show> = async (call) => {
   const session = await loadSession(call);
   const name = call.args[0] ?? session.machine;
   const machine = await known(call, await findMachine(matrixClient(session), session, name));

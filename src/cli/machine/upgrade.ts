@@ -9,6 +9,7 @@ import { ago } from "../agent/list.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { isUnreachable } from "../session.ts";
+import type * as results from "./results.ts";
 
 const LOOK_MS = 250;
 /** How long nobody may answer: one supervisor leaves, another comes, or the first comes back. */
@@ -36,7 +37,7 @@ async function withSupervisor<T>(
 const short = (digest: string | null) =>
   digest === null ? "the build that `up` brought" : digest.slice(0, 12);
 
-export const upgrade: CommandHandler = async (call) => {
+export const upgrade: CommandHandler<typeof results.upgrade> = async (call) => {
   if (call.args[0] === undefined) return await upgradeHere(call);
   return await (await import("./upgrade_asked.ts")).askForUpgrade(call, {
     settle: secondsOf(call, "settle", "10"),
@@ -114,7 +115,7 @@ async function statusOf(client: Supervisor, signal: AbortSignal): Promise<Releas
   }
 }
 
-export const releases: CommandHandler = (call) =>
+export const releases: CommandHandler<typeof results.releases> = (call) =>
   withSupervisor(call, async (client) => {
     const { release } = await client.call("status", { signal: call.signal });
     if (release === undefined) {

@@ -15,6 +15,7 @@ export const matrixCommands: readonly CommandSpec[] = [
     brief: "Send a message as the operator",
     args: [ROOM, { name: "TEXT", brief: "the message" }],
     examples: ['sh tasks/bureau matrix send agent/scribe "report README.md"'],
+    result: async () => (await import("./results.ts")).send,
     load: async () => (await import("./send.ts")).send,
   }),
   defineCommand({
@@ -28,6 +29,7 @@ export const matrixCommands: readonly CommandSpec[] = [
       asks: { kind: "switch", brief: "with --follow: also what agents ask to connect to" },
     },
     examples: ["sh tasks/bureau matrix messages agent/scribe --limit 5"],
+    result: async () => (await import("./results.ts")).messages,
     load: async () => (await import("./messages.ts")).messages,
   }),
   defineCommand({
@@ -40,6 +42,7 @@ export const matrixCommands: readonly CommandSpec[] = [
       "rules and the space, and clears dead services: the rest takes a decision. Ends with status 1 when something is left.",
     flags: { fix: { kind: "switch", brief: "mend what can be mended safely" } },
     examples: ["sh tasks/bureau matrix check", "sh tasks/bureau matrix check --fix"],
+    result: async () => (await import("./results.ts")).check,
     load: async () => (await import("./check/check.ts")).check,
   }),
   defineCommand({
@@ -74,6 +77,7 @@ export const matrixCommands: readonly CommandSpec[] = [
       "sh tasks/bureau matrix doctor --json",
       "sh tasks/bureau matrix doctor --fix",
     ],
+    result: async () => (await import("./results.ts")).doctor,
     load: async () => (await import("./doctor.ts")).doctor,
   }),
   defineCommand({
@@ -106,6 +110,7 @@ export const matrixCommands: readonly CommandSpec[] = [
       'sh tasks/bureau matrix state check --room "#bureau/template" --type m.bureau.template --key networked ' +
       "--field bridge --equals true",
     ],
+    result: async () => (await import("./results.ts")).stateCheck,
     load: async () => (await import("./state_check.ts")).stateCheck,
   }),
 ];

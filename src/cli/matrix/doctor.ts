@@ -14,6 +14,7 @@ import { readFleet } from "../machine/fleet.ts";
 import { keyProblem } from "../machine/record.ts";
 import { loadSession, matrixClient, type OperatorSession } from "../session.ts";
 import { examine } from "./check/check.ts";
+import type * as results from "./results.ts";
 
 export interface Diagnosis {
   /** Stable id, e.g. `homeserver.versions`. */
@@ -41,7 +42,7 @@ const SLOW_SYNC_MS = 1_000;
 /** Grants end, and assignments are compared, by clocks. */
 const MAX_SKEW_MS = 30_000;
 
-export const doctor: CommandHandler = async (call) => {
+export const doctor: CommandHandler<typeof results.doctor> = async (call) => {
   const session = await loadSession(call);
   const subject = { call, session, client: matrixClient(session) };
   const all: Diagnosis[] = [];

@@ -9,12 +9,13 @@ import { followAsks } from "../egress/follow.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { loadSession, matrixClient, roomOf } from "../session.ts";
+import type * as results from "./results.ts";
 
 const MAX_LIMIT = 1_000;
 const POLL_MS = 30_000;
 const RETRY_MS = 1_000;
 
-export const messages: CommandHandler = async (call) => {
+export const messages: CommandHandler<typeof results.messages> = async (call) => {
   const limit = Number(call.flags["limit"] ?? 50);
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
     throw new CliError("usage", `Cannot show ${limit} messages: --limit takes 1 to ${MAX_LIMIT}`);
@@ -86,7 +87,7 @@ async function follow(
   }
 }
 
-function shape(event: MatrixEvent): Record<string, unknown> {
+function shape(event: MatrixEvent) {
   return {
     event_id: event.event_id,
     sender: event.sender,

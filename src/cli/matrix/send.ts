@@ -4,8 +4,9 @@
 import type { CommandHandler } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { loadSession, matrixClient, roomOf } from "../session.ts";
+import type * as results from "./results.ts";
 
-export const send: CommandHandler = async (call) => {
+export const send: CommandHandler<typeof results.send> = async (call) => {
   const [where, text] = call.args as [string, string];
   if (text.trim() === "") throw new CliError("usage", "Cannot send an empty message");
   const session = await loadSession(call);

@@ -5,6 +5,7 @@ import { canonicalJson } from "../../lib/canonical/mod.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError, Ended, Exit, FailedWith } from "../framework/exit.ts";
 import { loadSession, matrixClient, roomOf } from "../session.ts";
+import type * as results from "./results.ts";
 
 const UNDECIDED = 2;
 
@@ -13,7 +14,7 @@ export interface Question {
   readonly values: readonly string[];
 }
 
-export const stateCheck: CommandHandler = async (call) => {
+export const stateCheck: CommandHandler<typeof results.stateCheck> = async (call) => {
   try {
     const question = questionOf(call);
     const type = required(call, "type");

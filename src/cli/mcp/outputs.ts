@@ -1,35 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** What commands give, where it is what the daemon answers: the same schemas, as JSON Schema. */
+/** What commands give, as JSON Schema: of their own schemas (`results.ts` of each group). */
 import * as z from "zod/mini";
-import { daemonApi, PrincipalView } from "../../daemon/api.ts";
 import type { JsonObject } from "../../mcp/tool.ts";
+import type { CommandSpec, ResultSchema } from "../framework/command.ts";
 
-const { routes } = daemonApi;
+/** Of a command that gave nothing: what it said (`tools.ts`). */
+const LINES = {
+  properties: { lines: { type: "array", items: { type: "string" } } },
+  required: ["lines"],
+};
 
-/** With what commands add: clients refuse a result that isn't of this form, so nothing is closed. */
-const objectOf = (schema: z.core.$ZodType) => (): JsonObject => {
+/** With what later versions add: nothing is closed. An object at the root, which the protocol asks for. */
+export function jsonSchemaOf(schema: ResultSchema): JsonObject {
+  const { def } = schema._zod;
+  if (def.type === "optional") {
+    const { innerType } = def as z.core.$ZodOptionalDef;
+    return { type: "object", anyOf: [jsonSchemaOf(innerType), LINES] };
+  }
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
-  return rest;
-};
+  return { type: "object", ...rest };
+}
 
-export const outputSchemas: Readonly<Record<string, () => JsonObject>> = {
-  "list": objectOf(
-    z.object({
-      principals: z.array(z.object({
-        ...PrincipalView.shape,
-        usage: z.nullable(routes.usage.response),
-        cpu_percent: z.nullable(z.number()),
-      })),
-    }),
-  ),
-  "agent list": objectOf(routes.list.response),
-  "agent usage": objectOf(routes.usage.response),
-  "agent output": objectOf(routes.output.response),
-  "egress list": objectOf(routes.asks.response),
-  "egress show": objectOf(routes.egressOf.response),
-  "auth check": objectOf(routes.checkAuthorization.response),
-  "auth grants": objectOf(routes.authorizationOf.response),
-  "auth allowances": objectOf(routes.authorizationOf.response),
-  "notify list": objectOf(routes.notifyTargets.response),
-};
+/** By the command's words. */
+export async function outputSchemas(
+  commands: readonly CommandSpec[],
+): Promise<ReadonlyMap<string, JsonObject>> {
+  const known = new Map<string, JsonObject>();
+  for (const { path, result } of commands) {
+    if (result !== undefined) known.set(path.join(" "), jsonSchemaOf(await result()));
+  }
+  return known;
+}

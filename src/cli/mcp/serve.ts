@@ -13,6 +13,7 @@ import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession } from "../session.ts";
 import { serveHttp } from "./listen.ts";
+import { outputSchemas } from "./outputs.ts";
 import { commandResources } from "./resources.ts";
 import { commandTools } from "./tools.ts";
 
@@ -28,7 +29,8 @@ export const serve: CommandHandler = async (call) => {
   const only = patternsOf(call);
   // Fails at once where there is no session: a client would show nothing but silence.
   await loadSession(call);
-  const tools = commandTools(call.commands, { stateDir: call.stateDir, runDir: call.runDir })
+  const place = { stateDir: call.stateDir, runDir: call.runDir };
+  const tools = commandTools(call.commands, place, await outputSchemas(call.commands))
     .filter(({ effect }) => call.flags["read-only"] !== true || effect === "reads");
   const rights = new Rights({
     read: (signal) => readPolicy(call, signal),

@@ -5,7 +5,6 @@ import { BureauError } from "../../lib/errors.ts";
 import type { InputSchema, JsonObject, Progress, PropertySchema, Tool } from "../../mcp/tool.ts";
 import type { CommandSpec, FlagSpec, FlagValue, ToolMark } from "../framework/command.ts";
 import { Ended } from "../framework/exit.ts";
-import { outputSchemas } from "./outputs.ts";
 
 export interface Place {
   readonly stateDir: string;
@@ -18,16 +17,25 @@ const MAX_LINES = 5_000;
 const markOf = ({ tool }: CommandSpec): ToolMark | null =>
   tool !== undefined && "effect" in tool ? tool : null;
 
-/** @param group what the command's first word is about */
-export function commandTools(commands: readonly CommandSpec[], place: Place): Tool[] {
+/** @param outputs what commands give, by their words */
+export function commandTools(
+  commands: readonly CommandSpec[],
+  place: Place,
+  outputs: ReadonlyMap<string, JsonObject> = new Map(),
+): Tool[] {
   return commands.flatMap((spec) => {
     const mark = markOf(spec);
-    return mark === null || spec.hidden ? [] : [toolOf(spec, mark, place)];
+    if (mark === null || spec.hidden) return [];
+    return [toolOf(spec, mark, place, outputs.get(spec.path.join(" ")))];
   });
 }
 
-function toolOf(spec: CommandSpec, mark: ToolMark, place: Place): Tool {
-  const outputSchema = outputSchemas[spec.path.join(" ")]?.();
+function toolOf(
+  spec: CommandSpec,
+  mark: ToolMark,
+  place: Place,
+  outputSchema: JsonObject | undefined,
+): Tool {
   return {
     name: `bureau_${spec.path.join("_")}`,
     title: `bureau ${spec.path.join(" ")}`,

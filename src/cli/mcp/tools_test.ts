@@ -9,14 +9,15 @@ import { commands, groups } from "../commands.ts";
 import { runCli } from "../framework/app.ts";
 import type { CommandSpec, FlagValue, Invocation } from "../framework/command.ts";
 import { Ended } from "../framework/exit.ts";
+import { outputSchemas } from "./outputs.ts";
 import { commandTools } from "./tools.ts";
 
 const PLACE = { stateDir: "/s", runDir: "/r" };
 const progress = { line: () => {}, signal: new AbortController().signal };
 const offered = commands.filter(({ tool }) => tool !== undefined && "effect" in tool);
 
-Deno.test("tools have the names, schemas and actions that the protocol and rules can take", () => {
-  const tools = commandTools(commands, PLACE);
+Deno.test("tools have the names, schemas and actions that the protocol and rules can take", async () => {
+  const tools = commandTools(commands, PLACE, await outputSchemas(commands));
   assert.equal(tools.length, offered.length);
   // More would be a second page of `tools/list`, which some clients never ask for.
   assert.ok(tools.length > 60 && tools.length <= 100, `${tools.length}`);
@@ -34,7 +35,7 @@ Deno.test("tools have the names, schemas and actions that the protocol and rules
     // Said by whoever calls, and asked for by the server.
     assert.ok(!("yes" in properties), tool.name);
     // Clients show what a schema can't say; a property that is none of these they refuse.
-    assert.ok(tool.outputSchema === undefined || tool.outputSchema["type"] === "object");
+    assert.ok(tool.outputSchema === undefined || tool.outputSchema["type"] === "object", tool.name);
   }
 });
 

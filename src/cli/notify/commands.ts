@@ -10,6 +10,7 @@ export const notifyCommands: readonly CommandSpec[] = [
     brief: "Show whom this machine tells when an agent needs a person, and how that went",
     docs: "They stand below `notify:` in `<state>/operator/bureau.yaml`.",
     examples: ["sh tasks/bureau notify list"],
+    result: async () => (await import("./results.ts")).list,
     load: async () => (await import("./notify.ts")).list,
   }),
   defineCommand({
@@ -19,6 +20,7 @@ export const notifyCommands: readonly CommandSpec[] = [
     docs:
       "Once, without waiting for quiet hours to end. Ends with status 1 when one did not take it.",
     args: [{ name: "TARGET", brief: "its name, as `notify list` shows it", optional: true }],
+    result: async () => (await import("./results.ts")).test,
     load: async () => (await import("./notify.ts")).test,
   }),
 ];

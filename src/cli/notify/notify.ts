@@ -7,8 +7,9 @@ import type { CommandHandler } from "../framework/command.ts";
 import { Ended, Exit } from "../framework/exit.ts";
 import { table } from "../framework/table.ts";
 import { daemonClient, loadSession } from "../session.ts";
+import type * as results from "./results.ts";
 
-export const list: CommandHandler = async (call) => {
+export const list: CommandHandler<typeof results.list> = async (call) => {
   const daemon = daemonClient(call, await loadSession(call));
   try {
     const answer = await daemon.call("notifyTargets", { signal: call.signal });
@@ -34,7 +35,7 @@ export const list: CommandHandler = async (call) => {
   }
 };
 
-export const test: CommandHandler = async (call) => {
+export const test: CommandHandler<typeof results.test> = async (call) => {
   const daemon = daemonClient(call, await loadSession(call));
   try {
     const [target] = call.args;

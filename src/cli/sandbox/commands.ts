@@ -70,6 +70,7 @@ export const sandboxCommands: readonly CommandSpec[] = [
       "sh tasks/bureau sandbox explain agent/scribe",
       "sh tasks/bureau sandbox explain bureau/template:agent --json",
     ],
+    result: async () => (await import("./results.ts")).explain,
     load: async () => (await import("./explain.ts")).explain,
   }),
   defineCommand({

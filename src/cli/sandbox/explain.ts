@@ -27,6 +27,7 @@ import { readJson } from "../files.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { loadSession, matrixClient, type OperatorSession, principalOf } from "../session.ts";
+import type * as results from "./results.ts";
 
 /** What stands for a group of devices where this process may not look for its nodes. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
@@ -41,7 +42,7 @@ interface Subject {
   readonly principal: string | null;
 }
 
-export const explain: CommandHandler = async (call) => {
+export const explain: CommandHandler<typeof results.explain> = async (call) => {
   const session = await loadSession(call);
   const policy = await readPolicy(call);
   const { template, assignment, principal } = await subjectOf(call, session);

@@ -10,6 +10,7 @@ import { CliError } from "../framework/exit.ts";
 import { loadSession, matrixClient, type OperatorSession, roomOf } from "../session.ts";
 import type { MatrixClient } from "../../messaging/mod.ts";
 import { aliasRoom, bindingsIn, localpartOf, roleOf, serviceId, servicesOf } from "./read.ts";
+import type * as results from "./results.ts";
 
 const ANNOUNCED_MS = 30_000;
 const LOOK_MS = 200;
@@ -25,7 +26,7 @@ async function bindingRoom(
     : await roomOf(client, session, String(room));
 }
 
-export const bind: CommandHandler = async (call) => {
+export const bind: CommandHandler<typeof results.bind> = async (call) => {
   const session = await loadSession(call);
   const client = matrixClient(session);
   const role = roleOf(call.args[0]!);
@@ -63,7 +64,7 @@ async function isAnnounced(
   return false;
 }
 
-export const unbind: CommandHandler = async (call) => {
+export const unbind: CommandHandler<typeof results.unbind> = async (call) => {
   const session = await loadSession(call);
   const client = matrixClient(session);
   const role = roleOf(call.args[0]!);

@@ -39,6 +39,7 @@ export const serviceCommands: readonly CommandSpec[] = [
         placeholder: "ROLE",
       },
     },
+    result: async () => (await import("./results.ts")).create,
     load: async () => (await import("./create.ts")).create,
   }),
   defineCommand({
@@ -46,6 +47,7 @@ export const serviceCommands: readonly CommandSpec[] = [
     tool: { effect: "reads" },
     brief: "Show the fleet's services, where they run, and the roles that they fill here",
     examples: ["sh tasks/bureau service list"],
+    result: async () => (await import("./results.ts")).list,
     load: async () => (await import("./list.ts")).list,
   }),
   defineCommand({
@@ -53,6 +55,7 @@ export const serviceCommands: readonly CommandSpec[] = [
     tool: { effect: "reads" },
     brief: "Show one service: where it runs, what it offers, who calls it what",
     args: [NAME],
+    result: async () => (await import("./results.ts")).show,
     load: async () => (await import("./show.ts")).show,
   }),
   defineCommand({
@@ -63,6 +66,7 @@ export const serviceCommands: readonly CommandSpec[] = [
       "What filled the role before gets no further connection, and tokens for it count no more.",
     args: [ROLE, NAME],
     flags: { room: ROOM },
+    result: async () => (await import("./results.ts")).bind,
     load: async () => (await import("./bind.ts")).bind,
   }),
   defineCommand({
@@ -71,6 +75,7 @@ export const serviceCommands: readonly CommandSpec[] = [
     brief: "Let a role be filled by nobody",
     args: [ROLE],
     flags: { room: ROOM },
+    result: async () => (await import("./results.ts")).unbind,
     load: async () => (await import("./bind.ts")).unbind,
   }),
   defineCommand({
@@ -89,6 +94,7 @@ export const serviceCommands: readonly CommandSpec[] = [
     brief: "Remove a service, and unbind the roles that it fills on this machine",
     args: [NAME],
     flags: { yes: { kind: "switch", brief: "without asking" }, machine: ON_MACHINE },
+    result: async () => (await import("./results.ts")).destroy,
     load: async () => (await import("./destroy.ts")).destroy,
   }),
 ];

@@ -7,8 +7,9 @@ import type { CommandHandler } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
 import { loadSession, matrixClient } from "../session.ts";
 import { aliasRoom, bindingsIn, localpartOf, servicesOf } from "./read.ts";
+import type * as results from "./results.ts";
 
-export const list: CommandHandler = async (call) => {
+export const list: CommandHandler<typeof results.list> = async (call) => {
   const session = await loadSession(call);
   const client = matrixClient(session);
   const services = await servicesOf(client, session);

@@ -9,8 +9,9 @@ import type { CommandHandler } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { loadSession, matrixClient } from "../session.ts";
 import { aliasRoom, bindingsIn, localpartOf, serviceId, servicesOf } from "./read.ts";
+import type * as results from "./results.ts";
 
-export const show: CommandHandler = async (call) => {
+export const show: CommandHandler<typeof results.show> = async (call) => {
   const session = await loadSession(call);
   const client = matrixClient(session);
   const user = serviceId(session, call.args[0]!);

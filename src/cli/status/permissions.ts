@@ -4,8 +4,9 @@
 import { parseGrants, ROLES } from "../../lib/process/mod.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
+import type * as results from "./results.ts";
 
-export const describePermissions: CommandHandler = async (call) => {
+export const describePermissions: CommandHandler<typeof results.permissions> = async (call) => {
   const runtime = `${call.stateDir}/runtime`;
   let grantsText: string;
   let sets: Record<string, Record<string, unknown>>;

@@ -13,8 +13,9 @@ import { CliError } from "../framework/exit.ts";
 import { table } from "../framework/table.ts";
 import { daemonClient, isUnreachable, loadSession } from "../session.ts";
 import { describePermissions } from "./permissions.ts";
+import type * as results from "./results.ts";
 
-export const status: CommandHandler = async (call) => {
+export const status: CommandHandler<typeof results.status> = async (call) => {
   if (call.flags["permissions"] === true) return await describePermissions(call);
   const supervisor = await supervisorStatus(call);
   const daemon = await daemonStatus(call);

@@ -29,6 +29,7 @@ export const templateCommands: readonly CommandSpec[] = [
     docs:
       "The digest is of the template with all it inherits: what an assignment's signature covers.",
     examples: ["sh tasks/bureau template list"],
+    result: async () => (await import("./results.ts")).list,
     load: async () => (await import("./list.ts")).list,
   }),
   defineCommand({
@@ -46,6 +47,7 @@ export const templateCommands: readonly CommandSpec[] = [
       "sh tasks/bureau template show bureau/template:agent",
       "sh tasks/bureau template show bureau/template:agent --resolved",
     ],
+    result: async () => (await import("./results.ts")).show,
     load: async () => (await import("./list.ts")).show,
   }),
   defineCommand({
@@ -57,6 +59,7 @@ export const templateCommands: readonly CommandSpec[] = [
     examples: [
       "sh tasks/bureau template diff bureau/template:base bureau/template:agent --resolved",
     ],
+    result: async () => (await import("./results.ts")).diff,
     load: async () => (await import("./diff.ts")).diff,
   }),
   defineCommand({
@@ -72,6 +75,7 @@ export const templateCommands: readonly CommandSpec[] = [
     args: [FILE],
     flags: { source },
     examples: ["sh tasks/bureau template validate reviewer.yaml"],
+    result: async () => (await import("./results.ts")).validate,
     load: async () => (await import("./validate.ts")).validate,
   }),
   defineCommand({
@@ -92,6 +96,7 @@ export const templateCommands: readonly CommandSpec[] = [
       "sh tasks/bureau template push reviewer.yaml bureau/template:reviewer --dry-run",
       "sh tasks/bureau template push reviewer.yaml bureau/template:reviewer",
     ],
+    result: async () => (await import("./results.ts")).push,
     load: async () => (await import("./push.ts")).push,
   }),
   defineCommand({
@@ -100,6 +105,7 @@ export const templateCommands: readonly CommandSpec[] = [
     brief: "Write this version's built-in templates into their room",
     flags: { "dry-run": dryRun },
     examples: ["sh tasks/bureau template publish"],
+    result: async () => (await import("./results.ts")).publish,
     load: async () => (await import("./push.ts")).publish,
   }),
   defineCommand({
@@ -109,6 +115,7 @@ export const templateCommands: readonly CommandSpec[] = [
       "Bring built-in templates that are behind this version up to it, and say whom that changes",
     flags: { "dry-run": dryRun },
     examples: ["sh tasks/bureau template update --dry-run"],
+    result: async () => (await import("./results.ts")).update,
     load: async () => (await import("./push.ts")).update,
   }),
   defineCommand({
@@ -124,6 +131,7 @@ export const templateCommands: readonly CommandSpec[] = [
       "sh tasks/bureau template impact bureau/template:base",
       "sh tasks/bureau template impact bureau/template:base --resign",
     ],
+    result: async () => (await import("./results.ts")).impact,
     load: async () => (await import("./impact.ts")).impact,
   }),
 ];

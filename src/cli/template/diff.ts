@@ -9,8 +9,9 @@ import { loadSession, matrixClient } from "../session.ts";
 import { compare, differenceLines } from "./compare.ts";
 import { readTemplateFile, soundTemplate } from "./input.ts";
 import { TemplateStore } from "./store.ts";
+import type * as results from "./results.ts";
 
-export const diff: CommandHandler = async (call) => {
+export const diff: CommandHandler<typeof results.diff> = async (call) => {
   const session = await loadSession(call);
   const store = new TemplateStore(matrixClient(session), session);
   const [left, right] = call.args as [string, string];

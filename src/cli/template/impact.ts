@@ -14,6 +14,7 @@ import { table } from "../framework/table.ts";
 import { loadSession, loadSigningKey, matrixClient, type OperatorSession } from "../session.ts";
 import type { Assigned, Drafts, TemplateStore as Store } from "./store.ts";
 import { TemplateStore } from "./store.ts";
+import type * as results from "./results.ts";
 
 export interface Affected {
   readonly principal: string;
@@ -168,7 +169,7 @@ export async function signAgain(
   return all;
 }
 
-export const impact: CommandHandler = async (call) => {
+export const impact: CommandHandler<typeof results.impact> = async (call) => {
   const session = await loadSession(call);
   const store = new TemplateStore(matrixClient(session), session);
   const reference = store.normal(call.args[0]!);

@@ -11,6 +11,7 @@ import { table } from "../framework/table.ts";
 import { loadSession, matrixClient, type OperatorSession } from "../session.ts";
 import { show as showValue } from "./compare.ts";
 import { type Published, TemplateStore } from "./store.ts";
+import type * as results from "./results.ts";
 
 /** How a room's template stands to the built-in one of its name. */
 export type Origin = "own" | "built-in" | "differs" | "missing";
@@ -38,7 +39,7 @@ export function builtinOf(session: OperatorSession, reference: string | null): T
   return name === undefined ? null : builtinTemplates[name as keyof typeof builtinTemplates];
 }
 
-export const list: CommandHandler = async (call) => {
+export const list: CommandHandler<typeof results.list> = async (call) => {
   const session = await loadSession(call);
   const store = new TemplateStore(matrixClient(session), session);
   const found = await store.templates();
@@ -98,7 +99,7 @@ async function rowOf(
   };
 }
 
-export const show: CommandHandler = async (call) => {
+export const show: CommandHandler<typeof results.show> = async (call) => {
   const session = await loadSession(call);
   const store = new TemplateStore(matrixClient(session), session);
   const reference = store.normal(call.args[0]!);

@@ -13,6 +13,7 @@ import { type Affected, affectedLines, reachedBy } from "./impact.ts";
 import { readTemplateFile, soundTemplate } from "./input.ts";
 import { builtinRef } from "./list.ts";
 import { TemplateStore } from "./store.ts";
+import type * as results from "./results.ts";
 
 interface Change {
   readonly reference: string;
@@ -22,7 +23,7 @@ interface Change {
   readonly digest: string;
 }
 
-export const push: CommandHandler = async (call) => {
+export const push: CommandHandler<typeof results.push> = async (call) => {
   const session = await loadSession(call);
   const store = new TemplateStore(matrixClient(session), session);
   const reference = store.normal(call.args[1]!);
@@ -31,7 +32,7 @@ export const push: CommandHandler = async (call) => {
 };
 
 /** The built-in ones of this version: all of them, or those that are there and differ. */
-const builtins = (onlyBehind: boolean): CommandHandler => async (call) => {
+const builtins = (onlyBehind: boolean): CommandHandler<typeof results.publish> => async (call) => {
   const session = await loadSession(call);
   const store = new TemplateStore(matrixClient(session), session);
   const wanted = new Map<string, Template>();

@@ -5,8 +5,9 @@ import type { CommandHandler } from "../framework/command.ts";
 import { Ended, Exit } from "../framework/exit.ts";
 import { mistakeLine } from "../framework/document.ts";
 import { readTemplateFile } from "./input.ts";
+import type * as results from "./results.ts";
 
-export const validate: CommandHandler = async (call) => {
+export const validate: CommandHandler<typeof results.validate> = async (call) => {
   const file = await readTemplateFile(call, call.args[0]!);
   const { source, mistakes, warnings } = file;
   for (const mistake of mistakes) call.print(mistakeLine(source, mistake));

@@ -49,6 +49,7 @@ export const webCommands: readonly CommandSpec[] = [
     tool: { effect: "reads" },
     brief: "List tokens, and browsers that are logged in by a link",
     examples: ["sh tasks/bureau web token list"],
+    result: async () => (await import("./results.ts")).list,
     load: async () => (await import("./token.ts")).list,
   }),
   defineCommand({
@@ -56,6 +57,7 @@ export const webCommands: readonly CommandSpec[] = [
     tool: { effect: "destroys", idempotent: true },
     brief: "End a token, or a login by a link; whoever is logged in by it is out at once",
     args: [ID],
+    result: async () => (await import("./results.ts")).revoke,
     load: async () => (await import("./token.ts")).revoke,
   }),
   defineCommand({
@@ -81,6 +83,7 @@ export const webCommands: readonly CommandSpec[] = [
     tool: { effect: "reads" },
     brief: "List shared links",
     examples: ["sh tasks/bureau web share list"],
+    result: async () => (await import("./results.ts")).shares,
     load: async () => (await import("./token.ts")).shares,
   }),
   defineCommand({
@@ -88,6 +91,7 @@ export const webCommands: readonly CommandSpec[] = [
     tool: { effect: "destroys", idempotent: true },
     brief: "End a shared link; whoever watches by it is out at once",
     args: [ID],
+    result: async () => (await import("./results.ts")).unshare,
     load: async () => (await import("./token.ts")).unshare,
   }),
 ];

@@ -7,6 +7,7 @@ import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { table } from "../framework/table.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
+import type * as results from "./results.ts";
 
 const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -76,27 +77,30 @@ function showGrants(call: Invocation, grants: readonly WebGrantView[], nothing: 
   for (const line of table(heading, rows)) call.print(line);
 }
 
-export const list: CommandHandler = (call) =>
+export const list: CommandHandler<typeof results.list> = (call) =>
   withDaemon(call, async (daemon) => {
     const answer = await daemon.call("webTokens", { signal: call.signal });
     showGrants(call, answer.grants, "no token, and nobody is logged in by a link");
     return answer;
   });
 
-export const shares: CommandHandler = (call) =>
+export const shares: CommandHandler<typeof results.shares> = (call) =>
   withDaemon(call, async (daemon) => {
     const answer = await daemon.call("webShares", { signal: call.signal });
     showGrants(call, answer.grants, "nothing is shared");
     return answer;
   });
 
-const end = (route: "webTokenRevoke" | "webShareRevoke"): CommandHandler => (call) =>
-  withDaemon(call, async (daemon) => {
-    const params = { id: call.args[0]! };
-    const answer = await daemon.call(route, { params, signal: call.signal });
-    call.print(`revoked; ${answer.sessions} browser${answer.sessions === 1 ? " is" : "s are"} out`);
-    return answer;
-  });
+const end =
+  (route: "webTokenRevoke" | "webShareRevoke"): CommandHandler<typeof results.revoke> => (call) =>
+    withDaemon(call, async (daemon) => {
+      const params = { id: call.args[0]! };
+      const answer = await daemon.call(route, { params, signal: call.signal });
+      call.print(
+        `revoked; ${answer.sessions} browser${answer.sessions === 1 ? " is" : "s are"} out`,
+      );
+      return answer;
+    });
 
 export const revoke = end("webTokenRevoke");
 export const unshare = end("webShareRevoke");

@@ -17,8 +17,9 @@ import { checkMachines } from "./machines.ts";
 import { checkOthers } from "./others.ts";
 import { checkPrincipals } from "./principals.ts";
 import { checkRooms } from "./rooms.ts";
+import type * as results from "../results.ts";
 
-export const check: CommandHandler = async (call) => {
+export const check: CommandHandler<typeof results.check> = async (call) => {
   const session = await loadSession(call);
   const { findings, rooms } = await examine(call, session);
   const mended = new Map<Finding, string | null>();

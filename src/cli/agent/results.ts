@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What the commands of `agent` give as JSON. */
+import * as z from "zod/mini";
+import { ApprovalsAnswer, ApprovalView, daemonApi, PrincipalView } from "../../daemon/api.ts";
+
+const { routes } = daemonApi;
+const principal = z.string();
+
+const Repository = z.object({
+  source: z.string(),
+  branch: z.string(),
+  /** What the last look found; absent: nobody has looked. */
+  look: z.optional(z.object({
+    at: z.number(),
+    head: z.string(),
+    against: z.nullable(z.string()),
+    ahead: z.number(),
+    behind: z.number(),
+    uncommitted: z.number(),
+  })),
+});
+const Agent = z.object({ ...PrincipalView.shape, repository: z.optional(Repository) });
+
+export const list = z.object({
+  principals: z.array(z.object({
+    ...Agent.shape,
+    /** With `usage`; null: nothing counts it. */
+    usage: z.optional(z.nullable(routes.usage.response)),
+  })),
+  /** Work of agents that are gone. */
+  kept: z.optional(z.array(z.object({ principal, repository: Repository }))),
+});
+export const show = Agent;
+export const usage = routes.usage.response;
+export const output = z.object({ principal, ...routes.output.response.shape });
+export const metrics = routes.agentMetrics.response;
+export const freeze = z.object({ principal, ...routes.freeze.response.shape });
+export const thaw = z.object({ principal, ...routes.thaw.response.shape });
+export const kill = z.object({ principal, ...routes.kill.response.shape });
+export const approvals = ApprovalsAnswer;
+export const approve = ApprovalView;
+export const deny = ApprovalView;
+export const create = z.object({
+  principal,
+  user_id: z.string(),
+  room: z.string(),
+  changed: z.boolean(),
+  /** That it needs, and no service fills here. */
+  unbound_roles: z.optional(z.array(z.string())),
+});
+export const payload = z.object({
+  principal,
+  payload: z.record(z.string(), z.unknown()),
+  /** Where one was given. */
+  changed: z.optional(z.boolean()),
+});
+export const drain = z.object({
+  stopped: z.array(z.string()),
+  still_running: z.array(z.string()),
+  failed: z.array(z.object({ principal, message: z.string() })),
+});
+export const start = z.object({ principal, changed: z.boolean() });
+/** Nothing where its work is looked at first. */
+export const destroy = z.optional(z.object({
+  principal,
+  gone: z.boolean(),
+  /** Where its unmerged work was left. */
+  unmerged: z.optional(z.string()),
+}));
+
+const InRoom = z.object({ principal, room: z.string(), changed: z.boolean() });
+export const join = InRoom;
+export const leave = InRoom;

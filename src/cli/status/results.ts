@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What `status` and `version` give as JSON. */
+import * as z from "zod/mini";
+import { DaemonStatus } from "../../daemon/api.ts";
+import { SupervisorStatus } from "../../supervisor/api.ts";
+
+const Refusal = z.object({
+  error: z.object({ code: z.string(), message: z.string(), hint: z.optional(z.string()) }),
+});
+
+/** With `permissions`: by process. */
+export const permissions = z.record(
+  z.string(),
+  z.array(z.object({ kind: z.string(), value: z.string(), from: z.enum(["set", "machine"]) })),
+);
+
+export const status = z.union([
+  z.object({
+    /** Null: none runs. */
+    supervisor: z.nullable(SupervisorStatus),
+    daemon: z.nullable(z.union([DaemonStatus, Refusal])),
+  }),
+  permissions,
+]);
+
+export const version = z.object({ version: z.string(), deno: z.string() });
