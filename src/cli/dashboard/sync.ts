@@ -119,9 +119,13 @@ export class LayoutSync {
     const known = new Map(
       [...this.#baseline.sources].map(([id, { name }]) => [id, name] as const),
     );
-    await applyLayout({ tmux, wanted: expanded, known, command });
+    const ids = await applyLayout({ tmux, wanted: expanded, known, command });
     this.#layout = layout;
-    this.#remember(await readTmux(tmux), expanded);
+    // A name that a person gave meanwhile is a change, not what was made.
+    const names = new Map(expanded.map(({ name }, at) => [ids[at], name]));
+    const windows = (await readTmux(tmux))
+      .map((window) => ({ ...window, name: names.get(window.id) ?? window.name }));
+    this.#remember(windows, expanded);
   }
 
   #remember(windows: readonly ShownWindow[], expanded: readonly ExpandedWindow[]): void {

@@ -221,6 +221,31 @@ Deno.test("what a person changes in tmux is written into the room, once", async 
   assert.equal(dashboard.problem, null);
 });
 
+Deno.test("a name that a person gives while a layout is being shown is written, and no window twice", async () => {
+  await using dashboard = await Dashboard.open({ windows: [{ name: "old", panes: panes("z") }] });
+  const { control } = dashboard;
+  const run = control.run.bind(control);
+  let renamed = false;
+  control.run = async (...words) => {
+    const answer = await run(...words);
+    if (!renamed && words[0] === "select-layout") {
+      renamed = true;
+      await dashboard.tmux("rename-window", "-t", "=bureau:pair", "both");
+    }
+    return answer;
+  };
+  dashboard.layout = {
+    windows: [{ name: "pair", panes: panes("a", "b") }, { name: "later", panes: panes("c") }],
+  };
+  await dashboard.sync.refresh();
+  assert.ok(renamed);
+  await until("it is written", () => dashboard.published.length > 0);
+  assert.deepEqual(dashboard.published.map(({ windows }) => windows.map(({ name }) => name)), [
+    ["both", "later"],
+  ]);
+  await dashboard.shows("both: agent/a agent/b", "later: agent/c");
+});
+
 Deno.test("members that come and go are shown, a person's own shells stay, and none of it is written", async () => {
   const layout: Layout = { windows: [{ name: "m", panes: [{ observe_members: {} }] }] };
   await using dashboard = await Dashboard.open(layout);
