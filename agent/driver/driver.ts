@@ -18,9 +18,9 @@ import { Status } from "../room/status.ts";
 import { typed } from "../room/typed.ts";
 import { Leave } from "./leave.ts";
 import { prepare } from "./prepare.ts";
-import { Rooms } from "./rooms.ts";
+import { Rooms } from "../room/rooms.ts";
 import { StateFile } from "./state.ts";
-import { CHAIN_LENGTH, HOW_TO_ASK, INTERRUPT } from "./talk.ts";
+import { CHAIN_LENGTH, HOW_TO_ASK, INTERRUPT } from "../room/talk.ts";
 import { render, say } from "./terminal.ts";
 import { Worker } from "./worker.ts";
 

@@ -3,49 +3,12 @@
 /** Messages in order and once, a session that is kept, and what happens when either is lost. */
 import assert from "node:assert/strict";
 import type { AgentEvent } from "../../src/agent/event.ts";
-import type { Driver, StartOptions } from "../../src/agent/driver/mod.ts";
+import { claude, type Driver, type StartOptions } from "../../src/agent/driver/mod.ts";
 import type { Task, Turn } from "../room/pump.ts";
-import { History, ME } from "../room/testing/history.ts";
 import { Leave } from "./leave.ts";
 import { prepare } from "./prepare.ts";
 import { StateFile } from "./state.ts";
 import { Worker } from "./worker.ts";
-
-Deno.test("notices, edits, one's own words and what is for others are no tasks", async () => {
-  const history = new History();
-  history.add("@ada:b", { msgtype: "m.notice", body: "x" });
-  history.ask("x", { "m.relates_to": { rel_type: "m.replace", event_id: "$0" } });
-  history.add(ME, { msgtype: "m.text", body: "x" });
-  history.ask("x", { "m.mentions": { user_ids: ["@other:b"] } });
-  const mine = history.ask("x", { "m.mentions": { user_ids: ["@other:b", ME] } });
-  const room = history.room();
-  assert.deepEqual((await room.unanswered()).map(({ id }) => id), [mine]);
-  assert.deepEqual(await room.unanswered(), []);
-});
-
-Deno.test("an answer of before is one; what its program writes by itself is none, though it be a reply", async () => {
-  const history = new History();
-  const replyTo = (id: string, msgtype: string) =>
-    history.add(ME, {
-      msgtype,
-      body: "x",
-      "m.relates_to": { "m.in_reply_to": { event_id: id } },
-    });
-  const [first, second] = [history.ask("x"), history.ask("x")];
-  replyTo(first, "m.notice");
-  replyTo(second, "m.text");
-  assert.deepEqual((await history.room().unanswered()).map(({ id }) => id), [second]);
-});
-
-Deno.test("an answer that is too long for an event is cut, and says so", async () => {
-  const history = new History();
-  history.ask("x");
-  const room = history.room();
-  await room.answer(await room.unanswered(), "é".repeat(100_000), null);
-  const body = String(history.events.at(-1)!.content["body"]);
-  assert.ok(new TextEncoder().encode(JSON.stringify(body)).length < 60_000);
-  assert.match(body, /90000 characters left out/);
-});
 
 async function withDir(use: (dir: string) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "b-driver" });
@@ -177,6 +140,38 @@ Deno.test("what was given and not answered is told as such after a restart, in a
     const third = await worker();
     assert.match((await ask(third, "one")).end.result!, again);
     await third.stop();
+  });
+});
+
+/** Claude Code's protocol in shell: the first time it dies over the second message, before its agent has it. */
+const DIES_ONCE = `while IFS= read -r line; do
+  count=$((count + 1))
+  if [ ! -e died ]; then
+    if [ $count = 2 ]; then touch died; exit 3; fi
+    continue
+  fi
+  key=$(expr "$line" : '.*"uuid":"\\([^"]*\\)"')
+  echo '{"type":"command_lifecycle","state":"started","command_uuid":"'"$key"'"}'
+  echo '{"type":"result","subtype":"success","is_error":false,"result":"done"}'
+done`;
+
+Deno.test("what the program was told, and its agent not, when it died is for the next one", async () => {
+  await withDir(async (dir) => {
+    const worker = new Worker({
+      driver: claude,
+      state: await StateFile.open(`${dir}/session.json`),
+      command: ["/bin/sh", "-c", DIES_ONCE],
+      cwd: dir,
+      env: { PATH: "/usr/bin:/bin" },
+      onEvent: () => {},
+    });
+    await worker.give(task("one"));
+    await worker.give(task("two"));
+    const first = await worker.next();
+    assert.deepEqual([first.end.error, first.ids], ["the program ended with status 3", ["one"]]);
+    const second = await worker.next();
+    assert.deepEqual([second.end.result, second.ids], ["done", ["two"]]);
+    await worker.stop();
   });
 });
 

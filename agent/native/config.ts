@@ -4,7 +4,7 @@
 import type { Protocol } from "../../src/agent/model/mod.ts";
 import type { AgentLimits } from "../../src/agent/native/mod.ts";
 import { type McpServer, mcpServersOf } from "../../src/agent/native/mcp_config.ts";
-import { CHAIN_LENGTH } from "../driver/talk.ts";
+import { CHAIN_LENGTH } from "../room/talk.ts";
 import { type Manners, oneOf, PayloadError, readManners } from "../room/payload.ts";
 
 export interface Config {

@@ -19,8 +19,8 @@ import {
 import { BureauError, messageOf } from "../../src/lib/errors.ts";
 import { createProxyClient, type ProxyClient } from "../../src/lib/proxyclient/mod.ts";
 import { VERSION } from "../../src/lib/version.ts";
-import { Rooms } from "../driver/rooms.ts";
-import { HOW_TO_ASK } from "../driver/talk.ts";
+import { Rooms } from "../room/rooms.ts";
+import { HOW_TO_ASK } from "../room/talk.ts";
 import { listen } from "../room/listen.ts";
 import { patiently } from "../room/patiently.ts";
 import { Progress } from "../room/progress.ts";

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { createModelClient } from "../../src/agent/model/mod.ts";
 import { say, type Script, startModels, turns } from "../../src/agent/testing/model/mod.ts";
 import { ToolBox } from "../../src/agent/tools/mod.ts";
-import type { Message } from "../driver/room.ts";
+import type { Message } from "../room/room.ts";
 import { Pump } from "../room/pump.ts";
 import { readConfig } from "./config.ts";
 import { NativeEngine } from "./engine.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Message } from "../driver/room.ts";
-import type { Rooms } from "../driver/rooms.ts";
-import { INTERRUPT } from "../driver/talk.ts";
+import type { Message } from "./room.ts";
+import type { Rooms } from "./rooms.ts";
+import { INTERRUPT } from "./talk.ts";
 import { patiently } from "./patiently.ts";
 
 export interface ListenOptions {

@@ -7,7 +7,7 @@
 import type { AgentEvent } from "../../src/agent/event.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import type { ProxyClient } from "../../src/lib/proxyclient/mod.ts";
-import type { Message } from "../driver/room.ts";
+import type { Message } from "./room.ts";
 
 /** More often is of no use to readers. Synapse takes ten at once, then one in 5 s, and says how long it wants to wait. */
 const REST_MS = 2_000;

@@ -6,8 +6,8 @@
  * answer where they were of one turn.
  */
 import type { AgentEvent } from "../../src/agent/event.ts";
-import type { Message } from "../driver/room.ts";
-import { isInterrupt } from "../driver/talk.ts";
+import type { Message } from "./room.ts";
+import { isInterrupt } from "./talk.ts";
 import type { Steering } from "./payload.ts";
 
 export type End = Extract<AgentEvent, { type: "end" }>;

@@ -283,11 +283,11 @@ Deno.test("Bureau's own agent works in its sandbox, without the key, and outlive
           const inherits = ["bureau/template:mocked"];
           const body = { description: "Only reads", inherits, filesystem: [workspace] };
           await matrix(bureau, path, { method: "PUT", body });
-          const model = { credential: "anthropic", url: `http://${host}`, key: KEY };
-          await createAgent(bureau, "agent/reader", "bureau/template:reader", {
-            service: "anthropic",
-            ...model,
-          });
+          await createAgent(
+            ...[bureau, "agent/reader", "bureau/template:reader"] as const,
+            { service: "anthropic", credential: "anthropic", url: `http://${host}`, key: KEY },
+            ...["--payload", JSON.stringify({ progress: "thread" })],
+          );
           script.push(
             call("read", { path: "README.md" }),
             call("write", { path: "/workspace/x", content: "x" }),
@@ -300,6 +300,17 @@ Deno.test("Bureau's own agent works in its sandbox, without the key, and outlive
           const said = await ask(bureau, "agent/reader", "try it");
           const refused = "[^]*Read-only file system".repeat(3);
           assert.match(said, new RegExp(`Two lines\\.${refused}[^]*its own$`));
+          const its = await roomId(bureau, "bureau/fleet/dev/agent/reader");
+          const { event_id: question } = (await messages(bureau, its))[0]!;
+          await eventually(
+            "what it did stands below the question",
+            async () =>
+              (await messages(bureau, its)).some(({ content }) => {
+                const relation = content["m.relates_to"] as Record<string, unknown> | undefined;
+                return relation?.["rel_type"] === "m.thread" && relation["event_id"] === question &&
+                  /▸ write .*workspace/.test(String(content["body"]));
+              }),
+          );
         },
       );
     });

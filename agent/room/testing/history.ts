@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Content, MatrixEvent } from "../../../src/lib/matrix/types.ts";
 import type { ProxyClient } from "../../../src/lib/proxyclient/mod.ts";
-import { Room } from "../../driver/room.ts";
+import { Room } from "../room.ts";
 
 export const ME = "@agent:b";
 
