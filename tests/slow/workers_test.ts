@@ -105,6 +105,10 @@ Deno.test("worker spawn: one with a network and a model keeps both, has workers 
   const models = startModels({
     keys: { anthropic: key, openai: key },
     script: ({ tools, toolResults, lastText }) => {
+      if (lastText === "touch" && toolResults.length === 0) {
+        return call("bash", { command: "touch x" });
+      }
+      if (lastText === "touch") return say(toolResults.join());
       if (!tools.includes("spawn_worker")) return say(`the other has ${lastText}`);
       return toolResults.length === 0
         ? call("spawn_worker", { assignment: `part of ${lastText}` })
@@ -116,33 +120,46 @@ Deno.test("worker spawn: one with a network and a model keeps both, has workers 
   try {
     await using place = await Place.make();
     try {
-      await Deno.writeTextFile(
-        `${place.dir}/spec.json`,
-        JSON.stringify({
-          executor: { kind: "bamboo_runtime" },
-          model: { provider: "mock", model: "claude-sonnet-4-5" },
-          secrets: {
-            provider_credentials: [{
-              provider: "mock",
-              api_key: key,
-              base_url: `http://127.0.0.2:${port}`,
-              provider_type: "anthropic",
-            }],
-          },
-          capabilities: { nested_spawn: true, max_spawn_depth: 2 },
-        }),
-      );
+      const spec = (capabilities: Record<string, unknown>) =>
+        Deno.writeTextFile(
+          `${place.dir}/spec.json`,
+          JSON.stringify({
+            executor: { kind: "bamboo_runtime" },
+            model: { provider: "mock", model: "claude-sonnet-4-5" },
+            secrets: {
+              provider_credentials: [{
+                provider: "mock",
+                api_key: key,
+                base_url: `http://127.0.0.2:${port}`,
+                provider_type: "anthropic",
+              }],
+            },
+            capabilities,
+          }),
+        );
       await Deno.mkdir(`${place.dir}/work`);
       await Deno.chmod(`${place.dir}/work`, 0o777);
-      const spawned = await place.run([
-        ...["spawn", "lead", "--spec", "spec.json", "--rw", "work"],
-        ...["--allow-host", `127.0.0.2:${port}`],
-      ]);
-      assert.deepEqual(spawned, { code: 0, out: "lead\n", err: "" });
+      const spawn = async (name: string, capabilities: Record<string, unknown>) => {
+        await spec(capabilities);
+        const spawned = await place.run([
+          ...["spawn", name, "--spec", "spec.json", "--rw", "work"],
+          ...["--allow-host", `127.0.0.2:${port}`],
+        ]);
+        assert.deepEqual(spawned, { code: 0, out: `${name}\n`, err: "" });
+      };
+      await spawn("lead", { nested_spawn: true, max_spawn_depth: 2 });
       for (const word of ["apples", "pears"]) {
         const done = await place.run(["run", "--worker", "lead", "--assignment", word]);
         assert.deepEqual(done, { code: 0, out: `the other has part of ${word}\n`, err: "" });
       }
+      await spawn("careful", { enforce_permissions: true });
+      const asked = await place.run(["run", "--worker", "careful", "--assignment", "touch"]);
+      assert.match(
+        asked.err,
+        /^denied: careful: bash: touch x$/m,
+        "its question came to who ran it",
+      );
+      assert.deepEqual([asked.code, asked.out], [0, "refused: denied by the host\n"]);
       const heard = models.requests.map(({ body }) => body);
       assert.ok(heard.some((body) => body.includes("pears")), "the control");
       assert.ok(!heard.some((body) => body.includes("pears") && body.includes("apples")));

@@ -14,7 +14,7 @@ export const IDLE_SECONDS = 300;
 /** How long one that is asked to end may take. */
 const GRACE_MS = 5_000;
 /** How long the next waits for the one before it. */
-const LEAVING_MS = 5_000;
+const LEAVING_MS = 15_000;
 /** The longest that a timer here can be: 24 days. */
 const MAX_SLEEP_MS = 2 ** 31 - 1;
 
