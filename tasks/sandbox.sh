@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by tasks/bureau for `sandbox run` and `sandbox check`: the CLI reads the words and prints what the launcher is to
 # do; a launcher that lives for one sandbox does it. Neither holds the rights of the other. Works on "$@": sh has no arrays.
-# Also for `worker run`, `worker pool` and `worker spawn`, whose parent (or host) starts one such launcher for each worker.
+# Also for `worker run`, `worker pool`, `worker serve` and `worker spawn`, whose parent (or host) starts one such launcher for each worker.
 
 . "$BUREAU_ROOT/tasks/cell.sh"
 HERE=$(readlink -e -- "${INIT_CWD:-$PWD}") || HERE=/
@@ -88,6 +88,13 @@ spec_from_caller() {
   argument=given
 }
 
+token_from_caller() {
+  value=$(secret_from_caller "$1") || exit 1
+  SECRETS="$SECRETS--token-file $value
+"
+  argument=given
+}
+
 # Removes $1 when this process is gone, however it went.
 remove_afterwards() {
   (
@@ -98,6 +105,9 @@ remove_afterwards() {
   ) &
 }
 
+# The one network address that a process about workers may use, from its document.
+REMOTE=''
+SERVE=''
 # The command whose process is a parent, or asks for a host.
 PARENT=''
 
@@ -129,7 +139,7 @@ start_approver() {
 case "$(command_words "$@")" in
   worker' '*)
     PARENT=$(command_words "$@")
-    [ "$PARENT" = 'worker spawn' ] || assignments_from_stdin "$@"
+    case "$PARENT" in 'worker run' | 'worker pool') assignments_from_stdin "$@" ;; esac
     prepare_launcher
     find_host
     PRIVILEGE_OF_LAUNCHER=$PRIVILEGE
@@ -142,11 +152,11 @@ FABRIC=''
 ASK=''
 APPROVER=''
 case "$PARENT" in
-  'worker run' | 'worker pool')
+  'worker run' | 'worker pool' | 'worker serve')
     FABRIC=$(mktemp -d "/tmp/bureau-w.XXXXXX")
     [ "$(id -u)" -ne 0 ] || chown "$LAUNCHER_UID:$LAUNCHER_GID" "$FABRIC"
     remove_afterwards "$FABRIC"
-    ASK=$(where_to_ask "$@")
+    [ "$PARENT" = 'worker serve' ] || ASK=$(where_to_ask "$@")
     case "$ASK" in
       terminal | room)
         [ "$ASK" = room ] || has_terminal || die "Cannot ask on a terminal: there is none" "give --ask room, or --ask nobody"
@@ -178,7 +188,7 @@ while [ "$remaining" -gt 0 ]; do
       previous=''
       continue
       ;;
-    worker'|'run | worker'|'pool)
+    worker'|'run | worker'|'pool | worker'|'serve)
       set -- "$@" "$argument" --here "$HERE" --fabric "$FABRIC" --runtime "$DIST/runtime" --host "$HOSTDIR"
       [ -z "$APPROVER" ] || set -- "$@" --approver "$APPROVER"
       previous=''
@@ -208,6 +218,11 @@ while [ "$remaining" -gt 0 ]; do
       ;;
     --ca'|'*) ca_from_caller "$argument" ;;
     --spec'|'*) spec_from_caller "$argument" ;;
+    --token-file'|'*) token_from_caller "$argument" ;;
+    *'|'--token-file=*)
+      token_from_caller "${argument#*=}"
+      argument=--token-file=$argument
+      ;;
     *'|'--spec=*)
       spec_from_caller "${argument#*=}"
       argument=--spec=$argument
@@ -241,7 +256,7 @@ if [ -n "$NETWORK" ] && [ "$PARENT" != 'worker spawn' ]; then
     shift
     at=$((at - 1))
     set -- "$@" "$argument"
-    if [ -z "$placed" ] && { [ "$argument" = run ] || [ "$argument" = pool ]; }; then
+    if [ -z "$placed" ] && { [ "$argument" = run ] || [ "$argument" = pool ] || [ "$argument" = serve ]; }; then
       set -- "$@" --sockets "$SOCKETS"
       placed=yes
     fi
@@ -257,7 +272,19 @@ esac
 if [ -n "$PARENT" ]; then
   PRIVILEGE=$PRIVILEGE_OF_LAUNCHER
   [ -z "$SOCKETS" ] || RUN=$SOCKETS
-  exec_role parent <<END
+  role=parent
+  case "$DOCUMENT" in
+    '{"version":1,"mode":"worker","remote":{"address":"'*)
+      REMOTE=${DOCUMENT#*'"address":"'}
+      REMOTE=${REMOTE%%'"'*}
+      ;;
+    '{"version":1,"mode":"resident","listen":"'*)
+      SERVE=${DOCUMENT#*'"listen":"'}
+      SERVE=${SERVE%%'"'*}
+      role=resident
+      ;;
+  esac
+  exec_role "$role" <<END
 $DOCUMENT
 END
 fi

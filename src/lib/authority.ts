@@ -33,6 +33,13 @@ export function targetOfUrl(url: string): Target | null {
   return parseAuthority(`${hostname}:${port || (protocol === "https:" ? 443 : 80)}`);
 }
 
+/** Where `wss://HOST:PORT` leads, 443 where no port is named; null for anything else, plain `ws:` among it. */
+export function targetOfEndpoint(text: string): Target | null {
+  const named = /^wss:\/\/([^/?#@]+)\/?$/i.exec(text)?.[1];
+  if (named === undefined) return null;
+  return parseAuthority(named) ?? parseAuthority(`${named}:443`);
+}
+
 /** An address in one spelling, IPv4 inside IPv6 as IPv4; a name as it is. */
 export function canonicalHost(host: string): string {
   if (!host.includes(":")) return host;

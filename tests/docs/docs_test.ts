@@ -81,6 +81,10 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "not-run",
     reason: "it serves until ctrl-C; tests/e2e/mcp_test.ts does it",
   }],
+  [/^sh tasks\/bureau worker (serve |run --remote )/, {
+    kind: "not-run",
+    reason: "it takes two machines; tests/escape/remote_test.ts is both",
+  }],
   [/^sh tasks\/up .*--join /, { kind: "not-run", reason: SECOND_MACHINE }],
   [/^sh tasks\/bureau machine revoke /, {
     kind: "not-run",

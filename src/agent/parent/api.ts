@@ -31,6 +31,15 @@ export const ParentBootstrap = z.object({
   placed: z.optional(z.object({ host_dir: z.string(), name: z.nullable(z.string()) })),
   /** Of the process that asks people about tool calls (`approverApi`); null: each that needs leave is denied. */
   approver: z.nullable(z.string()),
+  /** Its worker is on another machine; absent: in a sandbox here. */
+  remote: z.optional(z.object({
+    /** `HOST:PORT`. */
+    address: z.string(),
+    /** `sha256:…` of the certificate there. */
+    pin: z.string(),
+    /** Secret. */
+    token: z.string(),
+  })),
 });
 export type ParentBootstrap = z.infer<typeof ParentBootstrap>;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `bureau worker run` and `bureau worker pool`: assignments to workers in sandboxes, and what came of them. */
+import { parseAuthority } from "../../lib/authority.ts";
 import { BureauError, messageOf } from "../../lib/errors.ts";
 import { neutraliseLine } from "../../lib/terminal/neutralise.ts";
 import { placeOnHost } from "../host/client.ts";
@@ -10,6 +11,7 @@ import type { GatedCall } from "../approval/mod.ts";
 import type { ParentBootstrap } from "./api.ts";
 import { Approver } from "./approver.ts";
 import type { RunOutcome } from "./connection.ts";
+import { ParentError } from "./errors.ts";
 import { narrow } from "./narrow.ts";
 import { ParentWorker } from "./parent.ts";
 import { WorkerPool } from "./pool.ts";
@@ -62,13 +64,16 @@ export async function runAssignments(
   });
   if (size === null) {
     const identity = { ...spec.identity, child_id: "w0" };
-    const { placed } = bootstrap;
-    const worker = placed === undefined
-      ? await ParentWorker.start(
-        { ...spec, identity, fabric_dir: `${fabric_dir}/w0`, reusable: false },
-        { launcher, spawning },
-      )
-      : await placeOnHost(placed, spec);
+    const { placed, remote } = bootstrap;
+    const once = { ...spec, identity, reusable: false };
+    const worker = placed !== undefined
+      ? await placeOnHost(placed, spec)
+      : remote !== undefined
+      ? await placeRemotely(once, remote, fabric_dir)
+      : await ParentWorker.start({ ...once, fabric_dir: `${fabric_dir}/w0` }, {
+        launcher,
+        spawning,
+      });
     try {
       const request = { assignment: assignments[0] ?? "" };
       return tell(0, await worker.run(request, handlers(0))) ? 0 : 1;
@@ -101,6 +106,20 @@ function unasked(output: Output): (worker: string, call: GatedCall) => void {
     if (isFirst) output.err("hint: --ask terminal asks you here, --ask room in the machine's room");
     isFirst = false;
   };
+}
+
+async function placeRemotely(
+  spec: ProvisionInput,
+  { address, pin, token }: NonNullable<ParentBootstrap["remote"]>,
+  dir: string,
+): Promise<PlacedWorker> {
+  const at = parseAuthority(address);
+  if (at === null) {
+    throw new ParentError("bad-placement", `Cannot reach "${address}": not HOST:PORT`);
+  }
+  // It is nobody else's way: the others load no TLS.
+  const { placeAtResident } = await import("../place/remote.ts");
+  return await placeAtResident({ at, pin, token, socket: `${dir}/remote.sock` }, spec);
 }
 
 /** Whose sockets this process may reach (tasks/grants.txt). */

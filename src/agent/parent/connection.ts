@@ -4,12 +4,11 @@
 import { messageOf } from "../../lib/errors.ts";
 import { type DiscoveryRecord, socketOf } from "../fabric/mod.ts";
 import { sameSecret } from "../../lib/bearer.ts";
+import { UNIX_HOST } from "../../lib/http/client.ts";
 import { proofOf } from "../worker/auth.ts";
 import { type ParentMessage, readWorkerFrame } from "../worker/frames.ts";
 import { ParentError } from "./errors.ts";
 
-/** An address for documentation (RFC 5737): over a Unix socket the name is nobody's. */
-export const UNIX_HOST = "192.0.2.1";
 /** How long a worker may take to answer, where it has nothing to do but that. */
 const ANSWER_MS = 10_000;
 
@@ -104,17 +103,11 @@ export class WorkerConnection {
       client: client.http,
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     });
-    const opened = Promise.withResolvers<void>();
-    socket.onopen = () => opened.resolve();
-    socket.onerror = (event) => opened.reject(new Error((event as ErrorEvent).message));
-    const timer = setTimeout(() => opened.reject(new Error("it took too long")), ANSWER_MS);
     try {
-      await opened.promise;
+      await opened(socket, ANSWER_MS);
       return new WorkerConnection(socket, client);
     } catch (thrown) {
       const why = messageOf(thrown);
-      socket.onerror = () => {};
-      socket.close();
       client[Symbol.dispose]();
       const isRefusal = /\b(401|503)\b/.test(why);
       throw new ParentError(
@@ -125,8 +118,6 @@ export class WorkerConnection {
         undefined,
         thrown,
       );
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -207,6 +198,23 @@ export class WorkerConnection {
     this.#active = null;
     active?.over.abort();
     active?.outcome.resolve({ status: "error", error: why });
+  }
+}
+
+/** @throws with what the other end, or the way to it, said; the socket is closed then */
+export async function opened(socket: WebSocket, ms: number): Promise<void> {
+  const open = Promise.withResolvers<void>();
+  socket.onopen = () => open.resolve();
+  socket.onerror = (event) => open.reject(new Error((event as ErrorEvent).message));
+  const timer = setTimeout(() => open.reject(new Error("it took too long")), ms);
+  try {
+    await open.promise;
+  } catch (thrown) {
+    socket.onerror = () => {};
+    socket.close();
+    throw thrown;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -4,7 +4,7 @@
 import { denoArguments } from "../../lib/process/grants.ts";
 import { Fabric, socketOf } from "../fabric/mod.ts";
 import { type ProvisionSpec, SpecError } from "../provision/mod.ts";
-import { UNIX_HOST } from "./connection.ts";
+import { UNIX_HOST } from "../../lib/http/client.ts";
 
 /** @returns flags for Deno, beside the static set of `worker` in deno.json */
 export async function workerGrants(spec: ProvisionSpec): Promise<string[]> {

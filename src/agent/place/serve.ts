@@ -23,6 +23,8 @@ export interface PlacementHost {
   start(spec: ProvisionSpec): Promise<Worker>;
   /** Nobody is at the other end any more, and the worker could be used again. Absent: it is ended. */
   keep?(worker: Worker): Promise<void> | void;
+  /** It was ended, and its name may be another's. */
+  ended?(worker: Worker): void;
   readonly log?: Logger;
 }
 
@@ -80,7 +82,10 @@ export async function servePlacement(
   } finally {
     close(socket, "");
     if (!isEnded && worker.isReusable && host.keep !== undefined) await host.keep(worker);
-    else await worker.end();
+    else {
+      await worker.end();
+      host.ended?.(worker);
+    }
   }
 }
 

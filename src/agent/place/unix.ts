@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Workers that another process on this machine holds, behind a Unix socket. */
-import { UNIX_HOST, unixClient } from "../parent/connection.ts";
+import { UNIX_HOST } from "../../lib/http/client.ts";
+import { unixClient } from "../parent/connection.ts";
 import type { ProvisionInput } from "../provision/mod.ts";
 import { PlacedWorker, type PlaceOptions } from "./placed.ts";
 

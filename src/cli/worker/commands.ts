@@ -38,6 +38,17 @@ const WORKER: Readonly<Record<string, FlagSpec>> = {
   ...SANDBOX_FLAGS,
 };
 
+const FABRIC: Readonly<Record<string, FlagSpec>> = {
+  fabric: {
+    kind: "text",
+    brief: "a directory for the workers (`sh tasks/bureau` makes it)",
+    placeholder: "DIR",
+  },
+};
+
+/** What no worker of another's is given more than; who it is, its own parent says. */
+const { role: _role, ...CEILING } = WORKER;
+
 /** And what it gets to do. */
 const RUN: Readonly<Record<string, FlagSpec>> = {
   assignment: {
@@ -56,11 +67,7 @@ const RUN: Readonly<Record<string, FlagSpec>> = {
     brief: "a socket at which people are asked (`sh tasks/bureau` makes it)",
     placeholder: "SOCKET",
   },
-  fabric: {
-    kind: "text",
-    brief: "a directory for the workers (`sh tasks/bureau` makes it)",
-    placeholder: "DIR",
-  },
+  ...FABRIC,
   ...WORKER,
 };
 
@@ -80,12 +87,23 @@ export const workerCommands: readonly CommandSpec[] = [
     docs:
       "The worker gets a provision spec on its standard input, and nothing by its arguments or environment. Its sandbox is that of `sandbox run`. " +
       "With --worker or --pool it is one that `worker spawn` has started, and stays; with --pool and what a worker is, or with a spec whose placement is schedulable, one " +
-      "of the pool that was made with the same, or none. With --json each event and the outcome is a line of JSON. Ends with status 1 unless the run was completed.",
+      "of the pool that was made with the same, or none. With --remote it is on a machine where `worker serve` runs, in a sandbox there. With --json each event and the outcome is a line of JSON. Ends with status 1 unless the run was completed.",
     args: [COMMAND],
     variadic: true,
     flags: {
       worker: { kind: "text", brief: "a worker that was spawned", placeholder: "NAME" },
       pool: { kind: "text", brief: "the next worker of this pool", placeholder: "NAME" },
+      remote: {
+        kind: "text",
+        brief: "a machine where `worker serve` runs",
+        placeholder: "wss://HOST:PORT",
+      },
+      pin: {
+        kind: "text",
+        brief: "the certificate there, as `worker serve` printed it",
+        placeholder: "sha256:…",
+      },
+      "token-file": { kind: "text", brief: "the token of there", placeholder: "FILE" },
       ...RUN,
     },
     examples: [
@@ -125,6 +143,34 @@ export const workerCommands: readonly CommandSpec[] = [
     },
     examples: ["seq 20 | sh tasks/bureau worker pool --size 2"],
     load: async () => (await import("./run.ts")).pool,
+  }),
+  defineCommand({
+    path: ["worker", "serve"],
+    tool: PREPARED,
+    brief: "Take workers for parents on other machines, each in a sandbox of its own here",
+    docs:
+      "Prints where it listens, its certificate's fingerprint, and, when it is made, the token; both stay the same. What --spec and the other flags say is what no worker here " +
+      "gets more than: shorter limits count, tools stay hidden, `bypass` needs the spec's own, a COMMAND or --executor is the only one. Ends with SIGINT or SIGTERM, and its workers with it.",
+    args: [COMMAND],
+    variadic: true,
+    flags: {
+      listen: {
+        kind: "text",
+        brief: "an address of this machine, and a port above 1023",
+        placeholder: "HOST:PORT",
+      },
+      "new-token": {
+        kind: "switch",
+        brief: "make another token; the old one is worth nothing then",
+      },
+      ...FABRIC,
+      ...CEILING,
+    },
+    examples: [
+      "sh tasks/bureau worker serve --listen 127.0.0.1:8443",
+      "sh tasks/bureau worker serve --listen 127.0.0.1:8443 --ro docs:/docs --timeout 600",
+    ],
+    load: async () => (await import("./serve.ts")).serve,
   }),
   defineCommand({
     path: ["worker", "spawn"],

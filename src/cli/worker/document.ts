@@ -9,16 +9,20 @@ import { networkOf } from "../sandbox/network.ts";
 import { builtinTemplate, parseBind, words } from "../sandbox/request.ts";
 
 /** Bureau's own programs, as every sandbox with a bridge has them. */
-const RUNTIME = "/opt/bureau";
+export const RUNTIME = "/opt/bureau";
 
 type Binds = NonNullable<LauncherBootstrap["sandbox"]>["binds"];
 
 export interface Given {
   readonly assignments?: string;
   readonly spec?: string;
+  /** What the file of --token-file holds. */
+  readonly token?: string;
   /** Lines for `networkOf`. */
   readonly rest: string;
 }
+
+const FILES: ReadonlySet<string> = new Set(["--assignments", "--spec", "--token-file"]);
 
 /** `tasks/sandbox.sh` reads for us, and writes lines `NAME BASE64`. */
 export async function readGiven(call: Invocation): Promise<Given> {
@@ -32,13 +36,15 @@ export async function readGiven(call: Invocation): Promise<Given> {
   const rest: string[] = [];
   for (const line of text.split("\n")) {
     const [name, value = ""] = line.split(" ");
-    if (name === "--assignments" || name === "--spec") found.set(name, decode(value));
+    if (FILES.has(name!)) found.set(name!, decode(value));
     else rest.push(line);
   }
   const [assignments, spec] = [found.get("--assignments"), found.get("--spec")];
+  const token = found.get("--token-file");
   return {
     ...(assignments === undefined ? {} : { assignments }),
     ...(spec === undefined ? {} : { spec }),
+    ...(token === undefined ? {} : { token }),
     rest: rest.join("\n"),
   };
 }

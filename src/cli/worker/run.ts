@@ -10,6 +10,7 @@ import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession } from "../session.ts";
 import { words } from "../sandbox/request.ts";
 import { type Given, launcherOf, plain, readGiven, specOf, textFlag } from "./document.ts";
+import { refuseHere, type Remote, remoteBy } from "./remote.ts";
 
 const MAX_ASSIGNMENTS = 10_000;
 /** What a worker is; one that was spawned is it already. */
@@ -27,7 +28,11 @@ export const run: CommandHandler = async (call) => {
   }
   const spec = specOf(call, given, call.args, textFlag(call, "fabric") ?? "/");
   const placed = placedBy(call, spec);
-  await handOver(call, given, spec, { assignments: [assignment], size: null, placed });
+  const remote = remoteBy(call, given, spec);
+  if (remote !== undefined) {
+    refuseHere(["worker", "pool", ...MAKING].find((flag) => isGiven(call, flag)));
+  }
+  await handOver(call, given, spec, { assignments: [assignment], size: null, placed, remote });
 };
 
 export const pool: CommandHandler = async (call) => {
@@ -46,10 +51,13 @@ export const pool: CommandHandler = async (call) => {
     );
   }
   const spec = specOf(call, given, call.args, textFlag(call, "fabric") ?? "/");
-  await handOver(call, given, spec, { assignments, size, placed: null });
+  await handOver(call, given, spec, { assignments, size, placed: null, remote: undefined });
 };
 
-type Work = Pick<ParentBootstrap, "assignments" | "size"> & { placed: Placed | null };
+type Work = Pick<ParentBootstrap, "assignments" | "size"> & {
+  placed: Placed | null;
+  remote: Remote | undefined;
+};
 type Placed = NonNullable<ParentBootstrap["placed"]>;
 
 /** On which worker of the host it is to run; null: on one of its own. Says in `spec` what only the spec can say. */
@@ -96,18 +104,20 @@ async function handOver(
   call: Invocation,
   given: Given,
   spec: Record<string, unknown>,
-  { placed, ...work }: Work,
+  { placed, remote, ...work }: Work,
 ): Promise<void> {
   const fabric = textFlag(call, "fabric");
   if (fabric === undefined) throw new Error("`sh tasks/bureau` makes it");
   const document: ParentBootstrap = {
     version: 1,
     mode: "worker",
+    // `tasks/sandbox.sh` looks for its address here: it is the one that the process may reach.
+    ...(remote === undefined ? {} : { remote }),
     run_dir: textFlag(call, "sockets") ?? call.runDir,
     state_dir: call.stateDir,
     fabric_dir: fabric,
     // Nothing is made for one that is there.
-    launcher: placed === null ? plain(await launcherOf(call, given)) : {},
+    launcher: placed === null && remote === undefined ? plain(await launcherOf(call, given)) : {},
     spec: plain(spec),
     ...work,
     json: call.json,

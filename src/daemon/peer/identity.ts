@@ -5,10 +5,10 @@
  * certificate (`<state>/daemon/peer.json`, 0600), whose certificate the fleet publishes. Peers take no other.
  */
 import * as z from "zod/mini";
+import { makeSelfMade, RENEW_MS } from "../../lib/certificate/mod.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import { stateFile } from "../state_file.ts";
-import { makeLan, RENEW_MS } from "../web/lan.ts";
 
 /** What every machine's certificate is for: which machine it is says the authority. No public one signs such a name. */
 export const PEER_NAME = "peer.bureau.internal";
@@ -39,8 +39,7 @@ export async function loadIdentity(dir: string, clock: Clock, log: Logger): Prom
   });
   const known = await file.load();
   if (known !== null && renewalOf(known) > clock.now()) return known;
-  const { authority, certificate, key, expires_at } = await makeLan(PEER_NAME, 0, clock);
-  const made = { authority, certificate, key, expires_at };
+  const made = await makeSelfMade(PEER_NAME, clock);
   await file.save(made);
   return made;
 }

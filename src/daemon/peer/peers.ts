@@ -4,6 +4,7 @@
  * The way to other machines' daemons, and theirs to this one. A request of a peer is served as any other of this
  * machine's, with what its subject may do here; what it may be at all stands in the operator's warrant.
  */
+import { join, type OnceClient, onceClient, streamOf } from "../../lib/carrier/mod.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { BureauError, messageOf } from "../../lib/errors.ts";
 import { listenUnix, UNIX_HOST } from "../../lib/http/mod.ts";
@@ -15,9 +16,8 @@ import { DaemonError } from "../errors.ts";
 import { welcome } from "../web/guest.ts";
 import { untilOver } from "../web/until.ts";
 import { AssertionReader, signAssertion } from "./assertion.ts";
-import { type OnceClient, onceClient } from "./once.ts";
 import { type PeerPlace, TlsTransport } from "./tls.ts";
-import { join, type PeerTransport, streamOf } from "./transport.ts";
+import type { PeerTransport } from "./transport.ts";
 
 /** What a peer may ask for. */
 const ROUTES = /^\/v1\/principals(\/[^/?#]+(\/(usage|observe))?)?$/;
@@ -28,6 +28,7 @@ const RETRIES = 20;
 const RETRY_MS = 500;
 const ANSWER_MS = 20_000;
 const MAX_ANSWER = 4 * 1024 * 1024;
+const randomName = () => crypto.getRandomValues(new Uint8Array(8)).toHex();
 /** How soon what is open ends after its machine was put out. */
 const RECHECK_MS = 2_000;
 
@@ -210,7 +211,7 @@ export class Peers {
       const machine = bootstrap.user_id;
       const assertion = await signAssertion(key, { machine, warrant, now: clock.now() });
       return {
-        once: onceClient(`${bootstrap.run_dir}/daemon`, stream),
+        once: onceClient(`${bootstrap.run_dir}/daemon/peer-${randomName()}.sock`, stream),
         headers: { authorization: `${SCHEME} ${assertion}` },
         url: `${scheme}://${UNIX_HOST}${warrant["path"]}`,
       };

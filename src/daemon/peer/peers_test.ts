@@ -9,7 +9,7 @@ import { guestOf } from "../web/guest.ts";
 import type { Peers } from "./peers.ts";
 import { Fleet, HERE, OPERATOR, THERE, warrantOf } from "./testing/fleet.ts";
 import { makeLan } from "../web/lan.ts";
-import { parseAddress } from "./tls.ts";
+import { parseAddress } from "../../lib/carrier/mod.ts";
 
 const PROTOCOL = "bureau.observe.v2";
 

@@ -4,26 +4,28 @@
  * The first carrier: TLS over TCP, for machines that can reach each other. Each says in the fleet where, and by which
  * certificate; a peer takes that one and no other, so that whoever has the address has nothing.
  */
+import {
+  bare,
+  type ByteStream,
+  connectTls,
+  type HostPort,
+  parseAddress,
+  streamOf,
+} from "../../lib/carrier/mod.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { DaemonError } from "../errors.ts";
 import { type Identity, loadIdentity, PEER_NAME, renewalOf } from "./identity.ts";
-import { type PeerStream, type PeerTransport, streamOf } from "./transport.ts";
+import type { PeerTransport } from "./transport.ts";
 
 /** Streams of peers that are open at once. */
 const MAX_STREAMS = 256;
 /** Of one address: nobody takes all of them. */
 const MAX_FROM_ONE = 64;
-const CONNECT_MS = 5_000;
 const HANDSHAKE_MS = 10_000;
 const RETRY_MS = 5_000;
 const DAY_MS = 86_400_000;
-
-export interface HostPort {
-  readonly hostname: string;
-  readonly port: number;
-}
 
 /** What a machine says of itself. */
 export interface PeerPlace {
@@ -55,7 +57,7 @@ export class TlsTransport implements PeerTransport {
     this.#options = options;
   }
 
-  async open(machine: string, signal: AbortSignal): Promise<PeerStream> {
+  async open(machine: string, signal: AbortSignal): Promise<ByteStream> {
     const place = this.#options.placeOf(machine);
     if (place === null) {
       throw new DaemonError("peer-unknown", `Cannot reach "${machine}": it takes no peers`, {
@@ -67,7 +69,12 @@ export class TlsTransport implements PeerTransport {
     for (const address of place.addresses) {
       signal.throwIfAborted();
       try {
-        return streamOf(await connect(address, place.certificate));
+        return streamOf(
+          await connectTls(parseAddress(address), {
+            authority: place.certificate,
+            name: PEER_NAME,
+          }),
+        );
       } catch (thrown) {
         problems.push(`${address}: ${messageOf(thrown)}`);
       }
@@ -78,7 +85,7 @@ export class TlsTransport implements PeerTransport {
     });
   }
 
-  async accept(onStream: (stream: PeerStream) => void, signal: AbortSignal): Promise<void> {
+  async accept(onStream: (stream: ByteStream) => void, signal: AbortSignal): Promise<void> {
     const { listen, stateDir, clock, log } = this.#options;
     if (listen === null) return;
     let told = "";
@@ -99,7 +106,7 @@ export class TlsTransport implements PeerTransport {
   async #listen(
     { hostname, port }: HostPort,
     identity: Identity,
-    onStream: (stream: PeerStream) => void,
+    onStream: (stream: ByteStream) => void,
     signal: AbortSignal,
   ): Promise<void> {
     const { clock, log, onPlace } = this.#options;
@@ -129,7 +136,7 @@ export class TlsTransport implements PeerTransport {
     }
   }
 
-  #take(conn: Deno.TlsConn, onStream: (stream: PeerStream) => void): void {
+  #take(conn: Deno.TlsConn, onStream: (stream: ByteStream) => void): void {
     const { hostname } = conn.remoteAddr as Deno.NetAddr;
     const already = this.#from.get(hostname) ?? 0;
     if (this.#streams >= MAX_STREAMS || already >= MAX_FROM_ONE) return conn.close();
@@ -155,35 +162,4 @@ export class TlsTransport implements PeerTransport {
       close();
     });
   }
-}
-
-async function connect(address: string, certificate: string): Promise<Deno.TlsConn> {
-  const at = parseAddress(address);
-  const timeout = AbortSignal.timeout(CONNECT_MS);
-  const late = new Promise<never>((_, reject) =>
-    timeout.addEventListener("abort", () => reject(new Error("no answer in time")), { once: true })
-  );
-  const connecting = (async () => {
-    const tcp = await Deno.connect(at);
-    if (timeout.aborted) return tcp.close();
-    tcp.setNoDelay(true);
-    // Whoever sleeps or vanishes is noticed some time.
-    tcp.setKeepAlive(true);
-    const conn = await Deno.startTls(tcp, { hostname: PEER_NAME, caCerts: [certificate] });
-    await conn.handshake();
-    if (timeout.aborted) return conn.close();
-    return conn;
-  })();
-  connecting.catch(() => {});
-  const conn = await Promise.race([connecting, late]);
-  if (conn === undefined) throw new Error("no answer in time");
-  return conn;
-}
-
-const bare = (hostname: string) => hostname.replace(/^\[|\]$/g, "");
-
-/** @param text `host:port`, `[::1]:port` */
-export function parseAddress(text: string): HostPort {
-  const at = text.lastIndexOf(":");
-  return { hostname: bare(text.slice(0, at)), port: Number(text.slice(at + 1)) };
 }

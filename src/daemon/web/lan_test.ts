@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock.ts";
-import { fingerprint, isLanAddress, makeLan } from "./lan.ts";
+import { fingerprint } from "../../lib/certificate/mod.ts";
+import { isLanAddress, makeLan } from "./lan.ts";
 
 Deno.test("isLanAddress() takes addresses of a network, and no name, loopback or group", () => {
   for (const one of ["192.168.1.5", "10.0.0.1", "203.0.113.9", "fd00::5", "2001:db8::1"]) {

@@ -7,13 +7,14 @@
 import type { Clock } from "../../lib/clock.ts";
 import { messageOf } from "../../lib/errors.ts";
 import { UNIX_HOST } from "../../lib/http/mod.ts";
+import { fingerprint, RENEW_MS } from "../../lib/certificate/mod.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { DaemonBootstrap } from "../api.ts";
 import { DaemonError } from "../errors.ts";
 import { WebAccess } from "./access.ts";
 import type { WebIssued, WebStatus } from "./api.ts";
 import { Front } from "./front.ts";
-import { fingerprint, isLanAddress, makeLan, RENEW_MS } from "./lan.ts";
+import { isLanAddress, makeLan } from "./lan.ts";
 import { type AccessStore, openStore, type Session } from "./store.ts";
 
 /** Where it is looked for first; another Bureau of this machine may have it. */

@@ -19,6 +19,7 @@ export const ROLES = [
   "web",
   "worker",
   "parent",
+  "resident",
   "bureau",
 ] as const;
 export type Role = typeof ROLES[number];
@@ -51,6 +52,10 @@ export interface GrantValues {
   readonly WORKERS?: string;
   /** Socket at which the parent of an operator's workers has people asked. */
   readonly APPROVER?: string;
+  /** `HOST:PORT` of the machine that `bureau worker run --remote` places a worker on. */
+  readonly REMOTE?: string;
+  /** `HOST:PORT` where `bureau worker serve` listens. */
+  readonly SERVE?: string;
   /** File with the registration token of a homeserver that is not ours. */
   readonly TOKENFILE?: string;
 }
@@ -124,6 +129,7 @@ const HEAP_MB: Record<Role, number> = {
   web: 32,
   worker: 256,
   parent: 128,
+  resident: 128,
   bureau: 256,
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** One stream to a peer as what `fetch` and `WebSocket` can use: they know Unix sockets, and no other way in. */
-import { join, type PeerStream, streamOf } from "./transport.ts";
+/** One stream as what `fetch` and `WebSocket` can use: they know Unix sockets, and no other way in. */
+import { type ByteStream, join, streamOf } from "./stream.ts";
 
 export interface OnceClient {
   readonly client: Deno.HttpClient;
@@ -9,9 +9,8 @@ export interface OnceClient {
   close(): void;
 }
 
-/** @param dir where nobody else may connect; for as long as the one connection takes to come */
-export function onceClient(dir: string, stream: PeerStream): OnceClient {
-  const path = `${dir}/peer-${crypto.getRandomValues(new Uint8Array(8)).toHex()}.sock`;
+/** @param path of a socket where nobody else may connect; for as long as the one connection takes to come */
+export function onceClient(path: string, stream: ByteStream): OnceClient {
   const listener = Deno.listen({ transport: "unix", path });
   const forget = () => {
     try {
