@@ -211,6 +211,7 @@ export const workerCommands: readonly CommandSpec[] = [
       "Each is asked whether it is there. Those that ended stay on the list until the host of the workers ends, a minute after its last worker; of a host that was killed, until the next spawn.",
     flags: HOST,
     examples: ["sh tasks/bureau worker list", "sh tasks/bureau worker list --json"],
+    result: async () => (await import("../../agent/host/api.ts")).WorkerList,
     load: async () => (await import("./list.ts")).list,
   }),
   defineCommand({
@@ -229,6 +230,7 @@ export const workerCommands: readonly CommandSpec[] = [
       "sh tasks/bureau worker stop reader --yes",
       "sh tasks/bureau worker stop --all --yes",
     ],
+    result: async () => (await import("../../agent/host/api.ts")).Stopped,
     load: async () => (await import("./stop.ts")).stop,
   }),
 ];

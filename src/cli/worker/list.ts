@@ -8,7 +8,7 @@ import type { CommandHandler } from "../framework/command.ts";
 import { table } from "../framework/table.ts";
 import { askHost, leftBehind } from "./host.ts";
 
-export const list: CommandHandler = async (call): Promise<WorkerList> => {
+export const list: CommandHandler<typeof WorkerList> = async (call) => {
   const answer = await askHost(call, (client) => client.call("list", { signal: call.signal })) ??
     { workers: await leftBehind(call) };
   for (const line of workerTable(answer.workers)) call.print(line);

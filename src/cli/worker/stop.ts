@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `worker stop`. */
-import { type Stopped, type WorkerView } from "../../agent/host/api.ts";
+import type { Stopped, WorkerView } from "../../agent/host/api.ts";
 import { nearest } from "../../lib/near.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { askHost, leftBehind } from "./host.ts";
 
-export const stop: CommandHandler = async (call): Promise<Stopped> => {
+export const stop: CommandHandler<typeof Stopped> = async (call) => {
   const name = call.args[0];
   const isAll = call.flags["all"] === true;
   if ((name === undefined) !== isAll) {
