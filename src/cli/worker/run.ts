@@ -8,6 +8,7 @@ import type { ParentBootstrap } from "../../agent/parent/api.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession } from "../session.ts";
+import { SANDBOX_FLAGS } from "../sandbox/commands.ts";
 import { words } from "../sandbox/request.ts";
 import { type Given, launcherOf, plain, readGiven, specOf, textFlag } from "./document.ts";
 import { refuseHere, type Remote, remoteBy } from "./remote.ts";
@@ -16,7 +17,7 @@ const MAX_ASSIGNMENTS = 10_000;
 /** What a worker is; one that was spawned is it already. */
 const DESCRIBING = ["executor", "role", "model", "timeout", "rounds", "disable-tool", "spec"];
 /** What a sandbox is made of; the same holds for it. */
-const MAKING = ["rw", "ro", "allow-host", "credential", "ca"];
+const MAKING = ["template", "rw", "ro", "allow-host", "credential", "ca"];
 
 export const run: CommandHandler = async (call) => {
   const given = await readGiven(call);
@@ -97,6 +98,7 @@ function refuse(call: Invocation, by: string, flags: readonly string[]): void {
 function isGiven({ flags, args }: Invocation, name: string): boolean {
   if (name === "COMMAND") return args.length > 0;
   const value = flags[name];
+  if (name === "template") return value !== SANDBOX_FLAGS["template"]?.default;
   return Array.isArray(value) ? words(value).length > 0 : value !== undefined;
 }
 
