@@ -9,7 +9,15 @@ const KEY = "placeholder-0123456789";
 /** What a collector does when it is left alone, it does by then. */
 const SETTLE_MS = 10_000;
 
+/** What its proxy says that it may. */
+const POLICY = { grants: [{ actions: ["matrix/**", "http/model"] }], denials: [] };
+const SERVICES = { services: [{ name: "model", kind: "http", path: "/http/model/", host: null }] };
+
 const dir = await Deno.makeTempDir({ prefix: "b-native-" });
+const proxy = Deno.serve(
+  { path: `${dir}/proxy.sock`, onListen() {} },
+  ({ url }) => Response.json(new URL(url).pathname === "/v1/grants" ? POLICY : SERVICES),
+);
 try {
   await bundleFile("tests/bench/native_idle.ts", `${dir}/native.js`, ["--minify"]);
   const script = turns(call("bash", { command: "seq 1000" }), say("done"));
@@ -37,5 +45,6 @@ try {
     await models.stop();
   }
 } finally {
+  await proxy.shutdown();
   await Deno.remove(dir, { recursive: true });
 }

@@ -5,18 +5,23 @@ import { createModelClient } from "../../src/agent/model/mod.ts";
 import { systemPrompt } from "../../src/agent/native/prompt.ts";
 import { builtinTools, ToolBox } from "../../src/agent/tools/mod.ts";
 import { createProxyClient } from "../../src/lib/proxyclient/mod.ts";
+import { bureauTools } from "../../agent/native/bureau.ts";
 import { NativeEngine } from "../../agent/native/engine.ts";
 import { Pump } from "../../agent/room/pump.ts";
 
 const [baseUrl, key, dir] = Deno.args as [string, string, string];
-// As in the sandbox, where the model is reached by it.
-const _proxy = createProxyClient({ socket: `${dir}/proxy.sock` });
+// As in the sandbox, where the model is reached by it, too.
+const proxy = createProxyClient({ socket: `${dir}/proxy.sock` });
 const engine = await NativeEngine.open({
   agent: {
     client: createModelClient({ protocol: "anthropic", baseUrl, key }),
     model: "claude-sonnet-4-5",
     system: systemPrompt({ workspace: dir }),
-    tools: new ToolBox({ tools: builtinTools, workspace: dir }),
+    tools: new ToolBox({
+      tools: builtinTools,
+      passing: await bureauTools(proxy, new AbortController().signal),
+      workspace: dir,
+    }),
   },
   sessionFile: `${dir}/session.jsonl`,
   emit: (event) => {
