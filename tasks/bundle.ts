@@ -53,6 +53,7 @@ try {
     bundleFile("agent/native/native.ts", `${work}/agents/native/native.js`, ["--minify"]),
     bundleFile("agent/native/mcp.ts", `${work}/agents/native/mcp.js`, ["--minify"]),
     bundleFile("agent/mcp/serve.ts", `${work}/agents/mcp/serve.js`, ["--minify"]),
+    bundleFile("agent/native/spawn.ts", `${work}/agents/native/spawn.js`, ["--minify"]),
     bundleFile("agent/driver/driver.ts", `${work}/agents/driver/driver.js`),
     bundleFile("agent/driver/prepare_main.ts", `${work}/agents/driver/prepare.js`),
   ]);

@@ -25,6 +25,9 @@ export interface Config {
   /** So many messages of programs to one another are answered without a person's word. */
   readonly agentChain: number;
   readonly manners: Manners;
+  /** It may have workers, and they theirs, so deep; undefined: as deep as the contract of workers has it. */
+  readonly hasWorkers: boolean;
+  readonly maxSpawnDepth: number | undefined;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -54,6 +57,8 @@ export function readConfig(payload: Fields): Config {
     isGated: flagOf(payload, "enforce_permissions"),
     agentChain: numberOf(payload, "agent_chain", 0) ?? CHAIN_LENGTH,
     manners: readManners(payload),
+    hasWorkers: flagOf(payload, "nested_spawn"),
+    maxSpawnDepth: numberOf(payload, "max_spawn_depth", 1),
     mcp: payload["mcp_servers"] === undefined ? [] : mcpServersOf(payload["mcp_servers"]),
   };
 }

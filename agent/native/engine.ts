@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Bureau's own loop, a turn at a time; its conversation is in a file, so that it goes on where it was killed. */
-import type { AgentEvent } from "../../src/agent/event.ts";
-import { NativeAgent, type NativeAgentOptions, Session } from "../../src/agent/native/mod.ts";
+import type { AgentEvent, TokenUsage } from "../../src/agent/event.ts";
+import {
+  NativeAgent,
+  type NativeAgentOptions,
+  Session,
+  spendOn,
+} from "../../src/agent/native/mod.ts";
 import type { Engine, Task, Turn } from "../room/pump.ts";
 
 export interface NativeEngineOptions {
@@ -65,6 +70,12 @@ export class NativeEngine implements Engine {
 
   done(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** What a worker of its own took. @throws {LimitError} when nothing is left */
+  async spend(by: string, usage: TokenUsage | null, usd: number): Promise<void> {
+    const { agent: { limits = {} }, emit } = this.#options;
+    await spendOn({ session: this.#session, limits, emit }, by, usage, usd);
   }
 
   interrupt(): void {

@@ -48,7 +48,8 @@ try {
 }
 
 async function main(): Promise<void> {
-  const config = readConfig(await readPayload());
+  const payload = await readPayload();
+  const config = readConfig(payload);
   const proxy = createProxyClient({ socket: SOCKET });
   const identity = await patiently("ask who I am", () => proxy.identity(), show);
   const rooms = identity.room === null || identity.user_id === null
@@ -62,6 +63,14 @@ async function main(): Promise<void> {
       void status.end().then(() => Deno.exit(0));
     });
   }
+  const workers = config.hasWorkers
+    ? await beside<typeof import("./spawn.ts")>("spawn").then(({ workersOf }) =>
+      workersOf({
+        ...{ config, mcp: payload["mcp_servers"], workspace: WORKSPACE, proxy },
+        spend: (...spent) => engine.spend(...spent),
+      })
+    )
+    : null;
   const engine = await NativeEngine.open({
     agent: {
       client: createModelClient({
@@ -79,7 +88,7 @@ async function main(): Promise<void> {
           ? config.instructions
           : `${HOW_TO_ASK}\n\n${config.instructions}`.trim(),
       }),
-      tools: await toolBox(config, proxy, status),
+      tools: await toolBox(config, proxy, status, workers === null ? [] : [workers.tool]),
       limits: config.limits,
       maxTokens: config.maxTokens,
       ...(config.contextWindow === undefined ? {} : { contextWindow: config.contextWindow }),
@@ -87,6 +96,7 @@ async function main(): Promise<void> {
     },
     sessionFile: SESSION,
     emit: (event) => {
+      if (event.type === "session") workers?.begin();
       showEvent(event);
       status.tell(event);
       progress?.tell(event);
@@ -110,13 +120,25 @@ async function main(): Promise<void> {
   await pump.work(new AbortController().signal);
 }
 
-async function toolBox(config: Config, proxy: ProxyClient, status: Status): Promise<ToolBox> {
+/** What not every agent needs is a module of its own beside this file, as source and as bundle. */
+async function beside<T>(name: string): Promise<T> {
+  return await import(import.meta.url.replace(/native\.([jt]s)$/, `${name}.$1`));
+}
+
+async function toolBox(
+  config: Config,
+  proxy: ProxyClient,
+  status: Status,
+  more: readonly Tool[],
+): Promise<ToolBox> {
   const skills = await findSkills(config.skillsDir);
-  const tools: Tool[] = [...builtinTools, ...(skills.length === 0 ? [] : [skillTool(skills)])];
+  const tools: Tool[] = [
+    ...builtinTools,
+    ...more,
+    ...(skills.length === 0 ? [] : [skillTool(skills)]),
+  ];
   if (config.mcp.length > 0) {
-    // Beside this file, as source and as bundle.
-    const module = import.meta.url.replace(/native\.([jt]s)$/, "mcp.$1");
-    const { connectMcp } = await import(module) as typeof import("./mcp.ts");
+    const { connectMcp } = await beside<typeof import("./mcp.ts")>("mcp");
     const mcp: McpTools = await connectMcp(config.mcp, { workspace: WORKSPACE, version: VERSION });
     for (const { server, why } of mcp.missing) show(`! without the MCP server "${server}": ${why}`);
     tools.push(...mcp.tools);

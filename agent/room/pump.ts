@@ -81,6 +81,7 @@ export class Pump {
   readonly #unwanted = new Set<string>();
   #wake = Promise.withResolvers<void>();
   #count = 0;
+  #isAtWork = false;
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -105,7 +106,8 @@ export class Pump {
     const { engine } = this.#options;
     if (isInterrupt(said)) {
       // It does not wait for its turn; the turn's own answer says that it was stopped.
-      engine.interrupt();
+      // What is read again after a restart is older than what it would stop.
+      if (this.#isAtWork || this.#given.size > 0) engine.interrupt();
       for (const { id } of this.#waiting) if (engine.has(id)) this.#unwanted.add(id);
       return;
     }
@@ -135,7 +137,9 @@ export class Pump {
         continue;
       }
       this.#steer();
+      this.#isAtWork = true;
       const turn = await Promise.race([engine.next(), aborted.promise]);
+      this.#isAtWork = false;
       await this.#giving;
       // Who was stopped in the middle goes on with it at the next start.
       if (turn !== null && !signal.aborted) await this.#finish(turn);

@@ -253,6 +253,18 @@ Deno.test("what was stopped while nobody was there to hear it is stopped at the 
   assert.deepEqual(rig.answered(), [one]);
 });
 
+Deno.test("a stop of before a restart stops nothing that was said after it", async () => {
+  using rig = new Rig();
+  await rig.says("do it");
+  await rig.says("!stop");
+  const two = await rig.says("do that");
+  rig.start();
+  await rig.look();
+  assert.equal(rig.puppet.wasInterrupted, false);
+  await rig.end();
+  assert.equal(rig.answered().at(-1), two);
+});
+
 Deno.test("what is typed on its terminal is heard in the middle, and answered to nobody", async () => {
   using rig = new Rig();
   const one = await rig.says("do it");

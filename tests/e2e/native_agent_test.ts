@@ -109,7 +109,11 @@ Deno.test("Bureau's own agent works in its sandbox, without the key, and outlive
           ...["--repo", bureau.repo, "--credentials", credentials],
           ...[
             "--payload",
-            JSON.stringify({ mcp_servers: { sh: { command: "/bin/sh", args: ["-c", MCP] } } }),
+            JSON.stringify({
+              mcp_servers: { sh: { command: "/bin/sh", args: ["-c", MCP] } },
+              nested_spawn: true,
+              max_spawn_depth: 2,
+            }),
           ],
         );
       } finally {
@@ -247,6 +251,45 @@ Deno.test("Bureau's own agent works in its sandbox, without the key, and outlive
           assert.deepEqual(content["m.bureau.answers"], [first, second]);
           await eventually("it types no more", async () => !await types());
           await eventually("it is idle", async () => (await presence()).presence === "unavailable");
+        },
+      );
+
+      await step(
+        t,
+        bureau,
+        "its workers work beside it, two levels deep, and stop with it",
+        async () => {
+          const deeper = (assignment: string): Turn => ({ tools }) => {
+            assert.ok(tools.includes("spawn_worker") && tools.includes("mcp__sh__shout"));
+            return call("spawn_worker", { assignment });
+          };
+          script.push(
+            deeper("ask"),
+            deeper("look"),
+            ({ tools, lastText }) => {
+              assert.ok(!tools.includes("spawn_worker"));
+              return call("bash", { command: `echo ${lastText}; cd /workspace && ls; ${LOOK}` });
+            },
+            last,
+            last,
+            last,
+          );
+          assert.match(
+            await answered(await send("have it done")),
+            /^look\nREADME\.md\n[^]*looked$/,
+          );
+          const isWorker = (line: string) => /\/opt\/bureau\/worker\.js/.test(line);
+          const gone = () =>
+            eventually("they are gone", async () => await findProcess(bureau, isWorker) === null);
+          await gone();
+          script.push(deeper("ask"), deeper("sleep"), call("bash", { command: "sleep 300000" }));
+          const id = await send("have it wait");
+          const sleeps = (line: string) => line.includes("300000");
+          await eventually("it sleeps", () => findProcess(bureau, sleeps));
+          await send("!stop");
+          assert.equal(await answered(id), "Stopped.");
+          await gone();
+          assert.equal(await findProcess(bureau, sleeps), null);
         },
       );
 

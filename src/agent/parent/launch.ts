@@ -25,8 +25,9 @@ const MAX_STDERR = 16 * 1024;
 export interface Command {
   readonly program: string;
   readonly args: readonly string[];
-  /** All of its environment. */
+  /** All of its environment, or what it has beside this process's own. */
   readonly env?: Readonly<Record<string, string>>;
+  readonly inheritsEnvironment?: boolean;
 }
 
 /** As a child of this process, in this process's own walls: for workers of the same principal. */
@@ -35,11 +36,11 @@ export class ChildLauncher implements WorkerLauncher {
   constructor(private readonly command: (spec: ProvisionSpec) => Command | Promise<Command>) {}
 
   async launch(spec: ProvisionSpec): Promise<WorkerProcess> {
-    const { program, args, env = {} } = await this.command(spec);
+    const { program, args, env = {}, inheritsEnvironment = false } = await this.command(spec);
     const child = new Deno.Command(program, {
       args: [...args],
       cwd: "/",
-      clearEnv: true,
+      clearEnv: !inheritsEnvironment,
       env: { ...env },
       stdin: "piped",
       stdout: "null",
@@ -87,13 +88,14 @@ function killAll(pids: readonly number[]): void {
 
 /** What a worker's program started may have left its group. */
 function descendants(pid: number): number[] {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`);
-  } catch {
-    return [];
-  }
-  const children = text.trim().split(/\s+/).filter((word) => word !== "").map(Number);
+  // By another program: Deno reads nothing of other processes for whom it does not permit all.
+  const { stdout } = new Deno.Command("/bin/cat", {
+    args: [`/proc/${pid}/task/${pid}/children`],
+    stderr: "null",
+  }).outputSync();
+  const children = new TextDecoder().decode(stdout).trim().split(/\s+/).filter((word) =>
+    word !== ""
+  ).map(Number);
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 

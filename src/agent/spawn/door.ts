@@ -55,7 +55,8 @@ export class Door {
   #run: Run | null = null;
   #connections = 0;
 
-  private constructor(spec: ProvisionSpec, nest: Nest, above: Lineage | null) {
+  /** Nobody can ask from outside before it is open. */
+  constructor(spec: ProvisionSpec, nest: Nest, above: Lineage | null) {
     this.#spec = spec;
     this.#nest = nest;
     this.#above = above;

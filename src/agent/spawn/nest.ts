@@ -62,4 +62,9 @@ export class Nest implements Spawning {
   open(spec: ProvisionSpec, lineage: Lineage | null = null): Promise<Door> {
     return Door.open(spec, this, lineage);
   }
+
+  /** For whoever holds the nest: it asks by calling, and nobody else at all. */
+  within(spec: ProvisionSpec): Door {
+    return new Door(spec, this, null);
+  }
 }

@@ -276,6 +276,39 @@ Deno.test("without a run nobody is asked for; its end is theirs, and so is the w
   await assert.rejects(Deno.stat(endpoint.slice("unix://".length)), Deno.errors.NotFound);
 });
 
+/** Of this command line alone. */
+async function isRunning(commandLine: string): Promise<boolean> {
+  for await (const { name } of Deno.readDir("/proc")) {
+    const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+    if (line.replaceAll("\0", " ").trim() === commandLine) return true;
+  }
+  return false;
+}
+
+Deno.test("whoever cancels the one above ends what those below have started", async () => {
+  const sleep = `sleep 61${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  const script: Script = ({ lastText, tools }) => {
+    if (lastText === "bottom" || !tools.includes(SPAWN_TOOL)) {
+      return call("bash", { command: sleep });
+    }
+    return call(SPAWN_TOOL, { assignment: lastText === "top" ? "middle" : "bottom" });
+  };
+  await using tree = await Tree.make();
+  await withModels(script, async (spec) => {
+    const worker = await tree.start(spec);
+    const stop = new AbortController();
+    const run = worker.run({ assignment: "top" }, { signal: stop.signal });
+    for (const deadline = Date.now() + PATIENCE_MS; !await isRunning(sleep);) {
+      assert.ok(Date.now() < deadline, "it does not begin");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    stop.abort();
+    assert.deepEqual(await run, { status: "cancelled" });
+    assert.deepEqual(await tree.left(), []);
+    assert.equal(await isRunning(sleep), false);
+  });
+});
+
 Deno.test("questions of those below go to whoever answers the one above, and past it", async () => {
   const script: Script = ({ lastText, toolResults }) => {
     if (toolResults.length > 0) return say(toolResults[0]!);

@@ -13,7 +13,7 @@ import {
   type ModelClientOptions,
   type Protocol,
 } from "../../model/mod.ts";
-import { NativeAgent, Session } from "../../native/mod.ts";
+import { type AgentLimits, NativeAgent, Session, spendOn } from "../../native/mod.ts";
 import { mcpServersOf } from "../../native/mcp_config.ts";
 import { systemPrompt } from "../../native/prompt.ts";
 import { fieldsOf, listOf, stringOf } from "../../model/types.ts";
@@ -87,11 +87,9 @@ async function run(runtime: Runtime, context: RunContext): Promise<string> {
   const history = begin === -1 ? [] : known.slice(begin);
   for (const message of history) await session.add(message);
   const rounds = spec.limits.max_rounds;
-  const spawn = await spawnTools(spec, async (by, usage, usd) => {
-    await session.spend(usage, usd);
-    if (usage !== null) await context.emit({ type: "usage", ...usage, by });
-    if (usd > 0) await context.emit({ type: "cost", usd: session.totals.usd });
-  });
+  const limits: AgentLimits = rounds === undefined ? {} : { rounds };
+  const purse = { session, limits, emit: context.emit };
+  const spawn = await spawnTools(spec, (...spent) => spendOn(purse, ...spent));
   const agent = new NativeAgent({
     client,
     model,
@@ -109,7 +107,7 @@ async function run(runtime: Runtime, context: RunContext): Promise<string> {
         review: createReview(modelAsk(client, model)),
       }),
     }),
-    limits: rounds === undefined ? {} : { rounds },
+    limits,
     emit: async (event) => {
       // The terminal says it.
       if (event.type !== "end") await context.emit(event);
