@@ -91,7 +91,7 @@ function refuse(call: Invocation, by: string, flags: readonly string[]): void {
   if (given === undefined) return;
   const flag = given === "COMMAND" ? "a command" : `--${given}`;
   throw new CliError("usage", `Cannot use ${flag} here: the worker of --${by} is made already`, {
-    hint: "`worker spawn` takes it",
+    hint: "what it has was decided when it was spawned; spawn another",
   });
 }
 
