@@ -58,7 +58,7 @@ async function renderPermissions(): Promise<string> {
     "",
     "Generated from `deno.json` and `tasks/grants.txt`. A process has nothing that is not listed here;",
     "`bureau status --permissions` prints the same with this machine's paths. `<socket>`, `<credentials>`, `<mcp>` and",
-    "`<fabric>`, `<hostdir>` are what one command line names, and absent from others; `<workers>` is `<hostdir>` of the host",
+    "`<fabric>`, `<mail>`, `<approver>`, `<hostdir>` are what one command line names, and absent from others; `<workers>` is `<hostdir>` of the host",
     "of workers itself. A worker is also given its `fabric_dir`,",
     "`storage_dir` and sockets by its parent, one by one, as its spec names them; `native` is a program in an agent's",
     "sandbox, whose walls those are.",

@@ -128,7 +128,7 @@ ensure_runtime() {
 # Prints the --allow-… flags of role $1, one a line. LISTEN, AUTHORITY, HOMESERVER, REPO are left out where unset.
 # By the environment: awk takes a backslash in a -v for an escape.
 grant_flags() {
-  ROLE=$1 STATE=$STATE RUN=$RUN RUNTIME=$DIST DENO=$DENO HOMESERVER=${HOMESERVER:-} REPO=${REPO:-} TOKENFILE=${TOKENFILE:-} SOCKET=${SOCKET:-} CREDENTIALS=${CREDENTIALS:-} MCP=${MCP:-} FABRIC=${FABRIC:-} APPROVER=${APPROVER:-} HOSTDIR=${HOSTDIR:-} REMOTE=${REMOTE:-} SERVE=${SERVE:-} awk '
+  ROLE=$1 STATE=$STATE RUN=$RUN RUNTIME=$DIST DENO=$DENO HOMESERVER=${HOMESERVER:-} REPO=${REPO:-} TOKENFILE=${TOKENFILE:-} SOCKET=${SOCKET:-} CREDENTIALS=${CREDENTIALS:-} MCP=${MCP:-} FABRIC=${FABRIC:-} APPROVER=${APPROVER:-} MAIL=${MAIL:-} HOSTDIR=${HOSTDIR:-} REMOTE=${REMOTE:-} SERVE=${SERVE:-} awk '
     function fill(name) {
       if ((at = index(text, "@" name)) == 0) return
       value = ENVIRON[name]
@@ -138,7 +138,7 @@ grant_flags() {
     $1 == ENVIRON["ROLE"] {
       flag = $2; text = $0; sub(/^[^ ]+ +[^ ]+ +/, "", text); skip = 0
       fill("STATE"); fill("RUNTIME"); fill("RUN"); fill("DENO")
-      fill("HOMESERVER"); fill("REPO"); fill("TOKENFILE"); fill("SOCKET"); fill("CREDENTIALS"); fill("LISTEN"); fill("AUTHORITY"); fill("MCP"); fill("FABRIC"); fill("APPROVER"); fill("HOSTDIR"); fill("WORKERS"); fill("REMOTE"); fill("SERVE")
+      fill("HOMESERVER"); fill("REPO"); fill("TOKENFILE"); fill("SOCKET"); fill("CREDENTIALS"); fill("LISTEN"); fill("AUTHORITY"); fill("MCP"); fill("FABRIC"); fill("APPROVER"); fill("MAIL"); fill("HOSTDIR"); fill("WORKERS"); fill("REMOTE"); fill("SERVE")
       if (!skip) list[flag] = list[flag] (list[flag] == "" ? "" : ",") text
     }
     END { for (flag in list) print "--allow-" flag "=" list[flag] }' "$BUREAU_ROOT/tasks/grants.txt"

@@ -95,6 +95,20 @@ token_from_caller() {
   argument=given
 }
 
+# Each server has a sandbox of its own, and those may have a network. They meet the worker by mail: mailboxes, and in s the
+# socket of their broker, which is all that sandboxes see.
+mcp_from_caller() {
+  value=$(secret_from_caller "$1") || exit 1
+  SECRETS="$SECRETS--mcp $value
+"
+  NETWORK=yes
+  [ -z "$MAIL" ] || return 0
+  MAIL=$(mktemp -d "/tmp/bureau-m.XXXXXX")
+  mkdir -m 700 "$MAIL/s" "$MAIL/mail"
+  [ "$(id -u)" -ne 0 ] || chown -R "$LAUNCHER_UID:$LAUNCHER_GID" "$MAIL"
+  remove_afterwards "$MAIL"
+}
+
 # Removes $1 when this process is gone, however it went.
 remove_afterwards() {
   (
@@ -151,6 +165,7 @@ esac
 FABRIC=''
 ASK=''
 APPROVER=''
+MAIL=''
 case "$PARENT" in
   'worker run' | 'worker pool' | 'worker serve')
     FABRIC=$(mktemp -d "/tmp/bureau-w.XXXXXX")
@@ -222,6 +237,18 @@ while [ "$remaining" -gt 0 ]; do
     *'|'--token-file=*)
       token_from_caller "${argument#*=}"
       argument=--token-file=$argument
+      ;;
+    --mcp'|'*)
+      mcp_from_caller "$argument"
+      set -- "$@" given --mail "$MAIL"
+      previous=''
+      continue
+      ;;
+    *'|'--mcp=*)
+      mcp_from_caller "${argument#*=}"
+      set -- "$@" --mcp=given --mail "$MAIL"
+      previous=''
+      continue
       ;;
     *'|'--spec=*)
       spec_from_caller "${argument#*=}"

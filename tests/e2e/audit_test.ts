@@ -52,7 +52,7 @@ function hostOf(value: string): string {
  * Those that no Bureau on a dev box runs. Bridge and gate are looked at alone, below; what a worker and its parent get
  * is written for each run, and tests/e2e/permissions_test.ts tries what they must not have.
  */
-const ALONE: readonly Role[] = ["bridge", "gate", "parent", "resident", "worker"];
+const ALONE: readonly Role[] = ["bridge", "gate", "mcp", "parent", "resident", "worker"];
 
 /** What was used beyond the set, and how much was used at all. */
 async function audited(

@@ -9,6 +9,22 @@ import { MAX_RESOURCE, MAX_TOOL } from "../../lib/approval/limits.ts";
 import { Permission } from "../../lib/approval/types.ts";
 import { defineApi } from "../../lib/http/api.ts";
 
+/** MCP servers for workers that reach none themselves (`mcp_proxy`). */
+export const McpServers = z.object({
+  /** Of mailboxes (`mail`), and of the broker's socket (`s`). */
+  dir: z.string(),
+  servers: z.array(z.object({
+    name: z.string(),
+    /** The launcher's document of its sandbox, without a command. */
+    launcher: z.record(z.string(), z.json()),
+    /** `host:port` of a server that is an address. */
+    hosts: z.array(z.string()),
+    /** `{"mcpServers": {…}}` with this server alone. Secret. */
+    config: z.record(z.string(), z.json()),
+  })),
+});
+export type McpServers = z.infer<typeof McpServers>;
+
 export const ParentBootstrap = z.object({
   version: z.literal(1),
   mode: z.literal("worker"),
@@ -31,6 +47,7 @@ export const ParentBootstrap = z.object({
   placed: z.optional(z.object({ host_dir: z.string(), name: z.nullable(z.string()) })),
   /** Of the process that asks people about tool calls (`approverApi`); null: each that needs leave is denied. */
   approver: z.nullable(z.string()),
+  mcp: z.nullable(McpServers),
   /** Its worker is on another machine; absent: in a sandbox here. */
   remote: z.optional(z.object({
     /** `HOST:PORT`. */

@@ -13,6 +13,7 @@ import { Approver } from "./approver.ts";
 import type { RunOutcome } from "./connection.ts";
 import { ParentError } from "./errors.ts";
 import { narrow } from "./narrow.ts";
+import { McpHub, serverInSandbox } from "./mcp/hub.ts";
 import { ParentWorker } from "./parent.ts";
 import { WorkerPool } from "./pool.ts";
 import { SandboxLauncher } from "./sandbox.ts";
@@ -62,6 +63,14 @@ export async function runAssignments(
       if (json) say({ assignment: index, event });
     },
   });
+  await using hub = bootstrap.mcp === null ? null : await McpHub.start({
+    mcp: bootstrap.mcp,
+    signal,
+    start: serverInSandbox(bootstrap.mcp.dir, { runtimeDir, stateDir: bootstrap.state_dir }),
+  });
+  const start = hub === null
+    ? { launcher, spawning }
+    : { launcher, spawning, equip: (input: ProvisionInput) => hub.equip(input) };
   if (size === null) {
     const identity = { ...spec.identity, child_id: "w0" };
     const { placed, remote } = bootstrap;
@@ -70,10 +79,7 @@ export async function runAssignments(
       ? await placeOnHost(placed, spec)
       : remote !== undefined
       ? await placeRemotely(once, remote, fabric_dir)
-      : await ParentWorker.start({ ...once, fabric_dir: `${fabric_dir}/w0` }, {
-        launcher,
-        spawning,
-      });
+      : await ParentWorker.start({ ...once, fabric_dir: `${fabric_dir}/w0` }, start);
     try {
       const request = { assignment: assignments[0] ?? "" };
       return tell(0, await worker.run(request, handlers(0))) ? 0 : 1;
@@ -83,7 +89,7 @@ export async function runAssignments(
       else await worker.end();
     }
   }
-  const pool = new WorkerPool({ launcher, spawning, concurrent: size, kept: size, names: SLOTS });
+  const pool = new WorkerPool({ ...start, concurrent: size, kept: size, names: SLOTS });
   try {
     const runs = assignments.map((assignment, index) =>
       pool.run({ principal: OPERATOR, spec, request: { assignment } }, handlers(index))

@@ -14,7 +14,8 @@ export type ParentErrorCode =
   | "not-allowed"
   | "not-pooled"
   | "bad-placement"
-  | "none-live";
+  | "none-live"
+  | "no-server";
 
 /** What a parent could not have of its workers. */
 export class ParentError extends BureauError {

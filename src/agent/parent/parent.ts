@@ -32,6 +32,8 @@ export interface StartOptions {
   readonly clock?: Clock;
   readonly registrationMs?: number;
   readonly silenceSeconds?: number;
+  /** What only this very worker is to have, by its child_id: its own token at a broker. */
+  readonly equip?: (input: ProvisionInput) => ProvisionInput;
 }
 
 export class ParentWorker implements Worker {
@@ -66,9 +68,10 @@ export class ParentWorker implements Worker {
    * @throws {ParentError} `bad-placement`, `exited-early`, `not-registered`, `impostor`, `not-enforced`; {SpecError}
    */
   static async start(input: ProvisionInput, options: StartOptions): Promise<ParentWorker> {
+    const own = options.equip?.(input) ?? input;
     const spec = completeSpec({
-      ...input,
-      secrets: { ...input.secrets, worker_auth_token: newToken() },
+      ...own,
+      secrets: { ...own.secrets, worker_auth_token: newToken() },
     });
     // Whoever asks for another machine must not get this one.
     if (spec.placement.kind !== "local") {

@@ -14,7 +14,7 @@ import { tailOf, type WorkerLauncher, type WorkerProcess } from "./launch.ts";
 import { workerArguments } from "./permissions.ts";
 
 /** Where a sandbox sees Bureau's own programs. */
-const RUNTIME = "/opt/bureau";
+export const RUNTIME = "/opt/bureau";
 
 interface Pipe {
   on(event: "error", listener: () => void): void;
@@ -40,13 +40,38 @@ export class SandboxLauncher implements WorkerLauncher {
   }
 
   async launch(spec: ProvisionSpec): Promise<WorkerProcess> {
-    const { document, runtimeDir, stateDir } = this.#options;
     const { fabric_dir, storage_dir } = spec;
-    const request = document["sandbox"] as Record<string, unknown>;
+    const request = this.#options.document["sandbox"] as Record<string, unknown>;
     // Each has a network of its own, whose sockets have the same names.
     const sockets = request["network"] === undefined ? null : `${fabric_dir}.net`;
     if (sockets !== null) await Deno.mkdir(sockets, { recursive: true, mode: 0o700 });
-    const runDir = sockets ?? this.#options.runDir;
+    const asked = withFabric(request, fabric_dir);
+    const process = await this.start({
+      // A reader's first ring; the second is in the worker itself.
+      ...spec.capabilities.guardian_read_only
+        ? walled(asked, [fabric_dir, storage_dir ?? fabric_dir])
+        : asked,
+      command: [`${RUNTIME}/deno`, ...await workerArguments(spec, RUNTIME)],
+      terminal: false,
+    }, sockets ?? this.#options.runDir);
+    return {
+      ...process,
+      exited: process.exited.then(async (ended) => {
+        if (sockets !== null) await Deno.remove(sockets, { recursive: true }).catch(() => {});
+        return ended;
+      }),
+    };
+  }
+
+  /**
+   * @param sandbox of the launcher's document; what is given comes to its program's standard input
+   * @param runDir for the sockets of its network
+   */
+  async start(
+    sandbox: Readonly<Record<string, unknown>>,
+    runDir: string,
+  ): Promise<WorkerProcess> {
+    const { document, runtimeDir, stateDir } = this.#options;
     this.#grants ??= await Deno.readTextFile(`${runtimeDir}/grants.txt`);
     const grants = parseGrants(this.#grants, {
       STATE: stateDir,
@@ -54,15 +79,6 @@ export class SandboxLauncher implements WorkerLauncher {
       RUNTIME: runtimeDir,
       DENO: Deno.execPath(),
     });
-    const asked = withFabric(request, fabric_dir);
-    const sandbox = {
-      // A reader's first ring; the second is in the worker itself.
-      ...spec.capabilities.guardian_read_only
-        ? walled(asked, [fabric_dir, storage_dir ?? fabric_dir])
-        : asked,
-      command: [`${RUNTIME}/deno`, ...await workerArguments(spec, RUNTIME)],
-      terminal: false,
-    };
     // It ends with us, however we do.
     const deno = ["--pdeathsig=KILL", "--", Deno.execPath()];
     const child = cp.spawn("/usr/bin/setpriv", [
@@ -99,7 +115,6 @@ export class SandboxLauncher implements WorkerLauncher {
         }),
       exited: ended.promise.then(async (how) => {
         isGone = true;
-        if (sockets !== null) await Deno.remove(sockets, { recursive: true }).catch(() => {});
         return { how, stderr: (await words).filter((text) => text !== "").join("\n") };
       }),
       // The cell ends with its launcher, and everything in it with the cell.

@@ -62,6 +62,17 @@ const RUN: Readonly<Record<string, FlagSpec>> = {
       "who is asked when the worker needs leave for a tool call: terminal (here; where there is one), room (the machine's room in Matrix) or nobody",
     placeholder: "WHERE",
   },
+  mcp: {
+    kind: "text",
+    brief:
+      'a file {"mcpServers": {…}}: servers whose tools bamboo_runtime gets, each in a sandbox of its own beside the worker\'s',
+    placeholder: "FILE",
+  },
+  mail: {
+    kind: "text",
+    brief: "a directory for their mail (`sh tasks/bureau` makes it)",
+    placeholder: "DIR",
+  },
   approver: {
     kind: "text",
     brief: "a socket at which people are asked (`sh tasks/bureau` makes it)",

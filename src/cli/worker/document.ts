@@ -18,11 +18,12 @@ export interface Given {
   readonly spec?: string;
   /** What the file of --token-file holds. */
   readonly token?: string;
+  readonly mcp?: string;
   /** Lines for `networkOf`. */
   readonly rest: string;
 }
 
-const FILES: ReadonlySet<string> = new Set(["--assignments", "--spec", "--token-file"]);
+const FILES: ReadonlySet<string> = new Set(["--assignments", "--spec", "--token-file", "--mcp"]);
 
 /** `tasks/sandbox.sh` reads for us, and writes lines `NAME BASE64`. */
 export async function readGiven(call: Invocation): Promise<Given> {
@@ -40,10 +41,12 @@ export async function readGiven(call: Invocation): Promise<Given> {
     else rest.push(line);
   }
   const [assignments, spec] = [found.get("--assignments"), found.get("--spec")];
+  const mcp = found.get("--mcp");
   const token = found.get("--token-file");
   return {
     ...(assignments === undefined ? {} : { assignments }),
     ...(spec === undefined ? {} : { spec }),
+    ...(mcp === undefined ? {} : { mcp }),
     ...(token === undefined ? {} : { token }),
     rest: rest.join("\n"),
   };
@@ -57,13 +60,35 @@ export function textFlag(call: Invocation, name: string): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-export async function launcherOf(
+/** @param shared directories that it has at the same path as we */
+export function launcherOf(
   call: Invocation,
   given: Given,
+  shared: readonly string[] = [],
 ): Promise<LauncherBootstrap> {
   const { flags } = call;
-  const asked = networkOf(words(flags["allow-host"]), words(flags["credential"]), given.rest);
-  const template = await builtinTemplate(String(flags["template"]));
+  return sandboxOf(call, {
+    template: String(flags["template"]),
+    asked: networkOf(words(flags["allow-host"]), words(flags["credential"]), given.rest),
+    binds: bindsOf(call),
+    shared,
+  });
+}
+
+export interface Sandbox {
+  /** Name of a built-in one. */
+  readonly template: string;
+  readonly asked: ReturnType<typeof networkOf>;
+  readonly binds: Binds;
+  readonly shared: readonly string[];
+}
+
+/** For a launcher of its own; what is to run there is told later. */
+export async function sandboxOf(
+  call: Invocation,
+  { template: name, asked, binds, shared }: Sandbox,
+): Promise<LauncherBootstrap> {
+  const template = await builtinTemplate(name);
   const open: Partial<Template> = asked === null ? {} : {
     bridge: true,
     egress: { allow: asked.allow },
@@ -84,7 +109,8 @@ export async function launcherOf(
     sandbox: {
       template: { ...template, ...open },
       binds: [
-        ...bindsOf(call),
+        ...binds,
+        ...shared.map((dir) => ({ source: dir, dest: dir, mode: "rw" as const })),
         // A bridge brings it along.
         ...(asked === null
           ? [{ source: textFlag(call, "runtime") ?? "", dest: RUNTIME, mode: "ro" as const }]

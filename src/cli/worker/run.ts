@@ -11,13 +11,14 @@ import { daemonClient, loadSession } from "../session.ts";
 import { SANDBOX_FLAGS } from "../sandbox/commands.ts";
 import { words } from "../sandbox/request.ts";
 import { type Given, launcherOf, plain, readGiven, specOf, textFlag } from "./document.ts";
+import { mcpOf } from "./mcp.ts";
 import { refuseHere, type Remote, remoteBy } from "./remote.ts";
 
 const MAX_ASSIGNMENTS = 10_000;
 /** What a worker is; one that was spawned is it already. */
 const DESCRIBING = ["executor", "role", "model", "timeout", "rounds", "disable-tool", "spec"];
 /** What a sandbox is made of; the same holds for it. */
-const MAKING = ["template", "rw", "ro", "allow-host", "credential", "ca"];
+const MAKING = ["template", "rw", "ro", "allow-host", "credential", "ca", "mcp"];
 
 export const run: CommandHandler = async (call) => {
   const given = await readGiven(call);
@@ -110,6 +111,8 @@ async function handOver(
 ): Promise<void> {
   const fabric = textFlag(call, "fabric");
   if (fabric === undefined) throw new Error("`sh tasks/bureau` makes it");
+  const mcp = await mcpOf(call, given, spec);
+  const shared = mcp === null ? [] : [`${mcp.dir}/s`];
   const document: ParentBootstrap = {
     version: 1,
     mode: "worker",
@@ -119,11 +122,14 @@ async function handOver(
     state_dir: call.stateDir,
     fabric_dir: fabric,
     // Nothing is made for one that is there.
-    launcher: placed === null && remote === undefined ? plain(await launcherOf(call, given)) : {},
+    launcher: placed === null && remote === undefined
+      ? plain(await launcherOf(call, given, shared))
+      : {},
     spec: plain(spec),
     ...work,
     json: call.json,
     approver: await approverOf(call),
+    mcp,
     ...(placed === null ? {} : { placed }),
   };
   call.emit(JSON.stringify(document));

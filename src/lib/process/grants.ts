@@ -18,6 +18,7 @@ export const ROLES = [
   "authority",
   "web",
   "worker",
+  "mcp",
   "parent",
   "resident",
   "bureau",
@@ -52,6 +53,8 @@ export interface GrantValues {
   readonly WORKERS?: string;
   /** Socket at which the parent of an operator's workers has people asked. */
   readonly APPROVER?: string;
+  /** Directory of the mailboxes of one `bureau worker run --mcp`. */
+  readonly MAIL?: string;
   /** `HOST:PORT` of the machine that `bureau worker run --remote` places a worker on. */
   readonly REMOTE?: string;
   /** `HOST:PORT` where `bureau worker serve` listens. */
@@ -128,6 +131,7 @@ const HEAP_MB: Record<Role, number> = {
   authority: 64,
   web: 32,
   worker: 256,
+  mcp: 256,
   parent: 128,
   resident: 128,
   bureau: 256,

@@ -55,7 +55,10 @@ function asTool(
 ): Tool {
   return {
     // Never one of the worker's own names: those have their own permissions.
-    name: `mcp__${orchestrator}__${name}`.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 64),
+    name: (name.startsWith("mcp__") ? name : `mcp__${orchestrator}__${name}`).replace(
+      /[^A-Za-z0-9_-]/g,
+      "_",
+    ).slice(0, 64),
     ...{ description, schema, isReadOnly: false },
     run: async (input, { signal }) => {
       const { success, result } = await mail.call(name, input, signal);
