@@ -225,6 +225,34 @@ Deno.test("a thread's own people are heard in it, and answered there", async () 
   });
 });
 
+Deno.test("another room has a turn and an answer of its own, whoever is heard", async () => {
+  const puppet = new Puppet({ given: [] });
+  const answers: string[] = [];
+  const pump = new Pump({
+    engine: puppet,
+    steering: "everyone",
+    answer: (messages, _, open) => {
+      const [{ room } = { room: "" }] = messages;
+      answers.push(`${room}: ${messages.map(({ id }) => id)}, open ${open}`);
+      return Promise.resolve();
+    },
+  });
+  const stop = new AbortController();
+  void pump.work(stop.signal);
+  pump.hear(["!a 1", "!b 2", "!a 3", "!b 4"].map((said) => {
+    const [room = "", id = ""] = said.split(" ");
+    return { id, room, sender: `@${id}:b`, text: "x", isQuestion: false, thread: null };
+  }));
+  for (const _ of "12") {
+    await settled();
+    puppet.safePoint();
+    puppet.end();
+  }
+  await settled();
+  stop.abort();
+  assert.deepEqual(answers, ["!a: 1,3, open null", "!b: 2,4, open null"]);
+});
+
 Deno.test("!queue waits for the turn's end, !new for that and begins anew, !stop for nothing", async () => {
   using rig = new Rig();
   const one = await rig.says("do it");
