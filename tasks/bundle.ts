@@ -42,6 +42,7 @@ try {
   // The thread of the daemon for egress is a module of its own.
   await Deno.mkdir(`${work}/agents/echo`, { recursive: true });
   await Deno.mkdir(`${work}/agents/native`);
+  await Deno.mkdir(`${work}/agents/agent-service`);
   await Deno.mkdir(`${work}/agents/driver`);
   await Deno.mkdir(`${work}/agents/mcp`);
   await Deno.mkdir(`${work}/page`);
@@ -50,6 +51,9 @@ try {
     ...[...rest, "gate_worker"].map(bundle),
     bundleFile("src/mcp/sdk.ts", `${work}/runtime/mcp_sdk.js`, ["--minify"]),
     bundleFile("agent/echo/echo.ts", `${work}/agents/echo/echo.js`),
+    bundleFile("src/services/agent/main.ts", `${work}/agents/agent-service/agent_service.js`, [
+      "--minify",
+    ]),
     bundleFile("agent/native/native.ts", `${work}/agents/native/native.js`, ["--minify"]),
     bundleFile("agent/native/mcp.ts", `${work}/agents/native/mcp.js`, ["--minify"]),
     bundleFile("agent/mcp/serve.ts", `${work}/agents/mcp/serve.js`, ["--minify"]),

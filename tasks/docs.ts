@@ -17,6 +17,7 @@ import { openapi } from "../src/lib/http/openapi.ts";
 import { EGRESS_PRESETS } from "../src/lib/template/mod.ts";
 import { parseGrants, ROLES } from "../src/lib/process/mod.ts";
 import { matrixEndpoints, proxyAdminApi, proxyAgentApi } from "../src/proxy/api.ts";
+import { agentServiceApi } from "../src/services/agent/api.ts";
 import { supervisorApi } from "../src/supervisor/api.ts";
 
 const root = import.meta.dirname!.replace(/\/tasks$/, "");
@@ -24,6 +25,7 @@ const check = Deno.args.includes("--check");
 const problems: string[] = [];
 
 const apis: Record<string, Api> = {
+  "agent-service": agentServiceApi,
   daemon: daemonApi,
   launcher: launcherApi,
   "proxy-admin": proxyAdminApi,
@@ -60,8 +62,8 @@ async function renderPermissions(): Promise<string> {
     "`bureau status --permissions` prints the same with this machine's paths. `<socket>`, `<credentials>`, `<mcp>` and",
     "`<fabric>`, `<mail>`, `<approver>`, `<hostdir>` are what one command line names, and absent from others; `<workers>` is `<hostdir>` of the host",
     "of workers itself. A worker is also given its `fabric_dir`,",
-    "`storage_dir` and sockets by its parent, one by one, as its spec names them; `native` is a program in an agent's",
-    "sandbox, whose walls those are.",
+    "`storage_dir` and sockets by its parent, one by one, as its spec names them; `native` and",
+    "`agent-service` are programs in sandboxes, whose walls those are.",
     "",
   ];
   const inSandboxes = Object.keys(permissions).filter((name) =>

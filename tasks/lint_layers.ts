@@ -17,6 +17,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   web: ["lib", "observe/api"],
   mcp: ["lib"],
   launcher: ["lib", "sandbox", "proxy/api", "observe/api"],
+  // What agents tell is what it counts.
+  services: ["lib", "agent"],
   daemon: ["lib", "messaging", "launcher/api", "proxy/api", "observe/api", "web/api"],
   cli: [
     "lib",
@@ -32,6 +34,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "homeserver/api",
     "proxy/api",
     "agent/api",
+    "services/api",
   ],
   supervisor: ["lib", "launcher/api"],
   cmd: [
@@ -50,8 +53,17 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "agent",
   ],
   // The protocol alone; what its tools do is the proxy's.
-  agent: ["lib", "mcp"],
-  tasks: ["lib", "cli", "web", "launcher/api", "daemon/api", "proxy/api", "supervisor/api"],
+  agent: ["lib", "mcp", "services/api"],
+  tasks: [
+    "lib",
+    "cli",
+    "web",
+    "services/api",
+    "launcher/api",
+    "daemon/api",
+    "proxy/api",
+    "supervisor/api",
+  ],
 };
 const MAX_LINES = 400;
 

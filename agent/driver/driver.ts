@@ -8,6 +8,7 @@
  */
 import { BureauError, messageOf } from "../../src/lib/errors.ts";
 import { CLAUDE_ENVIRONMENT, DRIVERS } from "../../src/agent/driver/mod.ts";
+import { Recorder, TurnRecorder } from "../../src/agent/recorder/mod.ts";
 import { createProxyClient } from "../../src/lib/proxyclient/mod.ts";
 import { listen } from "../room/listen.ts";
 import { patiently } from "../room/patiently.ts";
@@ -25,6 +26,8 @@ import { render, say } from "./terminal.ts";
 import { Worker } from "./worker.ts";
 
 const PAYLOAD = "/run/bureau/payload.json";
+/** To the agent service. */
+const LAST_WORDS_MS = 1_000;
 
 const [name = "", ...command] = Deno.args;
 const driver = DRIVERS[name];
@@ -54,6 +57,9 @@ const rooms = identity.room === null || identity.user_id === null
 /** Its sandbox is its wall; who wants to be asked besides says so. */
 const leave = payload["enforce_permissions"] === true ? new Leave(proxy) : null;
 
+const recorder = new Recorder({ program: name, say });
+const turns = new TurnRecorder(recorder);
+
 let stopping: Promise<void> | null = null;
 const stopped = new AbortController();
 
@@ -71,6 +77,7 @@ const worker = new Worker({
   onEvent: (event) => {
     const line = render(event);
     if (line !== null) console.log(line);
+    turns.event(event);
     status.tell(event);
     progress?.tell(event);
   },
@@ -108,6 +115,7 @@ async function stop(): Promise<void> {
   say("stopping");
   stopped.abort();
   await Promise.all([status.end(), worker.stop()]);
+  await recorder.close(LAST_WORDS_MS);
   proxy[Symbol.dispose]();
   Deno.exit(0);
 }

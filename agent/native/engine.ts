@@ -3,16 +3,20 @@
 /** Bureau's own loop, a turn at a time; its conversation is in a file, so that it goes on where it was killed. */
 import type { AgentEvent, TokenUsage } from "../../src/agent/event.ts";
 import {
+  Keeper,
   NativeAgent,
   type NativeAgentOptions,
   Session,
   spendOn,
 } from "../../src/agent/native/mod.ts";
+import type { Recorder } from "../../src/agent/recorder/mod.ts";
 import type { Engine, Task, Turn } from "../room/pump.ts";
 
 export interface NativeEngineOptions {
   readonly agent: Omit<NativeAgentOptions, "session" | "emit" | "takeMessages">;
   readonly sessionFile: string;
+  /** Tells the agent service. */
+  readonly recorder: Recorder;
   readonly emit: (event: AgentEvent) => void | Promise<void>;
 }
 
@@ -23,17 +27,25 @@ export class NativeEngine implements Engine {
   /** In the conversation, and in no turn that has ended. */
   #had: string[] = [];
   #turn = new AbortController();
+  readonly #keeper: Keeper;
   #session: Session;
 
-  private constructor(options: NativeEngineOptions, session: Session) {
+  private constructor(options: NativeEngineOptions, keeper: Keeper, session: Session) {
     this.#options = options;
+    this.#keeper = keeper;
     this.#session = session;
   }
 
   static async open(options: NativeEngineOptions): Promise<NativeEngine> {
     const dir = options.sessionFile.replace(/\/[^/]*$/, "");
     await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
-    return new NativeEngine(options, await Session.open(options.sessionFile, options.agent.model));
+    const { sessionFile, agent, recorder } = options;
+    const keeper = new Keeper(recorder);
+    // Its home is new, or was lost.
+    const isNew = await Deno.stat(sessionFile).then(() => false, () => true);
+    if (isNew) await keeper.restore(sessionFile, agent.model, false);
+    const session = await Session.open(sessionFile, agent.model, keeper.line);
+    return new NativeEngine(options, keeper, session);
   }
 
   get isOpen(): boolean {
@@ -52,16 +64,17 @@ export class NativeEngine implements Engine {
   }
 
   async next(): Promise<Turn> {
-    const { agent, emit } = this.#options;
+    const { agent } = this.#options;
     const isBegun = this.#had.length > 0 || this.#session.isOpen;
     const [first = null] = isBegun ? [] : this.#take(1);
     const it = new NativeAgent({
       ...agent,
       session: this.#session,
-      emit,
+      emit: this.#emit,
       takeMessages: () => this.#take(this.#inbox.length),
     });
     const end = await it.run(first, this.#turn.signal);
+    this.#keeper.commit(this.#session, end.result ?? end.error ?? end.status);
     const ids = this.#had;
     this.#had = [];
     this.#turn = new AbortController();
@@ -74,8 +87,8 @@ export class NativeEngine implements Engine {
 
   /** What a worker of its own took. @throws {LimitError} when nothing is left */
   async spend(by: string, usage: TokenUsage | null, usd: number): Promise<void> {
-    const { agent: { limits = {} }, emit } = this.#options;
-    await spendOn({ session: this.#session, limits, emit }, by, usage, usd);
+    const { agent: { limits = {} } } = this.#options;
+    await spendOn({ session: this.#session, limits, emit: this.#emit }, by, usage, usd);
   }
 
   interrupt(): void {
@@ -87,8 +100,14 @@ export class NativeEngine implements Engine {
     const { sessionFile, agent } = this.#options;
     this.#session[Symbol.dispose]();
     await Deno.rename(sessionFile, `${sessionFile}.${Date.now()}`);
-    this.#session = await Session.open(sessionFile, agent.model);
+    await this.#keeper.restore(sessionFile, agent.model, true);
+    this.#session = await Session.open(sessionFile, agent.model, this.#keeper.line);
   }
+
+  readonly #emit = async (event: AgentEvent): Promise<void> => {
+    this.#options.recorder.event(event);
+    await this.#options.emit(event);
+  };
 
   #take(most: number): { text: string; source: string }[] {
     return this.#inbox.splice(0, most).map(({ id, text }) => {

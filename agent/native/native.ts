@@ -7,6 +7,7 @@
  */
 import { createGate } from "../../src/agent/approval/gate.ts";
 import { createModelClient } from "../../src/agent/model/mod.ts";
+import { Recorder } from "../../src/agent/recorder/mod.ts";
 import type { McpTools } from "../../src/agent/native/mcp.ts";
 import { systemPrompt } from "../../src/agent/native/prompt.ts";
 import {
@@ -35,7 +36,7 @@ import { show, showEvent } from "./screen.ts";
 const SOCKET = "/run/bureau/agent/proxy.sock";
 const PAYLOAD = "/run/bureau/payload.json";
 const WORKSPACE = "/workspace";
-/** So long a proxy may take that is ending, too. */
+/** So long others may take, who are ending, too. */
 const END_MS = 1_000;
 const SESSION = "/home/agent/.bureau/native.jsonl";
 
@@ -56,11 +57,12 @@ async function main(): Promise<void> {
     ? null
     : new Rooms(proxy, identity.room, identity.user_id, { chain: config.agentChain });
   const status = new Status({ proxy, rooms });
+  const recorder = new Recorder({ program: "native", say: show });
   // Killed at any moment it loses nothing, so it ends as soon as others know.
   for (const signal of ["SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => {
       setTimeout(() => Deno.exit(0), END_MS);
-      void status.end().then(() => Deno.exit(0));
+      void Promise.all([status.end(), recorder.close(END_MS)]).then(() => Deno.exit(0));
     });
   }
   const workers = config.hasWorkers
@@ -95,6 +97,7 @@ async function main(): Promise<void> {
       ...(config.effort === undefined ? {} : { effort: config.effort }),
     },
     sessionFile: SESSION,
+    recorder,
     emit: (event) => {
       if (event.type === "session") workers?.begin();
       showEvent(event);

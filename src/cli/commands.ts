@@ -3,6 +3,7 @@
 /** Every command of `bureau`, declared. A group that is not listed does not exist: there are no stubs. */
 import { PRINCIPAL } from "./arguments.ts";
 import { agentCreate, agentInstall, agentRooms, ON_MACHINE } from "./agent/command.ts";
+import { keptCommands } from "./agent/kept_commands.ts";
 import { LOOK, workCommands } from "./agent/work/commands.ts";
 import { authCommands } from "./auth/commands.ts";
 import { credentialCommands } from "./credential/commands.ts";
@@ -27,7 +28,11 @@ import { webCommands } from "./web/commands.ts";
 
 export const groups: readonly Group[] = [
   { name: "proxy", brief: "An agent's way to the world" },
-  { name: "agent", brief: "Agents on this machine" },
+  {
+    name: "agent",
+    brief: "Agents on this machine",
+    parts: { context: "What an agent knows, as commits" },
+  },
   { name: "log", brief: "Recordings of agents' terminals" },
   { name: "machine", brief: "The machines of the fleet" },
   { name: "layout", brief: "What dashboards show, and where" },
@@ -248,15 +253,6 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import("./agent/output.ts")).output,
   }),
   defineCommand({
-    path: ["agent", "metrics"],
-    tool: { effect: "reads" },
-    brief: "Show what an agent's requests took: by model, and against its budgets",
-    args: [PRINCIPAL],
-    examples: ["sh tasks/bureau agent metrics agent/scribe"],
-    result: async () => (await import("./agent/results.ts")).metrics,
-    load: async () => (await import("./agent/metrics.ts")).metrics,
-  }),
-  defineCommand({
     path: ["agent", "freeze"],
     tool: { effect: "changes", idempotent: true },
     brief: "Stop an agent in its tracks, with all it has in memory; `agent thaw` lets it go on",
@@ -313,6 +309,7 @@ export const commands: readonly CommandSpec[] = [
   agentInstall,
   ...agentRooms,
   ...workCommands,
+  ...keptCommands,
   defineCommand({
     path: ["agent", "payload"],
     tool: {

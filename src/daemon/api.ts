@@ -14,6 +14,7 @@ import { ProxyStats } from "../proxy/api.ts";
 import { DecisionView, PolicyView } from "./authority_api.ts";
 import { recordingRoutes } from "./recordings/api.ts";
 import { peerRoutes } from "./peer/api.ts";
+import { serviceRoutes } from "./services/api.ts";
 import { webRoutes } from "./web/api.ts";
 import { Attention } from "./attention/api.ts";
 import {
@@ -317,13 +318,6 @@ export const daemonApi = defineApi({
         "Counters of the egress gates and of every proxy, as text for Prometheus; right `metrics` on the machine",
       kind: "text",
     },
-    serviceToken: {
-      method: "POST",
-      path: "/v1/services/:role/token",
-      summary:
-        "A token of one's own for the service that fills a role on this machine, under one's own grants, for 5 minutes; right `service/token` on the machine, written down. 404 `role-unbound`",
-      response: z.object({ token: z.string(), service: z.string(), expires_at: z.number() }),
-    },
     egressOf: {
       method: "GET",
       path: "/v1/principals/:principal/egress",
@@ -393,6 +387,7 @@ export const daemonApi = defineApi({
     ...approvalRoutes,
     ...recordingRoutes,
     ...peerRoutes,
+    ...serviceRoutes,
     ...webRoutes,
   },
 });

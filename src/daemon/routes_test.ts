@@ -44,6 +44,8 @@ const GUARDS: Readonly<Record<Guarded, Guard>> = {
   kill: { action: "interrupt/terminate", on: "agent" },
   metrics: { action: "metrics", on: "machine" },
   serviceToken: { action: "service/token", on: "machine" },
+  serviceGet: { action: "service/token", on: "machine" },
+  servicePost: { action: "service/token", on: "machine" },
   asks: { action: "grant/approve/forward", on: "machine" },
   decide: { action: "grant/approve/forward", on: "machine" },
   followAsks: { action: "grant/approve/forward", on: "machine" },

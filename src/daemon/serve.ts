@@ -25,6 +25,7 @@ import { joinRelay } from "./observe.ts";
 import type { Peers } from "./peer/peers.ts";
 import { createPeerHandlers } from "./peer/serve.ts";
 import type { Services } from "./services/mod.ts";
+import { createServiceHandlers } from "./services/serve.ts";
 import type { Spending } from "./spending.ts";
 import type { ManagedPrincipal } from "./principal.ts";
 import { createRecordingHandlers } from "./recordings/serve.ts";
@@ -57,7 +58,7 @@ export interface Served {
   /** The daemon's own. */
   readonly stateDir: string;
   readonly fanout: Fanout;
-  readonly services: Pick<Services, "mint">;
+  readonly services: Pick<Services, "mint" | "offer">;
   readonly upgrade: Pick<WantedRelease, "ask">;
   readonly roomState: (room: string) => Promise<readonly StateEvent[]>;
   readonly web: Web;
@@ -132,6 +133,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     ...createAuthorityHandlers(served),
     ...createRecordingHandlers(served),
     ...createApprovalHandlers({ ...served, onMachine }),
+    ...createServiceHandlers(served),
     ...createWebHandlers({
       ...{ web: served.web, authority, onMachine },
       observable: (viewer, name) => find(viewer, name).localpart,
@@ -212,18 +214,6 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
       }));
       const text = await gatherMetrics(all, served.gateRestarts());
       return new Response(text, { headers: { "content-type": "text/plain; version=0.0.4" } });
-    },
-    serviceToken: async ({ request, params }) => {
-      const viewer = await viewerOf(request);
-      const role = params["role"]!;
-      const { machine } = authority.trust;
-      if (authority.audited(viewer, "service/token", machine, { role })) {
-        return await served.services.mint(viewer, role, authority.party(viewer).policy);
-      }
-      throw new DaemonError("forbidden", "Cannot make a token: you lack `service/token` here", {
-        status: 403,
-        hint: "operators have it; `bureau auth check me service/token machine` says why you don't",
-      });
     },
     egressOf: async ({ request, params }) => {
       const { localpart, evaluation } = find(await viewerOf(request), params["principal"]!);

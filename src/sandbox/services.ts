@@ -16,24 +16,29 @@ const SERVICE = "/run/bureau/service";
 
 /** @throws {SandboxError} naming the role, or where there is no sandbox to put them in */
 export function planServices(
-  spec: { readonly required_services: readonly string[]; readonly service: unknown },
+  spec: {
+    readonly required_services: readonly string[];
+    readonly optional_services: readonly string[];
+    readonly service: unknown;
+  },
   passthrough: boolean,
 ): PlannedServices | null {
-  const bad = spec.required_services.find((role) => !isRole(role));
+  const roles = [...spec.required_services, ...spec.optional_services];
+  const bad = roles.find((role) => !isRole(role));
   if (bad !== undefined) {
     throw new SandboxError(
       "bad-role",
-      `Cannot plan the required service "${bad.slice(0, 100)}": it is no role`,
+      `Cannot plan the service "${bad.slice(0, 100)}": it is no role`,
       { hint: "a role is one word of a-z 0-9 . _ = -" },
     );
   }
   const listens = spec.service !== null;
-  if (!listens && spec.required_services.length === 0) return null;
+  if (!listens && roles.length === 0) return null;
   if (passthrough) {
     throw new SandboxError(
       "passthrough-refused",
       'Cannot plan isolation "none" with services: their sockets would be beside the host\'s',
-      { hint: "take service and required_services out of the template" },
+      { hint: "take service, required_services and optional_services out of the template" },
     );
   }
   return { listens };

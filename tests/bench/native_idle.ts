@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Bureau's own agent outside of a sandbox, for its memory: does one turn, says `idle`, and waits. Arguments: URL, key, directory. */
+import { Recorder } from "../../src/agent/recorder/mod.ts";
 import { createModelClient } from "../../src/agent/model/mod.ts";
 import { systemPrompt } from "../../src/agent/native/prompt.ts";
 import { builtinTools, ToolBox } from "../../src/agent/tools/mod.ts";
@@ -24,6 +25,7 @@ const engine = await NativeEngine.open({
     }),
   },
   sessionFile: `${dir}/session.jsonl`,
+  recorder: new Recorder({ program: "native" }),
   emit: (event) => {
     if (event.type === "end") console.log("idle");
   },

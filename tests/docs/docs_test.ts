@@ -27,6 +27,7 @@ const PAGES = [
   "docs/guide/phone-and-browser.md",
   "docs/guide/repositories.md",
   "docs/guide/services.md",
+  "docs/guide/sessions.md",
   "docs/guide/shell.md",
   "docs/guide/ssh.md",
   "docs/guide/templates.md",
@@ -182,6 +183,8 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   }],
   [/^sh tasks\/bureau agent (usage|freeze|thaw|kill) /, { kind: "limits" }],
   [/^sh tasks\/bureau observe .* --dump$/, { kind: "once-running" }],
+  // The line before it created the service that is asked.
+  [/^sh tasks\/bureau agent (session|context) /, { kind: "once-running" }],
   // Recorded some time after the agent's start.
   [/^sh tasks\/bureau log (show|export) /, { kind: "once-running" }],
   [

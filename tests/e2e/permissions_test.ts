@@ -161,8 +161,8 @@ Deno.test("the same probes succeed with all permissions, so a refusal above mean
 
 Deno.test("denoArguments() names every role's set and never widens it", async () => {
   const { permissions } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
-  // `native` is of a program that runs in agents' sandboxes.
-  assert.deepEqual(Object.keys(permissions).sort(), [...ROLES, "native"].sort());
+  // These two are of programs that run in principals' sandboxes.
+  assert.deepEqual(Object.keys(permissions).sort(), [...ROLES, "agent-service", "native"].sort());
   for (const role of ROLES) {
     const args = denoArguments(role, "/rt", parseGrants("", values));
     assert.ok(args.includes(`--permission-set=${role}`));

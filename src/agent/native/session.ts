@@ -8,7 +8,7 @@ import { BureauError, messageOf } from "../../lib/errors.ts";
 import type { TokenUsage } from "../event.ts";
 import type { Block, Message, ToolUseBlock } from "../model/types.ts";
 
-type Line =
+export type Line =
   | {
     readonly type: "session";
     readonly version: 1;
@@ -46,6 +46,7 @@ export class SessionError extends BureauError {
 export class Session implements Disposable {
   readonly id: string;
   readonly #file: Deno.FsFile | null;
+  readonly #told: (line: Line) => void;
   #messages: Message[] = [];
   #totals: Totals = { tokens: 0, usd: 0 };
   #isOpen = false;
@@ -53,9 +54,14 @@ export class Session implements Disposable {
   #written: Promise<void> = Promise.resolve();
   #openSource: string | null = null;
 
-  private constructor(id: string, file: Deno.FsFile | null) {
+  private constructor(
+    id: string,
+    file: Deno.FsFile | null,
+    told: (line: Line) => void = () => {},
+  ) {
     this.id = id;
     this.#file = file;
+    this.#told = told;
   }
 
   /** Nowhere but in memory. */
@@ -65,8 +71,15 @@ export class Session implements Disposable {
     return session;
   }
 
-  /** @throws {SessionError} for a file that is none of ours */
-  static async open(path: string, model: string): Promise<Session> {
+  /**
+   * @param told each line that is added from now on, when it is on the disk
+   * @throws {SessionError} for a file that is none of ours
+   */
+  static async open(
+    path: string,
+    model: string,
+    told?: (line: Line) => void,
+  ): Promise<Session> {
     const text = await Deno.readTextFile(path).catch((thrown) => {
       if (thrown instanceof Deno.errors.NotFound) return "";
       throw new SessionError("session-unreadable", `Cannot read "${path}": ${messageOf(thrown)}`);
@@ -88,7 +101,7 @@ export class Session implements Disposable {
     await file.truncate(new TextEncoder().encode(whole).length);
     await file.seek(0, Deno.SeekMode.End);
     const id = first?.type === "session" ? first.id : crypto.randomUUID();
-    const session = new Session(id, file);
+    const session = new Session(id, file, told);
     for (const line of lines) session.#apply(line);
     if (first === undefined) {
       await session.#append({ type: "session", version: 1, id, model, created_at: Date.now() });
@@ -190,6 +203,7 @@ export class Session implements Disposable {
     const written = this.#written.catch(() => {}).then(() => write(file, line));
     this.#written = written;
     await written;
+    this.#told(line);
   }
 
   /** Calls whose results never came, because who ran them was killed, get one that says so. */

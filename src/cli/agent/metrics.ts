@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** `agent metrics`: what an agent's requests took: by model, and against its budgets. */
-import type { CommandHandler } from "../framework/command.ts";
-import { daemonClient, loadSession, principalOf } from "../session.ts";
-import type * as results from "./results.ts";
+/**
+ * `agent metrics`: what an agent's requests took, by its proxy's count: by model, and against its budgets; and what its
+ * sessions took, by its own word, where the agent service keeps them.
+ */
+import { HttpApiError } from "../../lib/http/mod.ts";
+import type { MetricsAnswer } from "../../services/agent/api.ts";
+import type { CommandHandler, Invocation } from "../framework/command.ts";
+import { daemonClient, loadSession, type OperatorSession, principalOf } from "../session.ts";
+import { agentId, agentService } from "./kept/client.ts";
+import { tookLine } from "./kept/session.ts";
+import type * as results from "./kept/results.ts";
 
 export const metrics: CommandHandler<typeof results.metrics> = async (call) => {
   const session = await loadSession(call);
@@ -51,8 +58,32 @@ export const metrics: CommandHandler<typeof results.metrics> = async (call) => {
         } out, ${money(model.cost)}${notes.length === 0 ? "" : ` (${notes.join("; ")})`}`,
       );
     }
-    return now;
+    const sessions = await sessionsOf(call, session);
+    if (sessions !== null && sessions.sessions > 0) {
+      call.print(`${"sessions".padEnd(12)} ${sessions.sessions}: ${tookLine(sessions.total)}`);
+    }
+    return { ...now, sessions };
   } finally {
     daemon.close();
   }
 };
+
+/** Null: nobody keeps them, or not for this reader. */
+async function sessionsOf(
+  call: Invocation,
+  session: OperatorSession,
+): Promise<MetricsAnswer | null> {
+  const service = agentService(call, session);
+  try {
+    const params = { agent: agentId(session, call.args[0]!) };
+    return await service.call("metrics", { params, signal: call.signal });
+  } catch (thrown) {
+    if (!(thrown instanceof HttpApiError)) throw thrown;
+    if (!["role-unbound", "forbidden", "not-granted"].includes(thrown.code)) {
+      call.print(`${"sessions".padEnd(12)} ${thrown.message}`);
+    }
+    return null;
+  } finally {
+    service.close();
+  }
+}

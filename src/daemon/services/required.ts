@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Assignment, Template } from "../../lib/schema/mod.ts";
+import type { Assignment, Service, Template } from "../../lib/schema/mod.ts";
 import { isRole } from "../../lib/token/rules.ts";
 import type { Problem } from "../reconcile.ts";
 import { bindingOf, type DirectoryContext } from "./directory.ts";
@@ -14,6 +14,32 @@ export function requiredRoles(
 ): string[] {
   const asked = assignment?.required_services_override ?? template.required_services ?? [];
   return [...new Set(asked)].filter(isRole);
+}
+
+/** What a principal has to do with services. */
+export interface Wants {
+  readonly roles: readonly string[];
+  /** Nobody misses them. */
+  readonly optional: readonly string[];
+  /** What is told of it where it is one. */
+  readonly service: Omit<Service, "principal" | "machine"> | null;
+}
+
+/** Null: nothing. */
+export function wantsOf(template: Template, assignment: Assignment | null): Wants | null {
+  const roles = requiredRoles(template, assignment);
+  const optional = [...new Set(template.optional_services ?? [])]
+    .filter((role) => isRole(role) && !roles.includes(role));
+  if (template.service !== undefined) {
+    const { description, capabilities } = template.service;
+    const service = {
+      ...(description === undefined ? {} : { description }),
+      ...(capabilities === undefined ? {} : { capabilities }),
+      endpoints: { http: "service.sock" },
+    };
+    return { roles, optional, service };
+  }
+  return roles.length === 0 && optional.length === 0 ? null : { roles, optional, service: null };
 }
 
 /**

@@ -23,7 +23,7 @@ import { type KeysNow, SigningKeys } from "./keys.ts";
 import { type MintedToken, mintToken } from "./mint.ts";
 import { type Say, ServiceNotices } from "./notices.ts";
 import { FleetPeers } from "./peers.ts";
-import { requiredRoles } from "./required.ts";
+import { type Wants, wantsOf } from "./required.ts";
 import { Revocations } from "./revocations.ts";
 import { Seat } from "./seat.ts";
 
@@ -49,12 +49,6 @@ export interface ServicesOptions {
   readonly signal: AbortSignal;
 }
 
-/** What a live sandbox was made for; kept while its events can't be read. */
-interface Wants {
-  readonly roles: readonly string[];
-  readonly service: Omit<Service, "principal" | "machine"> | null;
-}
-
 export class Services {
   /** Of other machines, and what they may know of this one. */
   readonly peers: FleetPeers;
@@ -65,6 +59,7 @@ export class Services {
   readonly #announcements: Announcements;
   /** By `hash:started_at` of the sandbox. */
   readonly #seats = new Map<string, Seat>();
+  /** What a live sandbox was made for; kept while its events can't be read. */
   readonly #wants = new Map<string, Wants>();
   readonly #notices: ServiceNotices;
   #timer: AbortController | null = null;
@@ -150,7 +145,10 @@ export class Services {
       principal,
       wants: this.#wantsOf(principal),
     }));
-    this.#isNeeded ||= all.some(({ wants }) => wants !== null) || await this.#keys.exist();
+    this.#isNeeded ||=
+      all.some(({ wants }) =>
+        wants !== null && (wants.roles.length > 0 || wants.service !== null)
+      ) || await this.#keys.exist();
     if (!this.#isNeeded) return Infinity;
     if (!await this.#announcements.rooms()) return clock.now() + RETRY_MS;
     this.#revocations.restore(this.#announcements.ownRevocations());
@@ -219,7 +217,7 @@ export class Services {
       principal: principal.localpart,
       user: principal.userId,
       machine: bootstrap.user_id,
-      offer: (service) => this.#offer(service),
+      offer: (service) => this.offer(service),
       clock,
       log,
     });
@@ -242,14 +240,20 @@ export class Services {
   /** Role → user id of the service that fills it. Says which role nobody fills, also of who waits for it. */
   #bound(
     { localpart, evaluation }: ManagedPrincipal,
-    { roles }: Wants,
+    { roles, optional }: Wants,
   ): Map<string, string | null> {
     const rooms = [evaluation.assignment?.room, this.#options.configRoom()];
-    return new Map(roles.map((role) => {
-      const service = bindingOf(this.#context, role, rooms)?.service ?? null;
+    const filler = (role: string) => bindingOf(this.#context, role, rooms)?.service ?? null;
+    const bound = new Map(roles.map((role) => {
+      const service = filler(role);
       this.#notices.role(localpart, role, service !== null);
       return [role, service];
     }));
+    for (const role of optional) {
+      const service = filler(role);
+      if (service !== null) bound.set(role, service);
+    }
+    return bound;
   }
 
   #revoke(user: string): void {
@@ -257,7 +261,7 @@ export class Services {
   }
 
   /** Host path of the socket of a service that runs here. @throws why there is none */
-  async #offer(service: string): Promise<string> {
+  async offer(service: string): Promise<string> {
     const { launcher, bootstrap } = this.#options;
     const machine = machineOf(this.#context, this.#announcements.serviceRoom, service);
     if (machine !== null && machine !== bootstrap.user_id) {
@@ -308,20 +312,11 @@ export class Services {
       if (!keeps) this.#wants.delete(userId);
       return this.#wants.get(userId) ?? null;
     }
-    const roles = requiredRoles(template, assignment);
-    if (roles.length === 0 && template.service === undefined) {
+    const wants = wantsOf(template, assignment);
+    if (wants === null) {
       this.#wants.delete(userId);
       return null;
     }
-    const { description, capabilities } = template.service ?? {};
-    const wants: Wants = {
-      roles,
-      service: template.service === undefined ? null : {
-        ...(description === undefined ? {} : { description }),
-        ...(capabilities === undefined ? {} : { capabilities }),
-        endpoints: { http: "service.sock" },
-      },
-    };
     this.#wants.set(userId, wants);
     return wants;
   }

@@ -8,7 +8,7 @@ import type * as z from "zod/mini";
 
 export interface Route {
   readonly method: "GET" | "PUT" | "POST" | "DELETE";
-  /** Path with `:name` parameters; each matches one percent-encoded segment. */
+  /** Path with `:name` parameters, each one percent-encoded segment; a `*` at its end is one segment and more. */
   readonly path: string;
   readonly summary: string;
   /** Body schema of the request; absent: no body is read. */

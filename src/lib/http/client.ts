@@ -15,8 +15,10 @@ export const UNIX_HOST = "192.0.2.1";
 
 export interface ClientOptions {
   readonly socket: string;
-  /** Sent as `Authorization: Bearer …`. */
-  readonly token?: string;
+  /** Sent as `Authorization: Bearer …`; a function is asked for each request, but not for a WebSocket. */
+  readonly token?: string | (() => Promise<string>);
+  /** Where the interface begins behind that socket: `/v1/services/agent/call`. */
+  readonly prefix?: string;
   /** Name of the peer in error messages; default the api's title. */
   readonly peer?: string;
 }
@@ -27,6 +29,8 @@ export interface CallOptions {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Sent as it is, in the place of a `body`. */
+  readonly bytes?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
   readonly signal?: AbortSignal;
 }
 
@@ -56,12 +60,15 @@ export interface Client<A extends Api> {
 export function createClient<A extends Api>(api: A, options: ClientOptions): Client<A> {
   const http = Deno.createHttpClient({ proxy: { transport: "unix", path: options.socket } });
   const peer = options.peer ?? api.title;
-  const headers: Record<string, string> = options.token === undefined
-    ? {}
-    : { authorization: `Bearer ${options.token}` };
+  const { token, prefix = "" } = options;
+  const bearer = (value: string) => ({ authorization: `Bearer ${value}` });
 
   async function request(route: Route, call: CallOptions): Promise<Response> {
-    const url = `http://${UNIX_HOST}${buildPath(route, call)}`;
+    const url = `http://${UNIX_HOST}${prefix}${buildPath(route, call)}`;
+    const headers: Record<string, string> = token === undefined
+      ? {}
+      : bearer(typeof token === "string" ? token : await token());
+    const body = call.bytes ?? (call.body === undefined ? null : JSON.stringify(call.body));
     let response: Response;
     try {
       response = await fetch(url, {
@@ -70,7 +77,7 @@ export function createClient<A extends Api>(api: A, options: ClientOptions): Cli
         headers: call.body === undefined
           ? headers
           : { ...headers, "content-type": "application/json" },
-        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        ...(body === null ? {} : { body }),
         ...(call.signal === undefined ? {} : { signal: call.signal }),
       });
     } catch (thrown) {
@@ -125,10 +132,10 @@ export function createClient<A extends Api>(api: A, options: ClientOptions): Cli
       yield* readEvents(response);
     },
     websocket(name, call = {}) {
-      const url = `ws://${UNIX_HOST}${buildPath(api.routes[name]!, call)}`;
+      const url = `ws://${UNIX_HOST}${prefix}${buildPath(api.routes[name]!, call)}`;
       return new WebSocket(url, {
         client: http,
-        headers,
+        headers: typeof token === "string" ? bearer(token) : {},
         ...(call.protocol === undefined ? {} : { protocols: [call.protocol] }),
       });
     },

@@ -98,9 +98,11 @@ function matchPath(
   pattern: readonly string[],
   segments: readonly string[],
 ): Record<string, string> | null {
-  if (pattern.length !== segments.length) return null;
+  const isOpen = pattern.at(-1) === "*";
+  if (isOpen ? segments.length < pattern.length : segments.length !== pattern.length) return null;
   const params: Record<string, string> = {};
   for (const [index, part] of pattern.entries()) {
+    if (part === "*") break;
     const segment = segments[index]!;
     if (!part.startsWith(":")) {
       if (part !== segment) return null;

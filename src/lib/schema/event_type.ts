@@ -36,5 +36,7 @@ export const EventType = {
   provenanceRoots: "m.bureau.provenance_roots",
   provenancePolicy: "m.bureau.provenance_policy",
   webrtcOffer: "m.bureau.webrtc_offer",
+  agentSession: "m.bureau.agent_session",
+  agentMetrics: "m.bureau.agent_metrics",
   webrtcAnswer: "m.bureau.webrtc_answer",
 } as const;

@@ -211,6 +211,8 @@ export const Template = z.object({
   required_credentials: z.optional(words),
   /** Roles whose sockets and tokens it gets; an operator binds each to a service. */
   required_services: z.optional(words),
+  /** Roles that it uses where they are filled, and does without where not; an override leaves them as they are. */
+  optional_services: z.optional(words),
   default_payload: z.optional(z.record(z.string(), z.unknown())),
   /** Whether it works, found out while it runs; one that does not is started anew. Absent: it runs, so it works. */
   health: z.optional(HealthCheck),

@@ -2,6 +2,7 @@
 
 /** The Matrix events that Bureau reads and writes, and who may send them. */
 export * from "./bureau_version.ts";
+export * from "./agent_session.ts";
 export * from "./attention.ts";
 export * from "./condition.ts";
 export * from "./events.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type * as z from "zod/mini";
+import { AgentMetrics, AgentSession } from "./agent_session.ts";
 import { BureauVersion } from "./bureau_version.ts";
 import { BureauError } from "../errors.ts";
 import {
@@ -50,6 +51,8 @@ export class SchemaError extends BureauError {
 }
 
 const schemas = {
+  [EventType.agentMetrics]: AgentMetrics,
+  [EventType.agentSession]: AgentSession,
   [EventType.assignment]: Assignment,
   [EventType.authorization]: AuthorizationPolicy,
   [EventType.bureauVersion]: BureauVersion,

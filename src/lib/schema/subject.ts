@@ -24,6 +24,8 @@ const OF_FIELD: Readonly<Record<string, string>> = {
   [EventType.temporalGrant]: "principal",
   [EventType.credentialRevocation]: "machine_user_id",
   [EventType.haLease]: "holder",
+  [EventType.agentSession]: "service",
+  [EventType.agentMetrics]: "service",
   [EventType.serviceStatus]: "machine",
   [EventType.workspace]: "machine",
   [EventType.worktree]: "machine",

@@ -2,6 +2,7 @@
 import type { Template } from "../schema/events.ts";
 import { nativeTemplates } from "./builtin_native.ts";
 import { agentTemplates } from "./builtin_agents.ts";
+import { serviceTemplates } from "./builtin_services.ts";
 
 /**
  * The templates that come with Bureau, by name; they are published into `bureau/template`. None gives
@@ -11,7 +12,8 @@ export const builtinTemplates: Readonly<
   Record<
     | ("base" | "agent" | "networked" | "service" | "passthrough" | "scribe")
     | keyof typeof nativeTemplates
-    | keyof typeof agentTemplates,
+    | keyof typeof agentTemplates
+    | keyof typeof serviceTemplates,
     Template
   >
 > = {
@@ -91,4 +93,5 @@ export const builtinTemplates: Readonly<
   },
   ...nativeTemplates,
   ...agentTemplates,
+  ...serviceTemplates,
 };

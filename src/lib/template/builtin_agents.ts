@@ -10,6 +10,9 @@ const BRIDGE = "http://127.0.0.1:8642";
 /** Where the programs want a key, and must not have one. */
 const NO_KEY = "in-the-proxy";
 
+const PROXY = "/run/bureau/proxy.sock";
+const AGENT_SERVICE = "/run/bureau/service/agent.sock";
+
 /** That it types, and what it is at, others in its room may see. */
 export const SEEN: readonly string[] = ["matrix/send/m.typing", "matrix/send/m.presence"];
 
@@ -27,8 +30,9 @@ const MCP = { source: "${AGENTS_DIR}/mcp", dest: "/opt/mcp", mode: "ro" as const
 function driven(name: string, program: string): string[] {
   return [
     ...["/opt/bureau/deno", "run", "--quiet", "--no-prompt", "--no-config", "--cached-only"],
-    ...["--allow-env", "--allow-net=unix:/run/bureau/proxy.sock,192.0.2.1:80"],
-    ...["--allow-read=/run/bureau,/home/agent", "--allow-write=/run/bureau/proxy.sock,/home/agent"],
+    ...["--allow-env", `--allow-net=unix:${PROXY},unix:${AGENT_SERVICE},192.0.2.1:80`],
+    ...["--allow-read=/run/bureau,/home/agent"],
+    `--allow-write=${PROXY},${AGENT_SERVICE},/home/agent`,
     ...[`--allow-run=${program}`, "/opt/agent/driver.js", name, program],
   ];
 }
@@ -69,6 +73,8 @@ export const agentTemplates = {
       },
     },
     required_credentials: ["claude"],
+    // Where its sessions are kept, if anywhere.
+    optional_services: ["agent"],
     egress: { allow: [{ host: "api.anthropic.com:443", paths: [] }] },
     authorization: { grants: [{ actions: ["http/anthropic", ...SEEN] }] },
   },
@@ -100,6 +106,7 @@ export const agentTemplates = {
       },
     },
     required_credentials: ["codex"],
+    optional_services: ["agent"],
     egress: { allow: [{ host: "api.openai.com:443", paths: [] }] },
     authorization: { grants: [{ actions: ["http/openai", ...SEEN] }] },
   },

@@ -45,6 +45,7 @@ function nativeTemplate(provider: Provider): Template {
     default_payload: { ...provider.payload, service: name },
     proxy_services: { [name]: { upstream, ...header } },
     required_credentials: [name],
+    optional_services: ["agent"],
     egress: { allow: [{ host, paths: [] }] },
     authorization: { grants: [{ actions: [`http/${name}`, ...SEEN] }] },
   };

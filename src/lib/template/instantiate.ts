@@ -41,6 +41,7 @@ export interface ResolvedSpec {
   readonly roles: Record<string, string[]>;
   readonly required_credentials: string[];
   readonly required_services: string[];
+  readonly optional_services: string[];
   /** What the agent reads as `payload.json`. */
   readonly payload: Record<string, unknown>;
   readonly reload: "sighup" | null;
@@ -145,6 +146,7 @@ export function instantiate(
     roles: resolved.roles ?? {},
     required_credentials: resolved.required_credentials ?? [],
     required_services: assignment.required_services_override ?? resolved.required_services ?? [],
+    optional_services: resolved.optional_services ?? [],
     payload: { ...resolved.default_payload, ...assignment.payload },
     reload: resolved.reload ?? null,
     health: resolved.health ?? null,

@@ -11,7 +11,7 @@ import type { AuthorizationPolicy, Mount, Template } from "../schema/events.ts";
  * | environment_variables, roles, default_payload, proxy_services, ssh_keys, placeholders, budgets, recording | joined by key, the child's wins |
  * | prepend_variables | per key: the child's entries, then the parent's, each once |
  * | filesystem, secrets | the parent's whose `dest` (`key`) the child doesn't name, then the child's |
- * | create_dirs, devices, protected_paths, required_credentials, required_services, egress, authorization, attention | the parent's, then the child's, each once |
+ * | create_dirs, devices, protected_paths, required_credentials, required_services, optional_services, egress, authorization, attention | the parent's, then the child's, each once |
  *
  * No child can take away a parent's denial. `inherits` is not carried over.
  */
@@ -36,6 +36,7 @@ export function mergeTemplates(parent: Template, child: Template): Template {
     roles: byKey(parent.roles, child.roles),
     required_credentials: appended(parent.required_credentials, child.required_credentials),
     required_services: appended(parent.required_services, child.required_services),
+    optional_services: appended(parent.optional_services, child.optional_services),
     default_payload: byKey(parent.default_payload, child.default_payload),
     health: child.health ?? parent.health,
     reload: child.reload ?? parent.reload,

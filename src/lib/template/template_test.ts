@@ -297,6 +297,7 @@ Deno.test("instantiate() expands and overrides when the built-in scribe is assig
     roles: {},
     required_credentials: ["TIMESTAMP_API_KEY"],
     required_services: [],
+    optional_services: [],
     payload: { document: "README.md" },
     reload: null,
     health: null,

@@ -119,8 +119,10 @@ function sandboxProblems(template: Template, add: (field: string, message: strin
   if (template.bridge === true && template.seccomp === "networkless") {
     add("bridge", "needs Internet sockets on the sandbox's own loopback: not with networkless");
   }
-  for (const [at, role] of (template.required_services ?? []).entries()) {
-    if (!isRole(role)) add(`required_services[${at}]`, "must be one word of a-z 0-9 . _ = -");
+  for (const field of ["required_services", "optional_services"] as const) {
+    for (const [at, role] of (template[field] ?? []).entries()) {
+      if (!isRole(role)) add(`${field}[${at}]`, "must be one word of a-z 0-9 . _ = -");
+    }
   }
   if (template.hostname !== undefined && !HOST_LABEL.test(template.hostname)) {
     add("hostname", "must be one label of a-z 0-9 -");

@@ -7,6 +7,7 @@ import type { KnownEventType } from "../parse.ts";
 export const OPERATOR = "@operator:s";
 export const MACHINE = "@bureau/fleet/dev/machine/m:s";
 export const SUBJECT = "@bureau/fleet/dev/agent/a:s";
+const KEEPER = "@bureau/fleet/dev/service/keeper:s";
 export const STRANGER = "@bureau/fleet/dev/agent/stranger:s";
 
 export interface Example {
@@ -25,6 +26,30 @@ const of = (key: string, speaker: string, content: Record<string, unknown>): Exa
 });
 
 export const EXAMPLES: Readonly<Record<KnownEventType, Example>> = {
+  [EventType.agentSession]: of(subject, KEEPER, {
+    version: 1,
+    service: KEEPER,
+    agent: SUBJECT,
+    active: { session_id: "s", program: "native", started_at: 1, ended_at: null },
+    latest: null,
+    context_tip: null,
+  }),
+  [EventType.agentMetrics]: of(subject, KEEPER, {
+    version: 1,
+    service: KEEPER,
+    agent: SUBJECT,
+    sessions: 1,
+    turns: 1,
+    tool_calls: 0,
+    tool_errors: 0,
+    errors: 0,
+    input_tokens: 1,
+    output_tokens: 1,
+    cache_read_tokens: 0,
+    cache_write_tokens: 0,
+    cost_microusd: 1,
+    working_ms: 1,
+  }),
   [EventType.assignment]: of(subject, OPERATOR, {
     version: 1,
     principal: SUBJECT,
