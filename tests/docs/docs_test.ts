@@ -68,7 +68,7 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   }],
   [/^git clone <this repository> /, { kind: "not-run", reason: ON_A_BARE_MACHINE }],
   [/^sh tasks\/bootstrap (ok|test)$/, { kind: "not-run", reason: WHOLE_SUITE }],
-  [/^deno task (ok|test|test:slow)$/, { kind: "not-run", reason: WHOLE_SUITE }],
+  [/^deno task (ok|test|test:slow|test:live)$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^eval "\$\(sh tasks\/bureau completion /, {
     kind: "not-run",
     reason: "it is for an interactive shell; tests/e2e/completion_test.ts types it into three",

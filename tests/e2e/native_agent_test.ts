@@ -13,7 +13,14 @@ import {
   startModels,
   type Turn,
 } from "../../src/agent/testing/model/mod.ts";
-import { ask, createAgent } from "./agents.ts";
+import {
+  ask,
+  createAgent,
+  type ModelService,
+  publishTemplate,
+  questionOf,
+  write,
+} from "./agents.ts";
 import { eventually, findProcess, step, withBureau } from "./harness.ts";
 import { matrix, messages, roomId } from "./matrix.ts";
 
@@ -83,56 +90,27 @@ Deno.test("Bureau's own agent works in its sandbox, without the key, and outlive
       };
       const up = await bureau.up("--detach", "--no-agent");
       assert.equal(up.code, 0, up.stderr);
-      const host = `127.0.0.1:${models.port}`;
-      const templates = encodeURIComponent(await roomId(bureau, "bureau/template"));
-      await matrix(bureau, `rooms/${templates}/state/m.bureau.template/mocked`, {
-        method: "PUT",
-        body: {
-          description: "Bureau's own agent, its model a mock",
-          inherits: ["bureau/template:agent-native"],
-          proxy_services: {
-            anthropic: { upstream: `http://${host}`, inject_headers: { "X-Api-Key": "anthropic" } },
-          },
-          egress: { allow: [host] },
-          restart_policy: "always",
-        },
-      });
-      const credentials = `${bureau.stateDir}-credentials.json`;
-      await Deno.writeTextFile(
-        credentials,
-        JSON.stringify({ anthropic: { value: KEY, allowed_hosts: [host] } }),
-        { mode: 0o600 },
-      );
-      try {
-        await cli(
-          ...["agent", "create", AGENT, "--template", "bureau/template:mocked"],
-          ...["--repo", bureau.repo, "--credentials", credentials],
-          ...[
-            "--payload",
-            JSON.stringify({
-              mcp_servers: { sh: { command: "/bin/sh", args: ["-c", MCP] } },
-              nested_spawn: true,
-              max_spawn_depth: 2,
-            }),
-          ],
-        );
-      } finally {
-        await Deno.remove(credentials);
-      }
-      const room = await roomId(bureau, `bureau/fleet/dev/${AGENT}`);
-      let count = 0;
-      const send = async (text: string) => {
-        const path = `rooms/${encodeURIComponent(room)}/send/m.room.message/e2e-${++count}`;
-        const body = { msgtype: "m.text", body: text };
-        return (await matrix<{ event_id: string }>(bureau, path, { method: "PUT", body })).event_id;
+      const model: ModelService = {
+        service: "anthropic",
+        credential: "anthropic",
+        url: `http://127.0.0.1:${models.port}`,
+        key: KEY,
       };
+      const template = await publishTemplate(bureau, "mocked", "agent-native", model, {
+        restart_policy: "always",
+      });
+      const templates = encodeURIComponent(await roomId(bureau, "bureau/template"));
+      const payload = {
+        mcp_servers: { sh: { command: "/bin/sh", args: ["-c", MCP] } },
+        nested_spawn: true,
+        max_spawn_depth: 2,
+      };
+      await createAgent(bureau, AGENT, template, model, "--payload", JSON.stringify(payload));
+      const room = await roomId(bureau, `bureau/fleet/dev/${AGENT}`);
+      const send = (text: string) => write(bureau, room, text);
       const answersTo = async (id: string) =>
-        (await messages(bureau, room)).filter(({ content }) => {
-          const relation = content["m.relates_to"] as
-            | { "m.in_reply_to"?: { event_id: string } }
-            | undefined;
-          return relation?.["m.in_reply_to"]?.event_id === id;
-        }).map(({ content }) => String(content["body"]));
+        (await messages(bureau, room)).filter((event) => questionOf(event) === id)
+          .map(({ content }) => String(content["body"]));
       const answered = (id: string) =>
         eventually("it answers", async () => (await answersTo(id))[0], 120_000);
       const last = (ask: { toolResults: readonly string[] }): Reply => say(ask.toolResults.at(-1)!);
@@ -328,7 +306,7 @@ Deno.test("Bureau's own agent works in its sandbox, without the key, and outlive
           await matrix(bureau, path, { method: "PUT", body });
           await createAgent(
             ...[bureau, "agent/reader", "bureau/template:reader"] as const,
-            { service: "anthropic", credential: "anthropic", url: `http://${host}`, key: KEY },
+            model,
             ...["--payload", JSON.stringify({ progress: "thread" })],
           );
           script.push(

@@ -6,97 +6,46 @@
  */
 import assert from "node:assert/strict";
 import {
-  type Ask,
   fail,
   type MockModels,
-  type Reply,
   say,
   startModels,
   type ToolCall,
   type Turn,
 } from "../../src/agent/testing/model/mod.ts";
-import { principalHash } from "../../src/lib/ref/mod.ts";
 import { skip } from "../../src/lib/testing/skip.ts";
-import { type Bureau, eventually, findProcess, step, withBureau } from "../e2e/harness.ts";
-import { matrix, messages, roomId } from "../e2e/matrix.ts";
+import { ask, createAgent, type ModelService, publishTemplate, write } from "../e2e/agents.ts";
+import { type Bureau, eventually, step, withBureau } from "../e2e/harness.ts";
+import { messages, roomId } from "../e2e/matrix.ts";
 import { scanDirectories } from "../interop/scan.ts";
+import { call, Play, type Turns } from "../live/play.ts";
+import { CLAUDE, CODEX, type Program } from "../live/programs.ts";
+import {
+  goesOnWhereItWasKilled,
+  killDriver,
+  outlivesTheDaemon,
+  readsAndEdits,
+  type Scene,
+  sceneOf,
+} from "../live/scenarios.ts";
 
-interface Program {
-  /** Of the program, its credential and the templates. */
-  readonly name: "claude" | "codex";
-  readonly service: string;
-  readonly base: string;
-  /** On its terminal, where a person writes. */
+interface Terminal {
+  /** Where a person writes. */
   readonly prompt: RegExp;
-  /** Each a call of a tool, as its model makes it. */
-  readonly tools: {
-    readonly edits: readonly [name: string, input: Record<string, unknown>][];
-    shell(command: string): [name: string, input: Record<string, unknown>];
-    /** Of the MCP server `bureau`. */
-    readonly bureau: (name: string) => Pick<ToolCall, "name" | "namespace">;
-  };
+  /** Of the MCP server `bureau`. */
+  readonly tool: (name: string) => Pick<ToolCall, "name" | "namespace">;
 }
 
-const PATCH = "*** Begin Patch\n*** Update File: notes.txt\n@@\n-one\n+ONE\n*** End Patch";
-
-const PROGRAMS: readonly Program[] = [
-  {
-    name: "claude",
-    service: "anthropic",
-    base: "",
+const TERMINALS: readonly (readonly [Program, Terminal])[] = [
+  [CLAUDE, {
     prompt: /^❯[^]*bypass permissions on/m,
-    tools: {
-      edits: [
-        ["Read", { file_path: "/workspace/notes.txt" }],
-        ["Edit", { file_path: "/workspace/notes.txt", old_string: "one", new_string: "ONE" }],
-      ],
-      shell: (command) => ["Bash", { command, description: "does it" }],
-      bureau: (name) => ({ name: `mcp__bureau__${name}` }),
-    },
-  },
-  {
-    name: "codex",
-    service: "openai",
-    base: "/v1",
+    tool: (name) => ({ name: `mcp__bureau__${name}` }),
+  }],
+  [CODEX, {
     prompt: /^› Ask Codex/m,
-    tools: {
-      edits: [
-        ["exec_command", { cmd: "cat notes.txt" }],
-        ["exec_command", { cmd: `apply_patch <<'EOF'\n${PATCH}\nEOF` }],
-      ],
-      shell: (cmd) => ["exec_command", { cmd }],
-      bureau: (name) => ({ namespace: "mcp__bureau", name }),
-    },
-  },
+    tool: (name) => ({ namespace: "mcp__bureau", name }),
+  }],
 ];
-
-/** What the model does for each message, by its first word, however often it is asked. */
-class Play {
-  /** What a model that never answers waits for: the end of the test. */
-  readonly over = Promise.withResolvers<Reply>();
-  readonly asked = new Map<string, Ask[]>();
-  readonly #turns: Readonly<Record<string, readonly Turn[]>>;
-
-  constructor(turns: (play: Play) => Readonly<Record<string, readonly Turn[]>>) {
-    this.#turns = turns(this);
-  }
-
-  readonly script = (ask: Ask): Reply | Promise<Reply> => {
-    const word = /@operator:\S+: ([A-Z]+)\b(?![^]*@operator:\S+: [A-Z])/.exec(ask.lastText)?.[1] ??
-      "";
-    const asks = this.asked.get(word) ?? [];
-    this.asked.set(word, [...asks, ask]);
-    const turn = this.#turns[word]?.[asks.length];
-    if (turn === undefined) return fail(400, "invalid_request_error", `no turn for "${word}"`);
-    return typeof turn === "function" ? turn(ask) : turn;
-  };
-}
-
-const call = ([name, input]: readonly [string, Record<string, unknown>]): Reply => ({
-  kind: "say",
-  text: ["I see to it."],
-  tools: [{ name, input }],
-});
 
 /** Goes on until it has heard what it waits for. */
 const untilTold = ({ tools }: Program): Turn => (ask) =>
@@ -104,17 +53,10 @@ const untilTold = ({ tools }: Program): Turn => (ask) =>
     ? say("Gently.")
     : call(tools.shell("sleep 0.2"));
 
-const knows = (ask: Ask) =>
-  say(JSON.stringify(ask.body).includes("EDIT the notes") ? "I know." : "Who?");
-
-function playOf(program: Program): Play {
+function turnsOf(program: Program, { tool }: Terminal): Turns {
   const { tools } = program;
-  return new Play((play) => ({
-    EDIT: [
-      ...tools.edits.map(call),
-      call(tools.shell("wc -l <notes.txt; cat notes.txt >copy.txt")),
-      (ask) => say(`It had ${/^\d+/m.exec(ask.toolResults.at(-1) ?? "")?.[0]} lines.`),
-    ],
+  return {
+    STEER: Array<Turn>(1_000).fill(untilTold(program)),
     LOOK: [
       call(tools.shell(
         "env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'; find /home/agent /run /tmp -type f | head -500 | xargs cat 2>/dev/null",
@@ -125,7 +67,7 @@ function playOf(program: Program): Play {
       {
         kind: "say",
         tools: [{
-          ...tools.bureau("bureau_messages_send"),
+          ...tool("bureau_messages_send"),
           input: { text: "By MCP.", notice: true },
         }],
       },
@@ -133,40 +75,11 @@ function playOf(program: Program): Play {
     ],
     BUSY: [fail(429, "rate_limit_error", "too many", 0), say("At last.")],
     DROP: [{ kind: "say", text: ["It begins", " and goes on"], dropAfter: 4 }, say("Whole.")],
-    KNOW: [knows, knows],
-    HOLD: [
-      () => play.over.promise,
-      (ask) => say(/started anew/.test(ask.lastText) ? "Again." : "First."),
-    ],
-    STEER: Array<Turn>(1_000).fill(untilTold(program)),
-    AFTER: [say("Still here.")],
     PUSH: [
       ...[call(tools.shell("touch pushed")), say("No, then.")],
       ...[call(tools.shell("touch pushed")), say("It is.")],
     ],
-  }));
-}
-
-/** Writes in the agent's room. @returns the answer to just that */
-async function ask(bureau: Bureau, agent: string, text: string, wait = true): Promise<string> {
-  const room = await roomId(bureau, `bureau/fleet/dev/${agent}`);
-  const path = `rooms/${encodeURIComponent(room)}/send/m.room.message/${crypto.randomUUID()}`;
-  const { event_id } = await matrix<{ event_id: string }>(bureau, path, {
-    method: "PUT",
-    body: { msgtype: "m.text", body: text },
-  });
-  return wait ? await answerTo(bureau, room, event_id) : event_id;
-}
-
-async function answerTo(bureau: Bureau, room: string, id: string): Promise<string> {
-  return await eventually(`an answer to ${id}`, async () => {
-    const answers = (await messages(bureau, room)).filter(({ content }) => {
-      const relation = content["m.relates_to"] as { "m.in_reply_to"?: { event_id: string } };
-      return relation?.["m.in_reply_to"]?.event_id === id;
-    });
-    assert.ok(answers.length <= 1, `answered ${answers.length} times`);
-    return answers[0]?.content["body"] as string;
-  }, 120_000);
+  };
 }
 
 /** @param kind what stands behind the program's name in that of the template */
@@ -177,54 +90,23 @@ async function create(
   key: string,
   kind = "",
 ): Promise<void> {
-  const { name, service, base } = program;
-  const here = `127.0.0.1:${models.port}`;
-  const templates = encodeURIComponent(await roomId(bureau, "bureau/template"));
-  const inject = name === "claude"
-    ? { inject_headers: { "X-Api-Key": name }, strip_headers: ["authorization"] }
-    : { inject_headers: { Authorization: name }, auth_scheme: "Bearer" };
-  await matrix(bureau, `rooms/${templates}/state/m.bureau.template/${name}${kind}`, {
-    method: "PUT",
-    body: {
-      description: "with a mock of its model",
-      inherits: [`bureau/template:agent-${name}${kind}`],
-      proxy_services: { [service]: { upstream: `http://${here}${base}`, ...inject } },
-      egress: { allow: [here] },
-    },
-  });
-  const file = `${bureau.stateDir}-credentials.json`;
-  const credentials = { [name]: { value: key, allowed_hosts: [here] } };
-  await Deno.writeTextFile(file, JSON.stringify(credentials), { mode: 0o600 });
-  try {
-    const made = await bureau.cli(
-      ...["agent", "create", `${name}${kind}`, "--template", `bureau/template:${name}${kind}`],
-      // Its newest models call tools by programs of their own; the mock has no such.
-      ...[
-        "--repo",
-        bureau.repo,
-        "--credentials",
-        file,
-        ...(name === "codex" ? ["--payload", '{"model":"gpt-5-codex"}'] : []),
-      ],
-    );
-    assert.equal(made.code, 0, made.stderr);
-  } finally {
-    await Deno.remove(file);
-  }
+  const model: ModelService = {
+    service: program.provider,
+    credential: program.credential,
+    url: `http://127.0.0.1:${models.port}${program.path}`,
+    key,
+  };
+  const name = `${program.name}${kind}`;
+  const template = await publishTemplate(bureau, name, `${program.template}${kind}`, model);
+  const payload = ["--payload", JSON.stringify(program.payload)];
+  await createAgent(bureau, name, template, model, ...payload);
 }
 
-/** What drives the program, and with it the sandbox. */
-async function killDriver(bureau: Bureau, name: string): Promise<void> {
-  const its = new RegExp(`^/opt/bureau/deno .*/opt/agent/driver\\.js ${name} `);
-  const driver = await eventually("it runs", () => findProcess(bureau, (line) => its.test(line)));
-  Deno.kill(driver, "SIGKILL");
-}
-
-for (const program of PROGRAMS) {
+for (const [program, terminal] of TERMINALS) {
   const { name } = program;
   Deno.test(`${name}, the real one, is an agent like any other`, async (t) => {
     const key = `sk-${crypto.randomUUID()}`;
-    const play = playOf(program);
+    const play = new Play(program, turnsOf(program, terminal));
     const models = startModels({ script: play.script, keys: { anthropic: key, openai: key } });
     try {
       await withBureau(async (bureau) => {
@@ -244,20 +126,15 @@ for (const program of PROGRAMS) {
         }
         assert.equal(installed.code, 0, installed.stderr);
         await create(bureau, program, models, key);
-        const agent = `agent/${name}`;
-        const dir = `${bureau.stateDir}/workspaces/${await principalHash(
-          `bureau/fleet/dev/${agent}`,
-        )}`;
-        await Deno.writeTextFile(`${dir}/repo/notes.txt`, "one\ntwo\n");
-        await Deno.chmod(`${dir}/repo/notes.txt`, 0o666);
+        const scene: Scene = await sceneOf(bureau, program);
+        const { agent, dir } = scene;
 
-        await step(t, bureau, "it reads and edits a file, runs a command and answers", async () => {
-          assert.equal(await ask(bureau, agent, "EDIT the notes"), "It had 2 lines.");
-          assert.equal(await Deno.readTextFile(`${dir}/repo/notes.txt`), "ONE\ntwo\n");
-          assert.equal(await Deno.readTextFile(`${dir}/repo/copy.txt`), "ONE\ntwo\n");
-          const diff = await bureau.cli("agent", "diff", name);
-          assert.match(diff.stdout, /^\+ONE$/m, diff.stderr);
-        });
+        await step(
+          t,
+          bureau,
+          "it reads and edits a file, runs a command and answers",
+          () => readsAndEdits(scene),
+        );
         await step(t, bureau, "it has what its proxy does for it by MCP", async () => {
           assert.equal(await ask(bureau, agent, "TELL it"), "Told.");
           const room = await roomId(bureau, `bureau/fleet/dev/${agent}`);
@@ -288,34 +165,28 @@ for (const program of PROGRAMS) {
         );
         await step(t, bureau, "what is said while it works reaches the turn", async () => {
           const room = await roomId(bureau, `bureau/fleet/dev/${agent}`);
-          const first = await ask(bureau, agent, "STEER it", false);
+          const first = await write(bureau, room, "STEER it");
           await eventually("it works", () => Promise.resolve(play.asked.has("STEER")), 60_000);
           assert.equal(await ask(bureau, agent, "STEER gently"), "Gently.");
           const { content } = (await messages(bureau, room)).at(-1)!;
           const [one, ...more] = content["m.bureau.answers"] as string[];
           assert.deepEqual([one, more.length], [first, 1]);
         });
-        await step(t, bureau, "the daemon is killed; the agent goes on", async () => {
-          const daemon = (await findProcess(bureau, (line) => line.includes("/daemon.js")))!;
-          Deno.kill(daemon, "SIGKILL");
-          assert.equal(await ask(bureau, agent, "AFTER that"), "Still here.");
-        });
+        await step(
+          t,
+          bureau,
+          "the daemon is killed; the agent goes on",
+          () => outlivesTheDaemon(scene),
+        );
         await step(
           t,
           bureau,
           "killed in the middle, it goes on with session and message",
-          async () => {
-            const room = await roomId(bureau, `bureau/fleet/dev/${agent}`);
-            const id = await ask(bureau, agent, "HOLD on", false);
-            await eventually(
-              "it asks its model",
+          () =>
+            goesOnWhereItWasKilled(
+              scene,
               () => Promise.resolve(play.asked.get("HOLD")?.length === 1),
-              60_000,
-            );
-            await killDriver(bureau, name);
-            assert.equal(await answerTo(bureau, room, id), "Again.");
-            assert.equal(await ask(bureau, agent, "KNOW it?"), "I know.");
-          },
+            ),
         );
         await step(t, bureau, "a conversation that is gone begins anew", async () => {
           const file = `${dir}/home/bureau/session.json`;
@@ -326,17 +197,17 @@ for (const program of PROGRAMS) {
           });
           const session_id = crypto.randomUUID();
           await Deno.writeTextFile(file, JSON.stringify({ ...state, session_id }));
-          await killDriver(bureau, name);
+          await killDriver(scene);
           assert.equal(await ask(bureau, agent, "KNOW it?"), "Who?");
         });
         await step(t, bureau, "where its payload says so, people are asked first", async () => {
           const file = `${bureau.stateDir}-payload.json`;
-          const model = name === "codex" ? { model: "gpt-5-codex" } : {};
-          await Deno.writeTextFile(file, JSON.stringify({ enforce_permissions: true, ...model }));
+          const payload = { ...program.payload, enforce_permissions: true };
+          await Deno.writeTextFile(file, JSON.stringify(payload));
           const given = await bureau.cli("agent", "payload", agent, "--file", file);
           await Deno.remove(file);
           assert.equal(given.code, 0, given.stderr);
-          await killDriver(bureau, name);
+          await killDriver(scene);
           for (const [verdict, said] of [["deny", "No, then."], ["approve", "It is."]] as const) {
             const answer = ask(bureau, agent, "PUSH it");
             const { id, resource } = await eventually("it asks", async () => {
@@ -361,7 +232,7 @@ for (const program of PROGRAMS) {
             await create(bureau, program, models, key, "-terminal");
             await eventually("its prompt", async () => {
               const { stdout } = await bureau.cli("observe", `${agent}-terminal`, "--dump");
-              return program.prompt.test(stdout);
+              return terminal.prompt.test(stdout);
             }, 120_000);
             await eventually("it has nothing to do", async () => {
               const { stdout } = await bureau.cli("agent", "list");
