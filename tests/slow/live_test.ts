@@ -57,7 +57,7 @@ for (const name of ["native", "native-openai"] as const) {
     await t.step("all of it, and what it took", async () => {
       const { code, stdout, stderr, asks } = await run(1_000);
       assert.equal(code, 0, stdout + stderr);
-      assert.match(stdout, /killed in the middle.* ok [^]*it took .*\$0\.0/);
+      assert.match(stdout, /killed in the middle[^]*it took .*\$0\.0/);
       assert.ok(asks >= 8, `${asks} questions`);
     });
     await t.step("no more than its budget", async () => {
