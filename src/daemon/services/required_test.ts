@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { configPowerLevels, EventType, type Template } from "../../lib/schema/mod.ts";
 import { Bench, FLEET, SERVER_NAME, until } from "../bench_test.ts";
-import { requiredRoles } from "./required.ts";
+import { requiredRoles, wantsOf } from "./required.ts";
 
 const WITHIN_MS = 60_000;
 const template: Template = {
@@ -122,4 +122,17 @@ Deno.test("a principal starts when every role that it needs is filled, and not b
       "b",
     ]);
   });
+});
+
+Deno.test("an optional role is wanted and never required, whatever overrides the others", () => {
+  const both: Template = { ...template, optional_services: ["agent", "echo", "../x"] };
+  assert.deepEqual(wantsOf(both, null), {
+    roles: ["echo", "ticket"],
+    optional: ["agent"],
+    service: null,
+  });
+  assert.deepEqual(requiredRoles(both, null), ["echo", "ticket"]);
+  const alone: Template = { ...plain, optional_services: ["agent"] };
+  assert.deepEqual(wantsOf(alone, null), { roles: [], optional: ["agent"], service: null });
+  assert.equal(wantsOf(plain, null), null);
 });
