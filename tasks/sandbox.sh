@@ -268,8 +268,8 @@ while [ "$remaining" -gt 0 ]; do
   previous=$argument
 done
 
-# The host makes one for each worker that it holds.
-if [ -n "$NETWORK" ] && [ "$PARENT" != 'worker spawn' ]; then
+# Who starts workers makes one for each.
+if [ -n "$NETWORK" ] && [ -z "$PARENT" ]; then
   # A Unix socket's path has 107 bytes: not in TMPDIR, which may be long.
   SOCKETS=$(mktemp -d "/tmp/bureau-run.XXXXXX")
   [ "$(id -u)" -ne 0 ] || chown "$LAUNCHER_UID:$LAUNCHER_GID" "$SOCKETS"
@@ -283,7 +283,7 @@ if [ -n "$NETWORK" ] && [ "$PARENT" != 'worker spawn' ]; then
     shift
     at=$((at - 1))
     set -- "$@" "$argument"
-    if [ -z "$placed" ] && { [ "$argument" = run ] || [ "$argument" = pool ] || [ "$argument" = serve ]; }; then
+    if [ -z "$placed" ] && [ "$argument" = run ]; then
       set -- "$@" --sockets "$SOCKETS"
       placed=yes
     fi
@@ -298,7 +298,6 @@ case "$ASK" in
 esac
 if [ -n "$PARENT" ]; then
   PRIVILEGE=$PRIVILEGE_OF_LAUNCHER
-  [ -z "$SOCKETS" ] || RUN=$SOCKETS
   role=parent
   case "$DOCUMENT" in
     '{"version":1,"mode":"worker","remote":{"address":"'*)

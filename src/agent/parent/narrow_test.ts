@@ -67,6 +67,24 @@ Deno.test("a child has no more than its parent, and every restriction of it", ()
   assert.deepEqual(child.disabled_tools, ["Bash", "Edit", "Web"]);
 });
 
+Deno.test("whose child it is, and how long it may take, is said by its parent", () => {
+  const parent = spawner({}, {
+    identity: { child_id: "p", depth: 1, project_key: "k" },
+    limits: { run_timeout_secs: 60, max_rounds: 5 },
+  });
+  const lie = { child_id: "c", parent_id: "root", project_key: "other" };
+  const child = narrow(parent, input({ identity: lie, limits: { run_timeout_secs: 90 } }));
+  const { parent_id, project_key } = child.identity;
+  assert.deepEqual([parent_id, project_key], ["p", "k"]);
+  assert.deepEqual([child.limits.run_timeout_secs, child.limits.max_rounds], [60, 5]);
+  const less = narrow(parent, input({ limits: { run_timeout_secs: 9, max_rounds: 2 } })).limits;
+  assert.deepEqual([less.run_timeout_secs, less.max_rounds], [9, 2]);
+  assert.equal(narrow(spawner(), input({ limits: { max_rounds: 9 } })).limits.max_rounds, 9);
+  // Who only reads gives nobody anything to do.
+  const reader = { nested_spawn: true, guardian_read_only: true };
+  assert.equal(narrow(null, input({ capabilities: reader })).capabilities.nested_spawn, false);
+});
+
 Deno.test("a child gets the one credential that its model needs, of its parent's own", () => {
   const key = (provider: string, api_key = `key-${provider}`) => ({ provider, api_key });
   const secrets = { provider_credentials: [key("a"), key("b")] };

@@ -99,7 +99,7 @@ export async function sandboxOf(
   return {
     version: 1,
     mode: "run",
-    run_dir: textFlag(call, "sockets") ?? call.runDir,
+    run_dir: call.runDir,
     state_dir: call.stateDir,
     // Of a launcher that serves.
     runtime_dir: "",

@@ -118,7 +118,7 @@ async function handOver(
     mode: "worker",
     // `tasks/sandbox.sh` looks for its address here: it is the one that the process may reach.
     ...(remote === undefined ? {} : { remote }),
-    run_dir: textFlag(call, "sockets") ?? call.runDir,
+    run_dir: call.runDir,
     state_dir: call.stateDir,
     fabric_dir: fabric,
     // Nothing is made for one that is there.
