@@ -42,6 +42,8 @@ export const placeFrame = (spec: string): string => JSON.stringify({ kind: "plac
 export const answerFrame = (answer: PlaceAnswer): string => JSON.stringify(answer);
 /** The worker is of no further use: not even one that could be kept for another. */
 export const END_FRAME = '{"kind":"end"}';
+/** That something came: nothing but a reason to send a packet. */
+export const HEARD_FRAME = '{"kind":"heard"}';
 
 /** The spec's text; null for anything else. */
 export function readPlace(data: unknown): string | null {

@@ -12,7 +12,7 @@ import {
   type ProvisionSpec,
   writeSpec,
 } from "../provision/mod.ts";
-import { END_FRAME, type PlacedRecord, placeFrame, readAnswer } from "./frames.ts";
+import { END_FRAME, HEARD_FRAME, type PlacedRecord, placeFrame, readAnswer } from "./frames.ts";
 
 /** A sandbox and a worker in it, on a machine that has much to do. */
 const ANSWER_MS = 60_000;
@@ -25,6 +25,11 @@ export class PlacementError extends BureauError {
 export interface PlaceOptions {
   /** Where it goes, for messages: `wss://…`, or a socket's path. */
   readonly at: string;
+  /**
+   * Says a word for each event. Deno's TLS servers send small packets only when those before are acknowledged (Nagle's
+   * algorithm, for which they have no switch), which a kernel does 40 ms later, or at once with something to send.
+   */
+  readonly answers?: boolean;
   /** What the socket needs, and nobody else. */
   readonly carrier?: Disposable;
   readonly clock?: Clock;
@@ -53,6 +58,11 @@ export class PlacedWorker implements Worker {
     this.spec = spec;
     this.record = record;
     this.#connection = new WorkerConnection(socket);
+    if (options.answers) {
+      socket.addEventListener("message", () => {
+        if (socket.readyState === WebSocket.OPEN) socket.send(HEARD_FRAME);
+      });
+    }
     socket.addEventListener("close", ({ reason }) => this.#closed.resolve(reason));
     this.exited = this.#closed.promise.then((reason) => {
       options.carrier?.[Symbol.dispose]();

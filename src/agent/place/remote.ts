@@ -60,7 +60,12 @@ export async function placeAtResident(
     carrier[Symbol.dispose]();
     throw refusal(where, messageOf(thrown));
   }
-  return await PlacedWorker.place(socket, spec, { ...options, at: where, carrier });
+  return await PlacedWorker.place(socket, spec, {
+    ...options,
+    at: where,
+    carrier,
+    answers: true,
+  });
 }
 
 function refusal(where: string, why: string): PlacementError {

@@ -10,7 +10,7 @@ import type { Logger } from "../../lib/log.ts";
 import type { Worker } from "../parent/worker.ts";
 import { MAX_SPEC_BYTES, parseSpec, type ProvisionSpec, SpecError } from "../provision/mod.ts";
 import { Session } from "../worker/session.ts";
-import { answerFrame, END_FRAME, type PlaceAnswer, readPlace } from "./frames.ts";
+import { answerFrame, END_FRAME, HEARD_FRAME, type PlaceAnswer, readPlace } from "./frames.ts";
 import { relayTo } from "./relay.ts";
 
 /** How long the other end may take to say what it wants. */
@@ -61,6 +61,7 @@ export async function servePlacement(
     if (socket.readyState !== WebSocket.OPEN) return;
     const session = new Session(socket, { executor: relayTo(worker), clock });
     socket.onmessage = ({ data }) => {
+      if (data === HEARD_FRAME) return;
       if (data !== END_FRAME) return session.receive(data);
       isEnded = true;
       closed.resolve();

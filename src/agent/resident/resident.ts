@@ -3,7 +3,7 @@
 /** `bureau worker serve`: each spec that comes gets a worker in a sandbox of its own, under this machine's policy. */
 import { parseAuthority } from "../../lib/authority.ts";
 import { pinOf } from "../../lib/certificate/mod.ts";
-import { BureauError } from "../../lib/errors.ts";
+import { BureauError, messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { ParentWorker } from "../parent/parent.ts";
 import { SandboxLauncher } from "../parent/sandbox.ts";
@@ -23,7 +23,7 @@ export interface Announced {
   readonly token: string | null;
 }
 
-/** @throws when it can't listen there */
+/** @throws {BureauError} `bad-listen`, `not-listening`; {SpecError} for its own */
 export async function startResident(
   bootstrap: ResidentBootstrap,
   launcher: WorkerLauncher,
@@ -40,13 +40,25 @@ export async function startResident(
     executor: bootstrap.one_executor ? own.executor : null,
     binds: bootstrap.binds,
   };
-  const server = serveResident({
-    listen,
-    identity,
-    tokenSha256: token_sha256,
-    host: hostOf(policy, launcher, log),
-    log,
-  });
+  let server: ResidentServer;
+  try {
+    server = serveResident({
+      listen,
+      identity,
+      tokenSha256: token_sha256,
+      host: hostOf(policy, launcher, log),
+      log,
+    });
+  } catch (thrown) {
+    throw new BureauError(
+      "not-listening",
+      `Cannot listen on "${bootstrap.listen}": ${messageOf(thrown)}`,
+      {
+        hint: "give --listen an address of this machine, and a port above 1023 that nobody has",
+        cause: thrown,
+      },
+    );
+  }
   return {
     server,
     announced: {

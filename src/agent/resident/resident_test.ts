@@ -28,16 +28,17 @@ class Bed implements AsyncDisposable {
 
   static async make(
     own: Partial<ProvisionInput> = {},
-    { one_executor = false, launcher = fromSource }: {
+    { one_executor = false, launcher = fromSource, port = freePort() }: {
       one_executor?: boolean;
       launcher?: WorkerLauncher;
+      port?: number;
     } = {},
   ): Promise<Bed> {
     const bed = new Bed(await Rig.make(), await makeSelfMade(RESIDENT_NAME, systemClock));
-    const { server, announced } = await startResident({
+    const starting = startResident({
       version: 1,
       mode: "resident",
-      listen: `127.0.0.1:${freePort()}`,
+      listen: `127.0.0.1:${port}`,
       run_dir: bed.rig.dir,
       state_dir: bed.rig.dir,
       fabric_dir: `${bed.rig.dir}/f`,
@@ -56,6 +57,10 @@ class Bed implements AsyncDisposable {
         return process;
       },
     }, log);
+    const { server, announced } = await starting.catch(async (thrown) => {
+      await bed.rig[Symbol.asyncDispose]();
+      throw thrown;
+    });
     bed.#stop = () => server.stop();
     bed.port = server.port;
     bed.pin = announced.pin;
@@ -347,6 +352,12 @@ Deno.test("whatever breaks in a run ends both sides, and leaves no worker", asyn
     for (const worker of workers) await worker.end();
     for (const pid of bed.pids) await gone(pid);
     await (await bed.place()).end();
+  });
+  await t.step("the address is another's", async () => {
+    await assert.rejects(Bed.make({}, { port: bed.port }), {
+      code: "not-listening",
+      message: new RegExp(`^Cannot listen on "127.0.0.1:${bed.port}": `),
+    });
   });
   await t.step("the resident ends", async () => {
     const worker = await bed.place({ executor });
