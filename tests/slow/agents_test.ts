@@ -6,8 +6,10 @@
  */
 import assert from "node:assert/strict";
 import {
+  type Ask,
   fail,
   type MockModels,
+  type Reply,
   say,
   startModels,
   type ToolCall,
@@ -55,6 +57,15 @@ const untilTold = ({ tools }: Program): Turn => (ask) =>
 
 function turnsOf(program: Program, { tool }: Terminal): Turns {
   const { tools } = program;
+  const sends: Reply = {
+    kind: "say",
+    tools: [{
+      ...tool(`bureau_http_${program.provider}`),
+      input: { path: "/none", method: "DELETE" },
+    }],
+  };
+  const sent = (ask: Ask) =>
+    say(/"status":404/.test(ask.toolResults.at(-1) ?? "") ? "Sent." : "No.");
   return {
     STEER: Array<Turn>(1_000).fill(untilTold(program)),
     LOOK: [
@@ -73,6 +84,7 @@ function turnsOf(program: Program, { tool }: Terminal): Turns {
       },
       (ask) => say(/"event_id"/.test(ask.toolResults.at(-1) ?? "") ? "Told." : "No tool."),
     ],
+    SEND: [sends, sent, sends, sent],
     BUSY: [fail(429, "rate_limit_error", "too many", 0), say("At last.")],
     DROP: [{ kind: "say", text: ["It begins", " and goes on"], dropAfter: 4 }, say("Whole.")],
     PUSH: [
@@ -137,6 +149,7 @@ for (const [program, terminal] of TERMINALS) {
         );
         await step(t, bureau, "it has what its proxy does for it by MCP", async () => {
           assert.equal(await ask(bureau, agent, "TELL it"), "Told.");
+          assert.equal(await ask(bureau, agent, "SEND it"), "Sent.");
           const room = await roomId(bureau, `bureau/fleet/dev/${agent}`);
           const said = (await messages(bureau, room)).map(({ content }) => content["body"]);
           assert.ok(said.includes("By MCP."));
@@ -223,6 +236,18 @@ for (const [program, terminal] of TERMINALS) {
             const isThere = await Deno.stat(`${dir}/repo/pushed`).then(() => true, () => false);
             assert.equal(isThere, verdict === "approve");
           }
+          const sent = ask(bureau, agent, "SEND it");
+          const { id, tool, resource } = await eventually("it asks about a service", async () => {
+            const { pending } = await bureau.json<
+              { pending: { id: string; tool: string; resource: string }[] }
+            >("agent", "approvals", agent);
+            return pending[0] ?? null;
+          }, 120_000);
+          assert.equal(tool, `mcp__bureau__bureau_http_${program.provider}`);
+          assert.match(resource, /DELETE/);
+          const allowed = await bureau.cli("agent", "approve", id);
+          assert.equal(allowed.code, 0, allowed.stderr);
+          assert.equal(await sent, "Sent.");
         });
         await step(
           t,

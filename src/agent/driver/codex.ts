@@ -6,8 +6,9 @@
  */
 import type { AgentEvent } from "../event.ts";
 import { VERSION } from "../../lib/version.ts";
-import type { ApprovalRequest, Driver, StartOptions } from "./driver.ts";
+import type { Driver, StartOptions } from "./driver.ts";
 import { countOf, listOf, objectOf, parseObject, textOf } from "./lines.ts";
+import { answerTo, questionOf } from "./codex_questions.ts";
 import { Steering } from "./codex_steering.ts";
 import { type Protocol, startProgram, type Told } from "./program.ts";
 
@@ -277,23 +278,15 @@ export class CodexProtocol implements Protocol {
 
   #request(id: unknown, method: string, params: Record<string, unknown>): boolean {
     const { approve } = this.#options;
-    const kind = /^item\/(commandExecution|fileChange)\/requestApproval$/.exec(method)?.[1];
-    if (kind === undefined || approve === undefined) {
+    const asked = questionOf(method, params);
+    if (asked === null || approve === undefined) {
       this.#write({ id, error: { code: -32601, message: "nobody is here who could answer" } });
       return false;
     }
-    const asked: ApprovalRequest = {
-      id: textOf(params["itemId"]),
-      tool: kind === "fileChange" ? "apply_patch" : "exec",
-      input: kind === "fileChange"
-        ? { grant_root: params["grantRoot"] ?? null }
-        : { command: params["command"] ?? null, cwd: params["cwd"] ?? null },
-      reason: textOf(params["reason"]) || null,
-    };
     this.#told.event({ type: "state", state: "waiting-approval", message: asked.tool });
     void approve(asked).catch(() => false).then((isAllowed) => {
       this.#told.event({ type: "state", state: "working" });
-      this.#write({ id, result: { decision: isAllowed ? "accept" : "decline" } });
+      this.#write({ id, result: answerTo(method, isAllowed) });
     });
     return true;
   }
