@@ -15,6 +15,7 @@ import {
   type ToolCall,
   type Turn,
 } from "../../src/agent/testing/model/mod.ts";
+import type { Session } from "../../src/services/agent/api.ts";
 import { skip } from "../../src/lib/testing/skip.ts";
 import { ask, createAgent, type ModelService, publishTemplate, write } from "../e2e/agents.ts";
 import { type Bureau, eventually, step, withBureau } from "../e2e/harness.ts";
@@ -137,6 +138,11 @@ for (const [program, terminal] of TERMINALS) {
           return await skip(t, installed.stderr);
         }
         assert.equal(installed.code, 0, installed.stderr);
+        const keeper = await bureau.cli(
+          ...["service", "create", "agent", "--template", "bureau/template:agent-service"],
+          ...["--role", "agent"],
+        );
+        assert.equal(keeper.code, 0, keeper.stderr);
         await create(bureau, program, models, key);
         const scene: Scene = await sceneOf(bureau, program);
         const { agent, dir } = scene;
@@ -153,6 +159,18 @@ for (const [program, terminal] of TERMINALS) {
           const room = await roomId(bureau, `bureau/fleet/dev/${agent}`);
           const said = (await messages(bureau, room)).map(({ content }) => content["body"]);
           assert.ok(said.includes("By MCP."));
+        });
+        await step(t, bureau, "its session is kept, and what it said", async () => {
+          await eventually("it is told", async () => {
+            const { active } = await bureau.json<{ active: Session | null }>(
+              ...["agent", "session", agent],
+            );
+            return active?.program === name && active.metrics.turns >= 1;
+          }, 60_000);
+          await eventually("it is committed", async () => {
+            const { stdout } = await bureau.cli("agent", "context", "materialise", agent);
+            return stdout.includes('"Told."');
+          }, 60_000);
         });
         await step(t, bureau, "it lives through 429 and a stream that breaks off", async () => {
           assert.equal(await ask(bureau, agent, "BUSY"), "At last.");
