@@ -34,7 +34,7 @@ async function completes(terminal: PersonTerminal, begun: string, whole: string)
 async function inShell(bureau: Bureau, { start, load }: Shell): Promise<void> {
   await using terminal = await PersonTerminal.open(120, 30);
   const places = `BUREAU_STATE_DIR=${bureau.stateDir} BUREAU_RUN_DIR=${bureau.runDir}`;
-  await terminal.enter(`env HOME=${terminal.dir} PS1='% ' ${places} ${start}`);
+  await terminal.enter(`env HOME=${terminal.dir} HISTFILE= PS1='% ' ${places} ${start}`);
   await terminal.enter(`clear; ${load}; bureau version; echo lo""aded`);
   // The name itself works, too.
   await terminal.shows(/^bureau \d[^]*^loaded/m);
@@ -50,6 +50,9 @@ async function inShell(bureau: Bureau, { start, load }: Shell): Promise<void> {
   await completes(terminal, "bureau --json matrix send \\#bureau/sys", "#bureau/system");
   await completes(terminal, "bureau template show x --reso", "--resolved");
   await completes(terminal, "bureau template validate /etc/hostn", "/etc/hostname");
+  // What it writes at its end it has written when the first shell is back.
+  await terminal.enter("clear; exit");
+  await terminal.shows(/^\$ *$/m);
 }
 
 async function plugin(bureau: Bureau): Promise<void> {
