@@ -125,8 +125,8 @@ const RULES: readonly (readonly [RegExp, Treatment])[] = [
   }],
   [/^sh tasks\/bureau dashboard(?!.*--json)/, {
     kind: "person",
-    // From the agent's own pane, and from what counts them.
-    sees: /^\d\d:\d\d:\d\d [^]* of \d+ run/m,
+    // From the agent's own pane, left or right, and from what counts them.
+    sees: /(?:^|│)\d\d:\d\d:\d\d [^]* of \d+ run/m,
     types: (person) => person.press("C-a", "d"),
   }],
   [/^(EDITOR=\S+ )?sh tasks\/bureau layout (edit|set (?!-))/, {
