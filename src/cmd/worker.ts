@@ -20,7 +20,10 @@ let status = UNUSABLE;
 try {
   const spec = await readSpec();
   secrets = secretsOf(spec);
-  const executor = await builtinExecutors().make(spec);
+  // Given to us in a sandbox alone, where all of it is the sandbox's own.
+  const { state } = await Deno.permissions.query({ name: "env" });
+  const environment = state === "granted" ? Deno.env.toObject() : {};
+  const executor = await builtinExecutors(environment).make(spec);
   status = 1;
   await serveWorker({ spec, executor, log, signal: stop.signal });
   status = 0;

@@ -66,8 +66,19 @@ Deno.test("worker run: a command sees its sandbox, the workspace, and nothing el
   assert.equal(beside, "work", "the file outside is not there");
   assert.equal(tmp, "b bureau", "the bind, and where it meets its parent");
   assert.ok(Number(count) < 12, `it sees ${count} processes`);
-  assert.equal(names, "HOME LANG PATH PWD TMPDIR");
+  assert.equal(names, "HOME LANG PATH PWD TERM TMPDIR");
   assert.equal(await Deno.readTextFile(`${place.dir}/work/made`), "a word\n");
+
+  // What a way out and a credential are for is the program.
+  await Deno.writeTextFile(`${place.dir}/token`, "the-real-one\n");
+  const open = await place.run([
+    ...["run", "--allow-host", "one.invalid", "--credential", "GH_TOKEN=token@one.invalid"],
+    ...["--assignment", "x", "--", "sh", "-c", 'read word; echo "$HTTPS_PROXY"; echo "$GH_TOKEN"'],
+  ]);
+  assert.equal(open.code, 0, open.err);
+  const [way, token] = lines(open.out);
+  assert.equal(way, "http://127.0.0.1:8642");
+  assert.match(token!, /^bureau-placeholder-/);
 });
 
 Deno.test("worker pool: lines of stdin over warm workers, in their order, whatever becomes of each", async (t) => {

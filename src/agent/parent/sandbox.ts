@@ -51,7 +51,7 @@ export class SandboxLauncher implements WorkerLauncher {
       ...spec.capabilities.guardian_read_only
         ? walled(asked, [fabric_dir, storage_dir ?? fabric_dir])
         : asked,
-      command: [`${RUNTIME}/deno`, ...await workerArguments(spec, RUNTIME)],
+      command: [`${RUNTIME}/deno`, ...await sandboxedArguments(spec)],
       terminal: false,
     }, sockets ?? this.#options.runDir);
     return {
@@ -134,6 +134,12 @@ function withFabric(request: Record<string, unknown>, dir: string): Record<strin
   const binds = request["binds"] as readonly Readonly<Record<string, unknown>>[];
   const meeting = { source: dir, dest: dir, mode: "rw" };
   return { ...request, binds: [...binds, meeting] };
+}
+
+/** What its template, a way out and placeholders put into its environment is for the program that it runs. */
+async function sandboxedArguments(spec: ProvisionSpec): Promise<string[]> {
+  const args = await workerArguments(spec, RUNTIME);
+  return spec.executor.kind === "cli_adapter" ? args.toSpliced(-1, 0, "--allow-env") : args;
 }
 
 function streamOf(pipe: NodeJS.ReadableStream): ReadableStream<Uint8Array> {

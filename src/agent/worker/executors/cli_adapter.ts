@@ -48,6 +48,8 @@ export interface JsonLines {
 
 export interface CliOptions {
   readonly clock?: Clock;
+  /** Of the sandbox around the worker; HOME and TMPDIR are the run's own all the same. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** For programs whose arguments ask for `stream-json`; absent: they are refused. */
   readonly jsonLines?: (
     told: Told,
@@ -179,7 +181,7 @@ class Program {
         args: [...this.args],
         cwd: this.spec.workspace ?? this.home,
         clearEnv: true,
-        env: environmentIn(this.home),
+        env: environmentIn(this.home, this.options.environment),
         stdin: "piped",
         stdout: "piped",
         stderr: "piped",
@@ -294,10 +296,14 @@ class Program {
 }
 
 /** All that the program gets of an environment. */
-function environmentIn(home: string): Record<string, string> {
+function environmentIn(
+  home: string,
+  around: Readonly<Record<string, string>> = {},
+): Record<string, string> {
   return {
     PATH: "/usr/local/bin:/usr/bin:/bin",
     LANG: "C.UTF-8",
+    ...around,
     HOME: home,
     TMPDIR: home,
   };
