@@ -54,6 +54,9 @@ const VOICES: Readonly<Record<string, readonly Voice[]>> = {
   [EventType.machineInfo]: ["self"],
   [EventType.machineStatus]: ["self"],
   [EventType.report]: ["self"],
+  // What the agent service keeps of an agent, each service in its own name.
+  [EventType.agentSession]: ["self"],
+  [EventType.agentMetrics]: ["self"],
   // Claimed by whoever names itself in it, and by nobody for another.
   [EventType.haLease]: ["self"],
   [EventType.serviceStatus]: ["self"],

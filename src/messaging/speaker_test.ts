@@ -44,6 +44,9 @@ const RULES: readonly (readonly [string, string | null, Record<string, Voice>])[
   [EventType.machineInfo, MACHINE, { [MACHINE]: "self" }],
   [EventType.machineStatus, MACHINE, { [MACHINE]: "self" }],
   [EventType.report, AGENT, { [AGENT]: "self" }],
+  // Its subject is the service that says so in it.
+  [EventType.agentSession, AGENT, { [AGENT]: "self" }],
+  [EventType.agentMetrics, AGENT, { [AGENT]: "self" }],
   [EventType.tokenSigningKey, MACHINE, { [MACHINE]: "self" }],
   [EventType.service, AGENT, { [MACHINE]: "machine" }],
   [EventType.serviceBinding, null, { [OPERATOR]: "admin", [DEPUTY]: "admin" }],
