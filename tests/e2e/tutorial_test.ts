@@ -60,7 +60,7 @@ Deno.test("the tutorial goes through an agent's life with who does what it says"
     assert.deepEqual([before.code, /deno task up/.test(before.stderr)], [3, true], before.stderr);
     const up = await bureau.up("--detach");
     assert.equal(up.code, 0, up.stdout + up.stderr);
-    await using tutorial = await PersonTerminal.open(150, 100);
+    await using tutorial = await PersonTerminal.open(300, 100);
     await using second = await PersonTerminal.open(150, 50);
     const places = `BUREAU_STATE_DIR=${bureau.stateDir} BUREAU_RUN_DIR=${bureau.runDir}`;
     for (const terminal of [tutorial, second]) {
