@@ -4,17 +4,12 @@
  * A worker on another machine: what the way over TLS and through the resident there adds to an event, and to the start of
  * a worker. Resident, worker and parent are processes of this machine: the network between them is nobody's.
  */
-import {
-  ChildLauncher,
-  ParentWorker,
-  type Worker,
-  workerArguments,
-} from "../../src/agent/parent/mod.ts";
+import { ParentWorker, type Worker } from "../../src/agent/parent/mod.ts";
 import { placeAtResident } from "../../src/agent/place/remote.ts";
 import type { ProvisionInput } from "../../src/agent/provision/mod.ts";
 import { parseAuthority } from "../../src/lib/authority.ts";
-import { bundleRole } from "../../tasks/bundle_role.ts";
 import { percentile, report } from "./report.ts";
+import { bundledWorkers } from "./worker_bundle.ts";
 
 /** Events of a run, the pause between two, and how often each way is taken, in turns. */
 const EVENTS = 500;
@@ -23,17 +18,7 @@ const TURNS = 3;
 const STARTS = 10;
 
 const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "bp-" });
-const runtime = `${dir}/runtime`;
-await Deno.mkdir(runtime);
-await bundleRole("worker", `${runtime}/worker.js`);
-const config = await Deno.readTextFile(`${import.meta.dirname}/../../deno.json`);
-const { permissions } = JSON.parse(config);
-await Deno.writeTextFile(`${runtime}/deno.json`, JSON.stringify({ permissions }));
-const launcher = new ChildLauncher(async (spec) => ({
-  program: Deno.execPath(),
-  args: await workerArguments(spec, runtime),
-  env: { HOME: "/nonexistent", DENO_DIR: "/dev/null/none" },
-}));
+const launcher = await bundledWorkers(dir);
 const token = crypto.randomUUID();
 const resident = new Deno.Command(Deno.execPath(), {
   args: [
@@ -41,7 +26,7 @@ const resident = new Deno.Command(Deno.execPath(), {
     "-A",
     "--quiet",
     `${import.meta.dirname}/place_resident.ts`,
-    runtime,
+    `${dir}/runtime`,
     `${dir}/r`,
     token,
   ],

@@ -7,10 +7,10 @@
 import { hostClient, placeOnHost } from "../../src/agent/host/client.ts";
 import { serveHost } from "../../src/agent/host/serve.ts";
 import { createLogger } from "../../src/lib/log.ts";
-import { ChildLauncher, ParentWorker, workerArguments } from "../../src/agent/parent/mod.ts";
+import { ParentWorker } from "../../src/agent/parent/mod.ts";
 import type { ProvisionInput } from "../../src/agent/provision/mod.ts";
-import { bundleRole } from "../../tasks/bundle_role.ts";
 import { percentile, report } from "./report.ts";
+import { bundledWorkers } from "./worker_bundle.ts";
 
 const COLD = 20;
 const WARM = 300;
@@ -19,17 +19,7 @@ const EVENTS = 500;
 const PAUSE_MS = 4;
 
 const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "bw-" });
-const runtime = `${dir}/runtime`;
-await Deno.mkdir(runtime);
-await bundleRole("worker", `${runtime}/worker.js`);
-const config = await Deno.readTextFile(`${import.meta.dirname}/../../deno.json`);
-const { permissions } = JSON.parse(config);
-await Deno.writeTextFile(`${runtime}/deno.json`, JSON.stringify({ permissions }));
-const launcher = new ChildLauncher(async (spec) => ({
-  program: Deno.execPath(),
-  args: await workerArguments(spec, runtime),
-  env: { HOME: "/nonexistent", DENO_DIR: "/dev/null/none" },
-}));
+const launcher = await bundledWorkers(dir);
 const spec = (child_id: string, more: Partial<ProvisionInput> = {}): ProvisionInput => ({
   version: 1,
   identity: { child_id },

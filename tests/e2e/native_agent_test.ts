@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import {
   call,
-  fail,
+  queued,
   type Reply,
   say,
   startModels,
@@ -74,11 +74,7 @@ interface Sync {
 Deno.test("Bureau's own agent works in its sandbox, without the key, and outlives being killed", async (t) => {
   const script: Turn[] = [];
   const models = startModels({
-    script: (ask) => {
-      const turn = script.shift();
-      const reply = typeof turn === "function" ? turn(ask) : turn;
-      return reply ?? fail(400, "invalid_request_error", "the script has no more turns");
-    },
+    script: queued(script),
     keys: { anthropic: KEY, openai: KEY },
   });
   try {

@@ -5,7 +5,7 @@
  * killed in between; nobody reads another's without a grant.
  */
 import assert from "node:assert/strict";
-import { call, fail, say, startModels, type Turn } from "../../src/agent/testing/model/mod.ts";
+import { call, queued, say, startModels, type Turn } from "../../src/agent/testing/model/mod.ts";
 import { createClient, HttpApiError } from "../../src/lib/http/mod.ts";
 import { principalHash } from "../../src/lib/ref/mod.ts";
 import { EventType } from "../../src/lib/schema/mod.ts";
@@ -37,11 +37,7 @@ async function kill(bureau: Bureau, program: string): Promise<void> {
 Deno.test("the agent service keeps what agents do, through every kill, and from each other", async (t) => {
   const script: Turn[] = [];
   const models = startModels({
-    script: (ask) => {
-      const turn = script.shift();
-      const reply = typeof turn === "function" ? turn(ask) : turn;
-      return reply ?? fail(400, "invalid_request_error", "the script has no more turns");
-    },
+    script: queued(script),
     keys: { anthropic: KEY, openai: KEY },
   });
   try {

@@ -42,13 +42,26 @@ export function parseBind(text: string, mode: "ro" | "rw"): SandboxRequest["bind
 
 export const words = (value: FlagValue): readonly string[] => Array.isArray(value) ? value : [];
 
-/** The one line that `tasks/bureau` waits for. */
-export function handOver(
-  call: Invocation,
+/** What a template gets so that the programs in its sandbox find the way out that was asked for; null: there is none. */
+export function wayOut(
+  asked: { readonly allow: string[]; readonly network: { readonly credentials: object } } | null,
+): Pick<Template, "bridge" | "egress" | "placeholders"> {
+  return asked === null ? {} : {
+    bridge: true,
+    egress: { allow: asked.allow },
+    placeholders: Object.fromEntries(
+      Object.keys(asked.network.credentials).map((name) => [name, name]),
+    ),
+  };
+}
+
+/** For a launcher that makes this one sandbox, and ends with it. */
+export function launcherDocument(
+  call: Pick<Invocation, "runDir" | "stateDir">,
   mode: "run" | "check",
   sandbox: SandboxRequest,
-): undefined {
-  const document: LauncherBootstrap = {
+): LauncherBootstrap {
+  return {
     version: 1,
     mode,
     run_dir: call.runDir,
@@ -60,5 +73,13 @@ export function handOver(
     server_name: "",
     sandbox,
   };
-  call.emit(JSON.stringify(document));
+}
+
+/** The one line that `tasks/bureau` waits for. */
+export function handOver(
+  call: Invocation,
+  mode: "run" | "check",
+  sandbox: SandboxRequest,
+): undefined {
+  call.emit(JSON.stringify(launcherDocument(call, mode, sandbox)));
 }

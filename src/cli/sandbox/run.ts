@@ -4,7 +4,7 @@
 import { CliError } from "../framework/exit.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { networkOf } from "./network.ts";
-import { builtinTemplate, handOver, parseBind, words } from "./request.ts";
+import { builtinTemplate, handOver, parseBind, wayOut, words } from "./request.ts";
 
 export const run: CommandHandler = async (call) => {
   const { flags } = call;
@@ -30,15 +30,8 @@ export const run: CommandHandler = async (call) => {
       hint: "run `sh tasks/bureau`, which does",
     });
   }
-  const open = asked === null ? {} : {
-    bridge: true,
-    egress: { allow: asked.allow },
-    placeholders: Object.fromEntries(
-      Object.keys(asked.network.credentials).map((name) => [name, name]),
-    ),
-  };
   handOver(typeof sockets === "string" ? { ...call, runDir: sockets } : call, "run", {
-    template: { ...template, ...open, environment_variables },
+    template: { ...template, ...wayOut(asked), environment_variables },
     binds: [
       ...words(flags["ro"]).map((path) => parseBind(path, "ro")),
       ...words(flags["rw"]).map((path) => parseBind(path, "rw")),

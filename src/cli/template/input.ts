@@ -36,9 +36,9 @@ export function soundTemplate({ source, template, mistakes }: TemplateFile): Tem
   if (template !== null && mistakes.length === 0) return template;
   throw new CliError(
     "invalid-template",
-    `Cannot use "${source}": ${mistakes.length} mistakes; the first: ${
-      mistakeLine(source, mistakes[0]!)
-    }`,
+    `Cannot use "${source}": ${
+      mistakes.length === 1 ? "1 mistake" : `${mistakes.length} mistakes; the first`
+    }: ${mistakeLine(source, mistakes[0]!)}`,
     { status: 422, hint: "`bureau template validate FILE` tells all of them" },
   );
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What a person typed about a worker, as documents: its sandbox's, for a launcher, and its spec. */
-import type { Template } from "../../lib/schema/events.ts";
 import type { LauncherBootstrap } from "../../launcher/api.ts";
 import type { Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { networkOf } from "../sandbox/network.ts";
-import { builtinTemplate, parseBind, words } from "../sandbox/request.ts";
+import { builtinTemplate, launcherDocument, parseBind, wayOut, words } from "../sandbox/request.ts";
 
 /** Bureau's own programs, as every sandbox with a bridge has them. */
 export const RUNTIME = "/opt/bureau";
@@ -89,38 +88,20 @@ export async function sandboxOf(
   { template: name, asked, binds, shared }: Sandbox,
 ): Promise<LauncherBootstrap> {
   const template = await builtinTemplate(name);
-  const open: Partial<Template> = asked === null ? {} : {
-    bridge: true,
-    egress: { allow: asked.allow },
-    placeholders: Object.fromEntries(
-      Object.keys(asked.network.credentials).map((name) => [name, name]),
-    ),
-  };
-  return {
-    version: 1,
-    mode: "run",
-    run_dir: call.runDir,
-    state_dir: call.stateDir,
-    // Of a launcher that serves.
-    runtime_dir: "",
-    policy_path: "",
-    machine: "",
-    server_name: "",
-    sandbox: {
-      template: { ...template, ...open },
-      binds: [
-        ...binds,
-        ...shared.map((dir) => ({ source: dir, dest: dir, mode: "rw" as const })),
-        // A bridge brings it along.
-        ...(asked === null
-          ? [{ source: textFlag(call, "runtime") ?? "", dest: RUNTIME, mode: "ro" as const }]
-          : []),
-      ],
-      command: [],
-      terminal: false,
-      ...(asked === null ? {} : { network: asked.network }),
-    },
-  };
+  return launcherDocument(call, "run", {
+    template: { ...template, ...wayOut(asked) },
+    binds: [
+      ...binds,
+      ...shared.map((dir) => ({ source: dir, dest: dir, mode: "rw" as const })),
+      // A bridge brings it along.
+      ...(asked === null
+        ? [{ source: textFlag(call, "runtime") ?? "", dest: RUNTIME, mode: "ro" as const }]
+        : []),
+    ],
+    command: [],
+    terminal: false,
+    ...(asked === null ? {} : { network: asked.network }),
+  });
 }
 
 function bindsOf({ flags }: Invocation): Binds {

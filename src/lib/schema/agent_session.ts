@@ -30,12 +30,8 @@ export const AgentSession = z.object({
 });
 export type AgentSession = z.infer<typeof AgentSession>;
 
-/** `m.bureau.agent_metrics`: of all sessions. */
-export const AgentMetrics = z.object({
-  version: z.literal(1),
-  service: z.string(),
-  agent: z.string(),
-  sessions: count,
+/** What sessions took, but for money: events hold no fractions. */
+export const SessionCounts = z.object({
   turns: count,
   tool_calls: count,
   tool_errors: count,
@@ -44,8 +40,17 @@ export const AgentMetrics = z.object({
   output_tokens: count,
   cache_read_tokens: count,
   cache_write_tokens: count,
+  /** In turns. */
+  working_ms: count,
+});
+
+/** `m.bureau.agent_metrics`: of all sessions. */
+export const AgentMetrics = z.extend(SessionCounts, {
+  version: z.literal(1),
+  service: z.string(),
+  agent: z.string(),
+  sessions: count,
   /** Millionths of a dollar. */
   cost_microusd: count,
-  working_ms: count,
 });
 export type AgentMetrics = z.infer<typeof AgentMetrics>;

@@ -6,23 +6,12 @@
  */
 import * as z from "zod/mini";
 import { defineApi } from "../../lib/http/api.ts";
+import { SessionCounts } from "../../lib/schema/agent_session.ts";
 
 const count = z.int().check(z.nonnegative());
 
 /** Of a session, or of all of an agent's: what its log told. */
-export const Metrics = z.object({
-  turns: count,
-  tool_calls: count,
-  tool_errors: count,
-  errors: count,
-  input_tokens: count,
-  output_tokens: count,
-  cache_read_tokens: count,
-  cache_write_tokens: count,
-  usd: z.number().check(z.nonnegative()),
-  /** In turns. */
-  working_ms: count,
-});
+export const Metrics = z.extend(SessionCounts, { usd: z.number().check(z.nonnegative()) });
 export type Metrics = z.infer<typeof Metrics>;
 
 export const NO_METRICS: Metrics = {

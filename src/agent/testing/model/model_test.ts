@@ -49,7 +49,7 @@ Deno.test("a list of turns is played to its end, and what was asked is kept", as
     assert.equal(answer.content[0].text, "re: hello");
     const over = await ask(models, "messages", hello);
     assert.equal(over.status, 400);
-    assert.match(await over.text(), /the script has 2 turns only/);
+    assert.match(await over.text(), /the script has no more turns/);
     assert.deepEqual(models.requests.map(({ path }) => path), [
       "/v1/messages",
       "/v1/messages?beta=true",

@@ -78,12 +78,14 @@ export type Script = (ask: Ask) => Reply | Promise<Reply>;
 export type Turn = Reply | Script;
 
 /** Answers one turn after the other; who asks once more than there are turns is told so. */
-export function turns(...list: readonly Turn[]): Script {
-  let at = 0;
+export const turns = (...list: readonly Turn[]): Script => queued([...list]);
+
+/** The same from a list that a test fills as it goes: each answer is taken out of it. */
+export function queued(list: Turn[]): Script {
   return (ask) => {
-    const turn = list[at++];
+    const turn = list.shift();
     if (typeof turn === "function") return turn(ask);
-    return turn ?? fail(400, "invalid_request_error", `the script has ${list.length} turns only`);
+    return turn ?? fail(400, "invalid_request_error", "the script has no more turns");
   };
 }
 
