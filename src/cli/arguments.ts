@@ -9,3 +9,10 @@ export const AGENT = {
 
 /** An agent or a service. */
 export const PRINCIPAL = { ...AGENT, names: "principal" } as const;
+
+/** Of what is done to an agent elsewhere. */
+export const ON_MACHINE = {
+  kind: "text",
+  brief: "another machine of the fleet",
+  placeholder: "MACHINE",
+} as const;

@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `agent create`, declared. */
-import { AGENT } from "../arguments.ts";
+import { AGENT, ON_MACHINE } from "../arguments.ts";
 import { type CommandSpec, defineCommand } from "../framework/command.ts";
 
 const NAME = { name: "NAME", brief: "`scribe`, `agent/scribe`, or the full name" } as const;
-
-/** Of what is done to an agent elsewhere. */
-export const ON_MACHINE = {
-  kind: "text",
-  brief: "another machine of the fleet",
-  placeholder: "MACHINE",
-} as const;
 
 export const agentCreate = defineCommand({
   path: ["agent", "create"],

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** The commands of the group `service`, declared. */
-import { agentCreate, ON_MACHINE } from "../agent/command.ts";
+import { agentCreate } from "../agent/command.ts";
+import { ON_MACHINE } from "../arguments.ts";
 import { type CommandSpec, defineCommand } from "../framework/command.ts";
 
 const NAME = {
