@@ -23,7 +23,7 @@ import { observeCommand } from "./observe/commands.ts";
 import { proxyCommand } from "./proxy/commands.ts";
 import { sandboxCommands } from "./sandbox/commands.ts";
 import { serviceCommands } from "./service/commands.ts";
-import { statusCommands } from "./status/commands.ts";
+import { statusCommand, versionCommand } from "./status/commands.ts";
 import { templateCommands } from "./template/commands.ts";
 import { tutorialCommand } from "./tutorial/commands.ts";
 import { workerCommands } from "./worker/commands.ts";
@@ -71,11 +71,12 @@ export const groups: readonly Group[] = [
 ];
 
 export const commands: readonly CommandSpec[] = [
-  ...statusCommands,
+  statusCommand,
   tutorialCommand,
   listCommand,
   observeCommand,
   doctorCommand,
+  versionCommand,
   ...bootCommands,
   proxyCommand,
   ...agentCommands,

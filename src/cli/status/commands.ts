@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `status` and `version`, declared. */
-import { type CommandSpec, defineCommand } from "../framework/command.ts";
+import { defineCommand } from "../framework/command.ts";
 
-export const statusCommands: readonly CommandSpec[] = [
-  defineCommand({
-    path: ["status"],
-    tool: { effect: "reads", without: ["permissions"] },
-    brief: "Show what runs: processes, homeserver, agents",
-    flags: {
-      permissions: {
-        kind: "switch",
-        brief: "print what each process is permitted, with this machine's paths",
-      },
+export const statusCommand = defineCommand({
+  path: ["status"],
+  tool: { effect: "reads", without: ["permissions"] },
+  brief: "Show what runs: processes, homeserver, agents",
+  flags: {
+    permissions: {
+      kind: "switch",
+      brief: "print what each process is permitted, with this machine's paths",
     },
-    examples: ["sh tasks/bureau status"],
-    result: async () => (await import("./results.ts")).status,
-    load: async () => (await import("./status.ts")).status,
-  }),
-  defineCommand({
-    path: ["version"],
-    tool: { effect: "reads" },
-    brief: "Print the version",
-    result: async () => (await import("./results.ts")).version,
-    load: async () => (await import("./version.ts")).version,
-  }),
-];
+  },
+  examples: ["sh tasks/bureau status"],
+  result: async () => (await import("./results.ts")).status,
+  load: async () => (await import("./status.ts")).status,
+});
+
+export const versionCommand = defineCommand({
+  path: ["version"],
+  tool: { effect: "reads" },
+  brief: "Print the version",
+  result: async () => (await import("./results.ts")).version,
+  load: async () => (await import("./version.ts")).version,
+});
