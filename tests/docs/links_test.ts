@@ -2,18 +2,9 @@
 
 /** Every link of every page leads to a file that is there, and to a heading of it. */
 import assert from "node:assert/strict";
+import { pagesBelow } from "./pages.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const SKIPPED = new Set([".git", "node_modules", ".deno", "dist"]);
-
-async function* pages(dir: string): AsyncGenerator<string> {
-  for await (const { name, isDirectory } of Deno.readDir(dir)) {
-    if (SKIPPED.has(name) || name.startsWith(".dist")) continue;
-    const path = `${dir}/${name}`;
-    if (isDirectory) yield* pages(path);
-    else if (name.endsWith(".md")) yield path;
-  }
-}
 
 /** As GitHub and Forgejo make them of headings. */
 function anchorsOf(text: string): Set<string> {
@@ -45,7 +36,7 @@ async function deadLinks(path: string): Promise<string[]> {
 Deno.test("no link in the documents is dead", async () => {
   const dead: string[] = [];
   let count = 0;
-  for await (const path of pages(ROOT.replace(/\/$/, ""))) {
+  for await (const path of pagesBelow(ROOT.replace(/\/$/, ""))) {
     dead.push(...await deadLinks(path));
     count++;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** How a worker's process comes to be. The sandbox around it is somebody else's: see docs/design/decisions.md. */
+/** How a worker's process comes to be. The sandbox around it is somebody else's: see docs/design/decisions/workers.md. */
 import type { ProvisionSpec } from "../provision/spec.ts";
 
 export interface WorkerProcess {
