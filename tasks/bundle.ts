@@ -2,12 +2,12 @@
 
 /**
  * Builds `dist/runtime`: one bundled file per process, the permission sets cut out of `deno.json`, the
- * grants, and `dist/agents`. Everything a running Bureau reads of this checkout is in `dist`, or in the
+ * grants; `dist/cli`, the command line that a person starts; and `dist/agents`. Everything a running Bureau reads of this checkout is in `dist`, or in the
  * directory that the first argument names where the checkout is somebody else's.
  */
 import { ROLES } from "../src/lib/process/mod.ts";
 import { buildPage, embedPage } from "./bundle_page.ts";
-import { bundleFile, bundleRole } from "./bundle_role.ts";
+import { bundleCli, bundleFile, bundleRole } from "./bundle_role.ts";
 
 const root = import.meta.dirname!.replace(/\/tasks$/, "");
 const dist = Deno.args[0] ?? `${root}/dist`;
@@ -49,6 +49,7 @@ try {
   const [page] = await Promise.all([
     buildPage(`${work}/page`),
     ...[...rest, "gate_worker"].map(bundle),
+    bundleCli(`${work}/cli`),
     bundleFile("src/mcp/sdk.ts", `${work}/runtime/mcp_sdk.js`, ["--minify"]),
     bundleFile("agent/echo/echo.ts", `${work}/agents/echo/echo.js`),
     bundleFile("src/services/agent/main.ts", `${work}/agents/agent-service/agent_service.js`, [
@@ -61,6 +62,7 @@ try {
     bundleFile("agent/driver/driver.ts", `${work}/agents/driver/driver.js`),
     bundleFile("agent/driver/prepare_main.ts", `${work}/agents/driver/prepare.js`),
   ]);
+  await Deno.link(`${work}/runtime/mcp_sdk.js`, `${work}/cli/mcp_sdk.js`);
   await embedPage(`${work}/runtime/web.js`, page);
   await Deno.remove(`${work}/page`, { recursive: true });
   const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));

@@ -31,16 +31,28 @@ export async function bundleFile(
   output: string,
   flags: readonly string[] = [],
 ): Promise<void> {
+  await bundle(source, [...flags, "--output", output]);
+  await Deno.writeTextFile(output, inAscii(await Deno.readTextFile(output)));
+}
+
+/**
+ * The command line as many files: V8 reads one text of 2 MB whole before its first line runs, and a command needs a tenth
+ * of it. Deno takes every file that an import names into memory at the start, so that a command which runs for days
+ * outlives the next build.
+ *
+ * @param dir gets `bureau.js` and what it imports @throws Error with the bundler's words
+ */
+export async function bundleCli(dir: string): Promise<void> {
+  const flags = ["--platform", "browser", "--code-splitting", "--outdir", dir];
+  await bundle("src/cmd/bureau.ts", flags);
+  for await (const { name } of Deno.readDir(dir)) {
+    await Deno.writeTextFile(`${dir}/${name}`, inAscii(await Deno.readTextFile(`${dir}/${name}`)));
+  }
+}
+
+async function bundle(source: string, flags: readonly string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "bundle",
-      "--quiet",
-      "--frozen",
-      ...flags,
-      "--output",
-      output,
-      source,
-    ],
+    args: ["bundle", "--quiet", "--frozen", ...flags, source],
     cwd: root,
     env: { RUST_BACKTRACE: "0", NO_COLOR: "1" },
     stdout: "null",
@@ -49,7 +61,6 @@ export async function bundleFile(
   if (!success) {
     throw new Error(`Cannot bundle "${source}":\n${new TextDecoder().decode(stderr).trim()}`);
   }
-  await Deno.writeTextFile(output, inAscii(await Deno.readTextFile(output)));
 }
 
 /**

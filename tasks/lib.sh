@@ -48,8 +48,25 @@ END
   return 1
 }
 
+# What comes first, fit or not.
+first_candidate() {
+  for candidate in "${BUREAU_DENO:-}" "$BUREAU_ROOT"/.deno/node_modules/@deno/*/deno "$(command -v deno)"; do
+    if [ -f "$candidate" ] && [ -x "$candidate" ]; then return 0; fi
+  done
+  return 1
+}
+
+# The Deno that the last build found, where it would find the same again: to ask one which it is takes as long as it
+# takes to start.
+known_deno() {
+  [ -r "$BUREAU_ROOT/dist/deno" ] && first_candidate || return 1
+  { IFS= read -r first && IFS= read -r DENO; } <"$BUREAU_ROOT/dist/deno" || return 1
+  # shellcheck disable=SC3013 # of POSIX since 2024, and of every sh
+  [ "$candidate" = "$first" ] && [ -x "$DENO" ] && [ "$BUREAU_ROOT/dist/deno" -nt "$first" ] && [ "$BUREAU_ROOT/dist/deno" -nt "$DENO" ]
+}
+
 find_deno() {
-  look_for_deno || die "Cannot find Deno 2.9 or newer$DENO_FOUND" "run \`sh tasks/bootstrap up\`, which installs it from npm into this folder"
+  known_deno || look_for_deno || die "Cannot find Deno 2.9 or newer$DENO_FOUND" "run \`sh tasks/bootstrap up\`, which installs it from npm into this folder"
 }
 
 # BUREAU_STATE_DIR and BUREAU_RUN_DIR, or --state-dir/--run-dir in "$@", or the XDG places, or root's.
@@ -123,6 +140,7 @@ ensure_runtime() {
   # Whoever may read the checkout may read what is built from it: root's serves everybody.
   (umask 022 && fetching "$DENO" run -q --allow-read --allow-write --allow-env --allow-run "$BUREAU_ROOT/tasks/bundle.ts" "$DIST") ||
     die "Cannot build the runtime" "the lines above say why"
+  if first_candidate; then printf '%s\n' "$candidate" "$DENO" >"$DIST/deno"; fi
 }
 
 # Prints the --allow-… flags of role $1, one a line. LISTEN, AUTHORITY, HOMESERVER, REPO are left out where unset.
@@ -191,13 +209,15 @@ exec_role() {
   # Deno refuses to start programs with a scoped --allow-run while a loader variable is set.
   unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT
   flags=$(grant_flags "$role")
+  program=$DIST/runtime/$role.js
+  [ "$role" != bureau ] || program=$DIST/cli/bureau.js
   # Word by line: paths may hold spaces, and none is a pattern.
   oldifs=$IFS
   IFS='
 '
   set -f
   # shellcheck disable=SC2086
-  set -- $flags "$DIST/runtime/$role.js" "$@"
+  set -- $flags "$program" "$@"
   set +f
   IFS=$oldifs
   # shellcheck disable=SC2086
