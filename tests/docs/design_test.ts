@@ -47,6 +47,16 @@ Deno.test("the source tree in the documents is that of the repository", async ()
   assert.deepEqual(root.filter((name) => !there.includes(name)), []);
 });
 
+Deno.test("each page of the guide stands in its index, and with what holds it", async () => {
+  const index = await text("docs/guide/README.md");
+  const held = await text("docs/reference/verification.md");
+  for await (const { name, isFile } of Deno.readDir(`${ROOT}/docs/guide`)) {
+    if (!isFile || !name.endsWith(".md") || name === "README.md") continue;
+    assert.ok(index.includes(`](${name})`), `docs/guide/README.md lacks ${name}`);
+    assert.ok(held.includes(`](../guide/${name})`), `docs/reference/verification.md lacks ${name}`);
+  }
+});
+
 /** `a{b,c}` is `ab` and `ac`. */
 function spellings(pattern: string): string[] {
   const braces = /\{([^}]*)\}/.exec(pattern);
