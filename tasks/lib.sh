@@ -146,7 +146,7 @@ ensure_runtime() {
 # Prints the --allow-… flags of role $1, one a line. LISTEN, AUTHORITY, HOMESERVER, REPO are left out where unset.
 # By the environment: awk takes a backslash in a -v for an escape.
 grant_flags() {
-  ROLE=$1 STATE=$STATE RUN=$RUN RUNTIME=$DIST DENO=$DENO HOMESERVER=${HOMESERVER:-} REPO=${REPO:-} TOKENFILE=${TOKENFILE:-} SOCKET=${SOCKET:-} CREDENTIALS=${CREDENTIALS:-} MCP=${MCP:-} FABRIC=${FABRIC:-} APPROVER=${APPROVER:-} MAIL=${MAIL:-} HOSTDIR=${HOSTDIR:-} REMOTE=${REMOTE:-} SERVE=${SERVE:-} awk '
+  ROLE=$1 STATE=$STATE RUN=$RUN RUNTIME=$DIST DENO=$DENO HOMESERVER=${HOMESERVER:-} REPO=${REPO:-} TOKENFILE=${TOKENFILE:-} SOCKET=${SOCKET:-} CREDENTIALS=${CREDENTIALS:-} MCP=${MCP:-} FABRIC=${FABRIC:-} APPROVER=${APPROVER:-} MAIL=${MAIL:-} HOSTDIR=${HOSTDIR:-} REMOTE=${REMOTE:-} SERVE=${SERVE:-} SESSION=${SESSION:-} LOGINDIR=${LOGINDIR:-} awk '
     function fill(name) {
       if ((at = index(text, "@" name)) == 0) return
       value = ENVIRON[name]
@@ -156,7 +156,7 @@ grant_flags() {
     $1 == ENVIRON["ROLE"] {
       flag = $2; text = $0; sub(/^[^ ]+ +[^ ]+ +/, "", text); skip = 0
       fill("STATE"); fill("RUNTIME"); fill("RUN"); fill("DENO")
-      fill("HOMESERVER"); fill("REPO"); fill("TOKENFILE"); fill("SOCKET"); fill("CREDENTIALS"); fill("LISTEN"); fill("AUTHORITY"); fill("MCP"); fill("FABRIC"); fill("APPROVER"); fill("MAIL"); fill("HOSTDIR"); fill("WORKERS"); fill("REMOTE"); fill("SERVE")
+      fill("HOMESERVER"); fill("REPO"); fill("TOKENFILE"); fill("SOCKET"); fill("CREDENTIALS"); fill("LISTEN"); fill("AUTHORITY"); fill("MCP"); fill("FABRIC"); fill("APPROVER"); fill("MAIL"); fill("HOSTDIR"); fill("WORKERS"); fill("REMOTE"); fill("SERVE"); fill("LOGINDIR"); fill("SESSION")
       if (!skip) list[flag] = list[flag] (list[flag] == "" ? "" : ",") text
     }
     END { for (flag in list) print "--allow-" flag "=" list[flag] }' "$BUREAU_ROOT/tasks/grants.txt"
@@ -173,10 +173,52 @@ address_of() {
   host=${host%%[/?#]*}
   # Anything else would be another grant.
   case "$host" in '' | *[!]0-9A-Za-z.:[-]*) return 0 ;; esac
+  case "${host##*]}" in *: | *:*[!0-9]*) return 0 ;; esac
   case "${host##*]}" in
     *:*) printf '%s\n' "$host" ;;
     *) printf '%s:%s\n' "$host" "$port" ;;
   esac
+}
+
+# Sets LOGIN, the file of `bureau login`.
+find_login() {
+  case "${BUREAU_SESSION:-operator}" in
+    operator) LOGIN=${XDG_CONFIG_HOME:-$HOME/.config}/bureau/session.json ;;
+    *) LOGIN=$(file_from_caller "$BUREAU_SESSION") ;;
+  esac
+  case "$LOGIN" in
+    /*) ;;
+    *) die "Cannot use the session \"$LOGIN\": not an absolute path" "set XDG_CONFIG_HOME to one, or unset it" ;;
+  esac
+}
+
+# A path with these would be two grants.
+check_login() {
+  case "$LOGIN" in
+    *,* | *'
+'*) die "Cannot use the session \"$LOGIN\": a path here must not hold a comma or a line break" "name another file: BUREAU_SESSION=FILE" ;;
+  esac
+}
+
+# Sets SESSION, whose session commands use, and HOMESERVER, where it is good. SESSION is empty for that of the operator of the
+# state directory: where BUREAU_SESSION says so, where nobody logged in, or where the login is at another homeserver than that one.
+find_session() {
+  SESSION=''
+  HOMESERVER=$(cat "$STATE/operator/homeserver" 2>/dev/null) || HOMESERVER=''
+  find_login
+  [ "${BUREAU_SESSION:-}" != operator ] || return 0
+  if [ ! -r "$LOGIN" ]; then
+    case "${BUREAU_SESSION:+named}$COMMAND" in
+      namedlogin*) ;;
+      named*) die "Cannot use the session \"$LOGIN\": there is no such file, or it is not yours" "log in: bureau login USER" ;;
+    esac
+    return 0
+  fi
+  there=$(cat "${LOGIN%/*}/homeserver" 2>/dev/null) || there=''
+  [ -n "${BUREAU_SESSION:-}" ] || [ "${HOMESERVER:-$there}" = "$there" ] || return 0
+  check_login
+  SESSION=$LOGIN
+  HOMESERVER=$there
 }
 
 # Prints the first two words of a command line that are no global flags.

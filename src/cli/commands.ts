@@ -12,6 +12,7 @@ import { egressCommands } from "./egress/commands.ts";
 import type { CommandSpec } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
 import { listCommand } from "./list/commands.ts";
+import { loginCommands } from "./login/commands.ts";
 import { logCommands } from "./log/commands.ts";
 import { layoutCommands } from "./layout/commands.ts";
 import { homeserverCommands } from "./homeserver/commands.ts";
@@ -24,6 +25,7 @@ import { proxyCommand } from "./proxy/commands.ts";
 import { sandboxCommands } from "./sandbox/commands.ts";
 import { serviceCommands } from "./service/commands.ts";
 import { statusCommand, versionCommand } from "./status/commands.ts";
+import { upDownCommands } from "./status/updown.ts";
 import { templateCommands } from "./template/commands.ts";
 import { tutorialCommand } from "./tutorial/commands.ts";
 import { workerCommands } from "./worker/commands.ts";
@@ -59,7 +61,7 @@ export const groups: readonly Group[] = [
   {
     name: "matrix",
     brief: "Rooms and messages, as the operator",
-    parts: { state: "State of a room, for scripts" },
+    parts: { state: "State of a room, for scripts", user: "People's accounts" },
   },
   {
     name: "web",
@@ -71,7 +73,9 @@ export const groups: readonly Group[] = [
 ];
 
 export const commands: readonly CommandSpec[] = [
+  ...upDownCommands,
   statusCommand,
+  ...loginCommands,
   tutorialCommand,
   listCommand,
   observeCommand,

@@ -17,8 +17,8 @@ export const OperatorSession = z.object({
   homeserver_url: z.string(),
   user_id: z.string(),
   access_token: z.string(),
-  /** Of the operator's account; to log in again when the token is gone. */
-  password: z.string(),
+  /** Of the operator's account; to log in again when the token is gone. A person's is not kept. */
+  password: z.optional(z.string()),
   server_name: z.string(),
   /** Localparts. */
   namespace: z.string(),
@@ -30,38 +30,56 @@ export type OperatorSession = z.infer<typeof OperatorSession>;
 const operatorFile = (context: CommandContext, name: string) =>
   `${context.stateDir}/operator/${name}`;
 
-/** @throws {CliError} `not-set-up` before first boot */
+/** Of `bureau login`, where `tasks/bureau` found that it counts; else of the operator that `up` made. */
+export const sessionPath = (context: CommandContext): string =>
+  context.sessionFile ?? operatorFile(context, "session.json");
+
+/** @throws {CliError} `not-running` before first boot; `denied`, `bad-session` */
 export async function loadSession(context: CommandContext): Promise<OperatorSession> {
-  const path = operatorFile(context, "session.json");
+  const session = await storedSession(sessionPath(context));
+  if (session !== null) return session;
+  await refuseMember(context);
+  throw new CliError(
+    "not-running",
+    `Cannot find Bureau in "${context.stateDir}": it was never started there`,
+    {
+      hint:
+        "start it with `deno task up`, name its directory with --state-dir, or log in to one elsewhere: `bureau login`",
+    },
+  );
+}
+
+/** Null: there is none. @throws {CliError} `denied`, `bad-session` */
+export async function storedSession(path: string): Promise<OperatorSession | null> {
   let text: string;
   try {
     text = await Deno.readTextFile(path);
   } catch (thrown) {
-    if (thrown instanceof Deno.errors.NotFound) {
-      await refuseMember(context);
-      throw new CliError(
-        "not-running",
-        `Cannot find Bureau in "${context.stateDir}": it was never started there`,
-        {
-          hint: "start it with `deno task up`, or name its directory with --state-dir",
-        },
-      );
-    }
+    if (thrown instanceof Deno.errors.NotFound) return null;
     if (thrown instanceof Deno.errors.PermissionDenied) {
       throw new CliError("denied", `Cannot read "${path}": it belongs to another user`, {
         status: 403,
-        hint: "run as the user who started Bureau",
+        hint:
+          "run as the user who started Bureau, or log in with an account of your own: `bureau login`",
       });
     }
     throw thrown;
   }
-  const parsed = z.safeParse(OperatorSession, JSON.parse(text));
+  const parsed = z.safeParse(OperatorSession, jsonOf(text));
   if (!parsed.success) {
-    throw new CliError("bad-session", `Cannot use "${path}": it is not an operator's session`, {
-      hint: "run `deno task up`, which mends it",
+    throw new CliError("bad-session", `Cannot use "${path}": it is not a session`, {
+      hint: "run `deno task up`, which mends the operator's, or `bureau login`, which writes yours",
     });
   }
   return parsed.data;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /** A machine that joined a fleet holds no operator's session: whoever takes it over takes no more than it. */
@@ -94,8 +112,9 @@ export function daemonClient(
   });
 }
 
-/** @throws {CliError} `no-signing-key` */
+/** @throws {CliError} `no-signing-key`; `not-operator` for somebody who logged in */
 export async function loadSigningKey(context: CommandContext): Promise<SigningKey> {
+  await refuseOthers(context);
   const path = operatorFile(context, "signing-key.json");
   try {
     return await parseSigningKey(JSON.parse(await Deno.readTextFile(path)));
@@ -105,6 +124,24 @@ export async function loadSigningKey(context: CommandContext): Promise<SigningKe
       hint: "run `deno task up`, which makes one",
     });
   }
+}
+
+/** What the operator's key signs is the operator's word: nobody else's session goes with it. */
+async function refuseOthers(context: CommandContext): Promise<void> {
+  if (context.sessionFile === undefined) return;
+  const { user_id } = await loadSession(context);
+  const operator = await storedSession(operatorFile(context, "session.json")).catch(() => null);
+  if (operator?.user_id === user_id) return;
+  throw new CliError(
+    "not-operator",
+    `Cannot do this as ${user_id}: it takes the operator's signing key`,
+    {
+      status: 403,
+      hint: operator === null
+        ? "run it as the operator, on the operator's machine"
+        : "as the operator: BUREAU_SESSION=operator before the command, or `bureau logout` first",
+    },
+  );
 }
 
 /** Full localpart of what a person typed: `scribe` means `agent/scribe`. */

@@ -21,6 +21,7 @@ export const PAGES: readonly string[] = [
   "docs/guide/mcp.md",
   "docs/guide/sandbox.md",
   "docs/guide/native-agent.md",
+  "docs/guide/people.md",
   "docs/guide/phone-and-browser.md",
   "docs/guide/repositories.md",
   "docs/guide/services.md",
@@ -73,6 +74,10 @@ export const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^eval "\$\(sh tasks\/bureau completion /, {
     kind: "not-run",
     reason: "it is for an interactive shell; tests/e2e/completion_test.ts types it into three",
+  }],
+  [/^sh tasks\/bureau (login|logout|matrix user create)/, {
+    kind: "not-run",
+    reason: "a password is the reader's own; tests/e2e/login_test.ts goes through it",
   }],
   [/^sh tasks\/bureau tutorial$/, {
     kind: "not-run",

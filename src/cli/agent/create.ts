@@ -48,6 +48,7 @@ import type * as results from "./results.ts";
 
 export const create: CommandHandler<typeof results.create> = async (call) => {
   const home = await loadSession(call);
+  const key = await loadSigningKey(call);
   const session = onMachine(call, home);
   const request = await readRequest(call, session.namespace);
   const localpart = principalOf(session, call.args[0]!);
@@ -56,7 +57,6 @@ export const create: CommandHandler<typeof results.create> = async (call) => {
   if (!isHere) await findMachine(client, session, session.machine);
   await refuseElsewhere(client, session, localpart);
   await refuseCordoned(client, session, localpart);
-  const key = await loadSigningKey(call);
   const template = await fetchTemplate(
     client,
     session,

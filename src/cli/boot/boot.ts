@@ -118,7 +118,7 @@ export async function operatorSession(
       return session;
     }
   }
-  const password = known.success ? known.data.password : randomPassword();
+  const password = known.data?.password ?? randomPassword();
   const pending = {
     version: 1 as const,
     homeserver_url: request.homeserver_url,

@@ -33,6 +33,7 @@ interface Globals {
   readonly json: boolean;
   readonly stateDir: string | undefined;
   readonly runDir: string | undefined;
+  readonly sessionFile: string | undefined;
   readonly rest: readonly string[];
 }
 
@@ -47,7 +48,7 @@ export function splitGlobals(args: readonly string[]): Globals {
       rest.push(...args.slice(at));
       break;
     }
-    const match = /^--(state-dir|run-dir)(?:=(.*))?$/s.exec(argument);
+    const match = /^--(state-dir|run-dir|session-file)(?:=(.*))?$/s.exec(argument);
     if (match !== null) {
       const value = match[2] ?? args[++at];
       if (value === undefined) throw new CliError("usage", `Cannot run: ${argument} needs a value`);
@@ -55,7 +56,13 @@ export function splitGlobals(args: readonly string[]): Globals {
     } else if (argument === "--json") json = true;
     else rest.push(argument);
   }
-  return { json, stateDir: values["state-dir"], runDir: values["run-dir"], rest };
+  return {
+    json,
+    stateDir: values["state-dir"],
+    runDir: values["run-dir"],
+    sessionFile: values["session-file"],
+    rest,
+  };
 }
 
 /** @returns the exit status */
@@ -107,6 +114,12 @@ function fail(thrown: unknown, json: boolean): number {
     }
   }
   return exitCodeOf(thrown);
+}
+
+/** What a session of `login` adds to an error; loaded where there is one. */
+async function explained(thrown: unknown, call: CommandContext | null): Promise<unknown> {
+  if (call?.sessionFile === undefined) return thrown;
+  return await (await import("../login/ended.ts")).afterLogin(thrown, call);
 }
 
 interface Outcome {
@@ -173,6 +186,9 @@ function makeContext(
     return {
       stateDir: required("state-dir", globals.stateDir),
       runDir: required("run-dir", globals.runDir),
+      ...(globals.sessionFile === undefined
+        ? {}
+        : { sessionFile: required("session-file", globals.sessionFile) }),
       json: globals.json,
       print: (line) => globals.json ? undefined : write(Deno.stdout, line + "\n"),
       emit: (line) => write(Deno.stdout, line + "\n"),
@@ -239,8 +255,9 @@ function toStricli(
 ): Command<StricliContext> {
   const func = async function (flags: Flags, ...args: string[]): Promise<void> {
     let json = false;
+    let call: CommandContext | null = null;
     try {
-      const call = context();
+      call = context();
       json = call.json;
       const handler = await spec.load();
       const answer = await handler({
@@ -252,7 +269,7 @@ function toStricli(
       if (answer instanceof Ended) state.exit = answer.exit;
       if (json && result !== undefined) write(Deno.stdout, safeJson(result) + "\n");
     } catch (thrown) {
-      state.exit = fail(thrown, json);
+      state.exit = fail(await explained(thrown, call), json);
     }
   };
   const parameters = {

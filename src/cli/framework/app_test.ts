@@ -75,12 +75,24 @@ Deno.test("bureau --help lists every command that is not plumbing, and each has 
 
 Deno.test("splitGlobals() takes the global flags out wherever they stand, but not behind --", () => {
   const split = splitGlobals([
-    ...["--state-dir", "/s", "agent", "--json", "list", "--run-dir=/r", "--", "--json"],
+    ...[
+      "--state-dir",
+      "/s",
+      "agent",
+      "--json",
+      "list",
+      "--run-dir=/r",
+      "--session-file",
+      "/f",
+      "--",
+      "--json",
+    ],
   ]);
   assert.deepEqual(split, {
     json: true,
     stateDir: "/s",
     runDir: "/r",
+    sessionFile: "/f",
     rest: ["agent", "list", "--", "--json"],
   });
   assert.deepEqual(splitGlobals(["--run-dir=/a", "--run-dir", "/b", "x"]).runDir, "/b");

@@ -45,6 +45,8 @@ export type FlagValue = string | number | boolean | readonly string[] | undefine
 export interface CommandContext {
   readonly stateDir: string;
   readonly runDir: string;
+  /** Of `bureau login`, where it counts; absent: the operator's. */
+  readonly sessionFile?: string;
   readonly json: boolean;
   /** Writes a line for a person; silent with `--json`. */
   print(line: string): void;

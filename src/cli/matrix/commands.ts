@@ -46,6 +46,43 @@ export const matrixCommands: readonly CommandSpec[] = [
     load: async () => (await import("./check/check.ts")).check,
   }),
   defineCommand({
+    path: ["matrix", "account"],
+    tool: { effect: "reads", without: ["show-password"] },
+    brief: "Show what Element, or another Matrix client, asks for at login",
+    flags: {
+      "show-password": {
+        kind: "switch",
+        brief: "also the operator's password, which `up` made; on a terminal alone",
+      },
+    },
+    examples: ["sh tasks/bureau matrix account"],
+    result: async () => (await import("./results.ts")).account,
+    load: async () => (await import("./account.ts")).account,
+  }),
+  defineCommand({
+    path: ["matrix", "user", "create"],
+    tool: { none: "a password is a person's to give" },
+    brief: "Make an account for somebody else, who logs in with Element or `bureau login`",
+    docs:
+      "It is in the space, and in what --invite names, and may do what rooms and `bureau auth` let it: nothing more. Without --password-file the password is " +
+      "made, and shown once, on a terminal alone.",
+    args: [{ name: "USER", brief: "the name before the colon, such as ada" }],
+    flags: {
+      invite: {
+        kind: "texts",
+        brief: "a room it is in from the start; may be repeated",
+        placeholder: "ROOM",
+      },
+      "password-file": {
+        kind: "text",
+        brief: "a file whose first line is the password, or - for stdin",
+        placeholder: "FILE",
+      },
+    },
+    result: async () => (await import("./results.ts")).createUser,
+    load: async () => (await import("./user.ts")).createUser,
+  }),
+  defineCommand({
     path: ["matrix", "setup"],
     tool: { none: "`sh tasks/bureau` prepares what it needs" },
     brief:

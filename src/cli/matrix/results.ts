@@ -50,3 +50,21 @@ export const stateCheck = z.object({
   present: z.boolean(),
   value: z.unknown(),
 });
+
+export const account = z.object({
+  homeserver_url: z.string(),
+  user_id: z.string(),
+  /** Localpart: what clients ask for. */
+  user: z.string(),
+  /** Alias. */
+  space: z.string(),
+  /** Whether --show-password can show it. */
+  password_stored: z.boolean(),
+});
+
+export const createUser = z.object({
+  user_id: z.string(),
+  homeserver_url: z.string(),
+  /** Ids of those that it is in now. */
+  rooms: z.array(z.string()),
+});

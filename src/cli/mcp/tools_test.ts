@@ -44,9 +44,10 @@ Deno.test("what is a tool reads and writes nothing of the process's own", async 
   for (const spec of offered) {
     const [, file] = /import\("([^"]+)"\)/.exec(spec.load.toString()) ?? [];
     assert.ok(file !== undefined, `${spec.path}`);
-    // As it stands beside its declaration: in the group's folder, or, of commands.ts, one named there.
-    const folder = spec.path[0] === "agent" ? "agent/" : `${spec.path[0]}/`;
-    const places = [`${folder}${file}`, file].map((path) => new URL(path, root));
+    // As it stands beside its declaration: in the group's folder, or, of one word, in that of its like.
+    const places = [`${spec.path[0]}/${file}`, `login/${file}`, `status/${file}`].map((path) =>
+      new URL(path, root)
+    );
     const found = await Promise.all(places.map((at) => Deno.readTextFile(at).catch(() => null)));
     const text = found.find((one) => one !== null);
     assert.ok(text !== undefined, `${spec.path}: ${file}`);

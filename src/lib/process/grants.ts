@@ -59,6 +59,9 @@ export interface GrantValues {
   readonly REMOTE?: string;
   /** `HOST:PORT` where `bureau worker serve` listens. */
   readonly SERVE?: string;
+  /** The file of `bureau login`, whose session commands use; its directory for `login` and `logout`. */
+  readonly SESSION?: string;
+  readonly LOGINDIR?: string;
   /** File with the registration token of a homeserver that is not ours. */
   readonly TOKENFILE?: string;
 }
