@@ -36,7 +36,8 @@ export const PAGES: readonly string[] = [
   "docs/guide/authorization.md",
   "docs/guide/life.md",
   "docs/guide/limits.md",
-  "deploy/homeserver/README.md",
+  "deploy/compose/README.md",
+  "docs/guide/production-homeserver.md",
   "docs/reference/cli.md",
 ];
 
@@ -110,10 +111,10 @@ export const RULES: readonly (readonly [RegExp, Treatment])[] = [
     reason: OTHER_HOMESERVER,
   }],
   [/^(export )?BUREAU_TEST_/, { kind: "not-run", reason: OTHER_HOMESERVER }],
-  [/^(cd deploy\/homeserver|export HOMESERVER_|sh secrets\.sh|docker compose|umask 077)/, {
+  [/^(sh deploy\/compose\/|cd \/srv\/matrix|docker compose|umask 077|tar )/, {
     kind: "not-run",
-    reason:
-      "it takes a container engine; tests/homeserver/deploy_test.ts does it where there is one",
+    reason: "it takes a container engine; tests/homeserver/deploy_test.ts and " +
+      "tests/slow/deployed_test.ts do what can be done without",
   }],
   [/^sh tasks\/bureau agent drain --all$/, {
     kind: "not-run",

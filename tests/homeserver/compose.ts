@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * The `docker` homeserver: deploy/homeserver where an engine answers that has Compose; otherwise, for root, Synapse in a
+ * The `docker` homeserver: deploy/compose where an engine answers that has Compose; otherwise, for root, Synapse in a
  * container of an engine that is started for it.
  */
 import { eventually, freePort, ROOT, run } from "../e2e/harness.ts";
@@ -13,6 +13,8 @@ import { answers, logConfiguration, SECRET, synapseConfiguration } from "./synap
 
 const NAME = "example.test";
 const PROFILE = "continuwuity";
+/** As setup.sh run by root chooses it. */
+const USER = 991;
 
 export async function openCompose(): Promise<Started | Unavailable> {
   const info = await docker("info");
@@ -33,17 +35,14 @@ async function openDeployed(): Promise<Started | Unavailable> {
   const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-compose-" });
   const project = `bureau-test-${dir.slice(dir.lastIndexOf("-") + 1).toLowerCase()}`;
   const port = freePort();
-  const made = await run("sh", [`${ROOT}/deploy/homeserver/secrets.sh`, `${dir}/secrets`, NAME]);
+  const user = `${Deno.uid()}:${Deno.gid()}`;
+  const made = await run("sh", [
+    ...[`${ROOT}/deploy/compose/setup.sh`, dir, PROFILE, NAME],
+    ...["--port", String(port), "--user", user],
+  ]);
   if (made.code !== 0) throw new Error(`Cannot make the secrets: ${made.stderr}`);
-  await Deno.writeTextFile(
-    `${dir}/env`,
-    `HOMESERVER_PORT=${port}\nHOMESERVER_SECRETS=${dir}/secrets\nHOMESERVER_NAME=${NAME}\n`,
-  );
   const compose = (...args: string[]) =>
-    docker(
-      ...["compose", "--project-name", project, "--env-file", `${dir}/env`, "--profile", PROFILE],
-      ...["--file", `${ROOT}/deploy/homeserver/compose.yaml`, ...args],
-    );
+    run("docker", ["compose", "--project-name", project, ...args], dir);
   const close = async () => {
     await compose("down", "--volumes", "--timeout", "10");
     await Deno.remove(dir, { recursive: true });
@@ -71,7 +70,7 @@ async function makeFirstAccount(url: string, dir: string, log: string): Promise<
   await Deno.writeTextFile(`${dir}/password`, "password of the administrator\n", { mode: 0o600 });
   await Deno.writeTextFile(`${dir}/log`, log);
   const script = `exec sh "$0" "$1" admin "$2/password" <"$2/log"`;
-  const path = `${ROOT}/deploy/homeserver/first-account.sh`;
+  const path = `${ROOT}/deploy/compose/first-account.sh`;
   const made = await run("sh", ["-c", script, path, url, dir]);
   if (made.code !== 0) throw new Error(`Cannot make the first account: ${made.stderr}`);
 }
@@ -106,6 +105,7 @@ async function openContained(): Promise<Started | Unavailable> {
   }
 }
 
+/** Confined as deploy/compose/compose.yaml says it. */
 async function runSynapse(engine: Engine): Promise<void> {
   const shared = `${engine.dir}/shared`;
   const configuration = synapseConfiguration("/data", 0);
@@ -117,7 +117,11 @@ async function runSynapse(engine: Engine): Promise<void> {
   }];
   await Deno.writeTextFile(`${shared}/homeserver.yaml`, JSON.stringify(configuration));
   await Deno.writeTextFile(`${shared}/log.yaml`, JSON.stringify(logConfiguration("/data/log")));
-  const common = ["--network", "host", "--volume", `${shared}:/data`, "--workdir", "/data"];
+  await Deno.chown(shared, USER, USER);
+  const common = ["--network", "host", "--volume", `${shared}:/data`, "--workdir", "/data"].concat(
+    ["--user", `${USER}:${USER}`, "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"],
+    ["--security-opt", "no-new-privileges:true", "--memory", "2g", "--pids-limit", "512"],
+  );
   const config = ["--config-path", "/data/homeserver.yaml"];
   const keys = await engine.docker("run", "--rm", ...common, IMAGE, ...config, "--generate-keys");
   if (keys.code !== 0) throw new Error(`Cannot make Synapse's keys: ${keys.stderr}`);

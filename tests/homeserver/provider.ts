@@ -2,11 +2,13 @@
 
 /**
  * The homeserver that the suites run against. `BUREAU_TEST_HOMESERVER` chooses it: `embedded` (the default),
- * `synapse` (from PyPI), `docker` (deploy/homeserver), or the URL of one that runs already.
+ * `synapse` (from PyPI), `synapse-postgres` (as deploy/compose has it, without containers), `docker` (deploy/compose),
+ * or the URL of one that runs already.
  */
 import { SECRET, Server } from "../../src/homeserver/_process.ts";
 import { skip } from "../e2e/harness.ts";
 import { openCompose } from "./compose.ts";
+import { openDeployedSynapse } from "./deployed.ts";
 import {
   type Account,
   makeRegistrationToken,
@@ -15,7 +17,8 @@ import {
 } from "./registration.ts";
 import { openSynapse } from "./synapse.ts";
 
-export type Kind = "embedded" | "synapse" | "docker" | "url";
+const KINDS = ["embedded", "synapse", "synapse-postgres", "docker"] as const;
+export type Kind = (typeof KINDS)[number] | "url";
 
 export interface TestHomeserver extends AsyncDisposable {
   readonly kind: Kind;
@@ -47,15 +50,14 @@ export interface Started {
 export function chosenHomeserver(): { kind: Kind; url: string | null } {
   const value = Deno.env.get("BUREAU_TEST_HOMESERVER") ?? "";
   if (value === "") return { kind: "embedded", url: null };
-  if (value === "embedded" || value === "synapse" || value === "docker") {
-    return { kind: value, url: null };
-  }
+  const kind = KINDS.find((kind) => kind === value);
+  if (kind !== undefined) return { kind, url: null };
   const url = URL.parse(value);
   if (url !== null && /^https?:$/.test(url.protocol)) {
     return { kind: "url", url: url.href.replace(/\/+$/, "") };
   }
   throw new Error(
-    `BUREAU_TEST_HOMESERVER is embedded, synapse, docker or a URL, not "${value}"`,
+    `BUREAU_TEST_HOMESERVER is ${KINDS.join(", ")} or a URL, not "${value}"`,
   );
 }
 
@@ -98,6 +100,8 @@ function open(kind: Kind): Promise<Started | Unavailable> {
       return openEmbedded();
     case "synapse":
       return openSynapse();
+    case "synapse-postgres":
+      return openDeployedSynapse();
     case "docker":
       return openCompose();
     case "url":
@@ -142,7 +146,8 @@ async function openUrl(): Promise<Started | Unavailable> {
   };
 }
 
-async function complete(kind: Kind, started: Started): Promise<TestHomeserver> {
+/** What every kind has beside its URL. */
+export async function complete(kind: Kind, started: Started): Promise<TestHomeserver> {
   const { url, sharedSecret } = started;
   const admin = sharedSecret === undefined
     ? null

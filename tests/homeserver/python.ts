@@ -5,7 +5,7 @@ import { run } from "../e2e/harness.ts";
 import type { Unavailable } from "./provider.ts";
 
 /** Where environments are kept between runs; per user, so that nobody runs another's code. */
-function cacheDir(): string {
+export function cacheDir(): string {
   const base = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/tmp"}/.cache`;
   return `${base}/bureau-tests`;
 }

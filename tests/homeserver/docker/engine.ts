@@ -5,10 +5,9 @@
  * and pid namespaces of its own. Whatever it made is gone when it is closed.
  */
 import { eventually, type Finished } from "../../e2e/harness.ts";
+import { unpackDebian } from "../debian.ts";
 
 const HERE = new URL(".", import.meta.url).pathname;
-/** Root's own, unlike /tmp: nobody else can put a program there for root to run. */
-export const CACHE = "/var/cache/bureau-tests";
 const PACKAGES = ["docker.io", "containerd", "runc", "tini", "libdevmapper1.02.1"];
 const CGROUPS = "/sys/fs/cgroup";
 const decoder = new TextDecoder();
@@ -17,7 +16,7 @@ const decoder = new TextDecoder();
 async function run(
   program: string,
   args: readonly string[],
-  options: { cwd?: string; env?: Record<string, string> } = {},
+  options: { env?: Record<string, string> } = {},
 ): Promise<Finished> {
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args: [...args],
@@ -48,35 +47,7 @@ export function whyNoEngine(): string | null {
     : "no Docker engine answers here, and this root may not make namespaces for one";
 }
 
-/** Downloads and unpacks the engine once. @returns its directory, or why it can't be had */
-async function programs(): Promise<{ dir: string } | { reason: string }> {
-  const dir = `${CACHE}/docker-engine-${Deno.build.arch}`;
-  await Deno.mkdir(CACHE, { recursive: true, mode: 0o700 });
-  using lock = await Deno.open(`${dir}.lock`, { create: true, write: true });
-  await lock.lock(true);
-  if (await exists(`${dir}/usr/sbin/dockerd`)) return { dir };
-  const fresh = `${dir}.new`;
-  await Deno.remove(fresh, { recursive: true }).catch(() => {});
-  await Deno.mkdir(fresh, { recursive: true });
-  const download = () => run("apt-get", ["download", "-qq", ...PACKAGES], { cwd: fresh });
-  let got = await download();
-  if (got.code !== 0) {
-    // The lists of a fresh machine are empty, and an old one's name versions that are gone.
-    await run("apt-get", ["update", "-qq"]);
-    got = await download();
-  }
-  if (got.code !== 0) {
-    return { reason: `docker.io cannot be had from Debian: ${got.stderr.trim().slice(-200)}` };
-  }
-  for await (const { name } of Deno.readDir(fresh)) {
-    if (!name.endsWith(".deb")) continue;
-    const unpacked = await run("dpkg-deb", ["--extract", `${fresh}/${name}`, fresh]);
-    if (unpacked.code !== 0) return { reason: `cannot unpack ${name}: ${unpacked.stderr}` };
-    await Deno.remove(`${fresh}/${name}`);
-  }
-  await Deno.rename(fresh, dir);
-  return { dir };
-}
+const programs = () => unpackDebian("docker-engine", PACKAGES, "usr/sbin/dockerd");
 
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 

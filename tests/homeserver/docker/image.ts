@@ -3,7 +3,8 @@
 /** An image of Synapse, made here: a Debian that debootstrap made, and Synapse from PyPI. No image registry is asked. */
 import { Machine, whyNot } from "../../slow/machine/machine.ts";
 import { SYNAPSE_VERSION } from "../synapse.ts";
-import { CACHE, type Engine } from "./engine.ts";
+import { CACHE } from "../debian.ts";
+import type { Engine } from "./engine.ts";
 
 export const IMAGE = `bureau-test/synapse:${SYNAPSE_VERSION}`;
 /** Of the base, which Synapse needs none of. */
