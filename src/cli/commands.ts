@@ -8,6 +8,7 @@ import { credentialCommands } from "./credential/commands.ts";
 import { completionCommands } from "./completion/commands.ts";
 import { configCommands } from "./config/commands.ts";
 import { doctorCommand } from "./doctor/commands.ts";
+import { environmentCommands } from "./environment/commands.ts";
 import { egressCommands } from "./egress/commands.ts";
 import type { CommandSpec } from "./framework/command.ts";
 import type { Group } from "./framework/app.ts";
@@ -45,6 +46,10 @@ export const groups: readonly Group[] = [
   {
     name: "sandbox",
     brief: "What an agent's sandbox is made of, what it holds, and a command in one",
+  },
+  {
+    name: "environment",
+    brief: "Programs for sandboxes, built by Nix in place of this machine's own",
   },
   { name: "mcp", brief: "Bureau's commands as tools of a program (Model Context Protocol)" },
   { name: "worker", brief: "Assignments for workers, each in a sandbox of its own" },
@@ -100,5 +105,6 @@ export const commands: readonly CommandSpec[] = [
   ...homeserverCommands,
   ...completionCommands,
   ...sandboxCommands,
+  ...environmentCommands,
   ...workerCommands,
 ];

@@ -82,8 +82,10 @@ const HASH = "0123456789abcdfghijklmnpqrsvwxyz";
 const store = (name: string) => `/nix/store/${HASH}-${name}`;
 const LIST = `${store("closure")}/store-paths`;
 
-function planOf(template: Template, text: string, there: readonly string[]) {
-  const facts: MachineFacts = { readText: () => Promise.resolve(text) };
+function planOf(template: Template, text: string, there: readonly string[], environment = "") {
+  const facts: MachineFacts = {
+    readText: (path) => Promise.resolve(path.endsWith("/environment") ? environment : text),
+  };
   const info = (isFile: boolean) => ({ isDirectory: !isFile, isFile, isSymlink: false });
   return planSandbox(
     instantiate({ command: ["true"], ...template }, {}),
@@ -130,6 +132,30 @@ Deno.test("a Nix closure is its store paths and nothing else", async () => {
   ];
   for (const [code, text] of refusals) {
     await assert.rejects(planOf(template, text, there), { code }, text);
+  }
+});
+
+Deno.test("the programs of a closure that names its environment are /usr/local/bin", async () => {
+  const there = [
+    LIST,
+    `${store("closure")}/environment`,
+    `${store("bash")}/bin/sh`,
+    `${store("tools")}/bin/script`,
+    `${store("tools")}/bin/env`,
+  ];
+  const text = ["bash", "tools"].map((name) => `${store(name)}\n`).join("");
+  const template: Template = { environment: store("closure") };
+  const { sysroot } = await planOf(template, text, there, `${store("tools")}\n`);
+  assert.deepEqual(Object.fromEntries(sysroot.links.map(({ dest, target }) => [dest, target])), {
+    "/bin/sh": `${store("bash")}/bin/sh`,
+    "/usr/bin/script": `${store("tools")}/bin/script`,
+    "/usr/bin/env": `${store("tools")}/bin/env`,
+    "/usr/local/bin": `${store("tools")}/bin`,
+  });
+  const bridged = { ...template, bridge: true };
+  await assert.rejects(planOf(bridged, text, there, store("tools")), { code: "no-bridge" });
+  for (const other of ["", store("gone"), "/etc"]) {
+    await assert.rejects(planOf(template, text, there, other), { code: "bad-sysroot" }, other);
   }
 });
 

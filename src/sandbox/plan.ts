@@ -125,6 +125,16 @@ export async function planSandbox(
     ...(services === null ? {} : { services }),
   };
   if (!spec.bridge) return plan;
+  if (sysroot.kind === "nix") {
+    // Bureau's runtime is a program of the host's kind: its loader is at a path that no store has.
+    throw new SandboxError(
+      "no-bridge",
+      "Cannot plan a bridge in a Nix environment: Bureau's own programs don't run in one",
+      {
+        hint: "take bridge out of the template; curl --unix-socket and git reach the proxy without",
+      },
+    );
+  }
   if (facts.runtime === undefined) {
     throw new SandboxError("no-bridge", "Cannot plan a bridge: there is no proxy to lead to", {
       hint: "take bridge out of the template, or run it with `bureau agent create`",

@@ -14,6 +14,9 @@ const STORE_PATH = /^\/nix\/store\/[0-9a-z]{32}-[A-Za-z0-9+._?=-]{1,211}$/;
 const MAX_STORE_PATHS = 1_000;
 /** What the sandbox itself runs before the agent. */
 const PROGRAMS = ["sh", "script"] as const;
+/** Of a store path that stands for a closure: the closure's paths, and which of them is the environment itself. */
+const LIST = "store-paths";
+const ENVIRONMENT = "environment";
 
 export interface ClosureReader {
   /** A small file of the host, or null. */
@@ -76,7 +79,8 @@ async function planClosure(
   lstat: Lstat,
   reader: ClosureReader,
 ): Promise<PlannedSysroot> {
-  const list = STORE_PATH.test(source) ? `${source}/store-paths` : source;
+  const isStorePath = STORE_PATH.test(source);
+  const list = isStorePath ? `${source}/${LIST}` : source;
   await pinSource(list, "ro", roots, lstat, false);
   const text = await reader.readText(list);
   const paths = [...new Set((text ?? "").split("\n").filter((line) => line !== ""))].toSorted();
@@ -92,32 +96,53 @@ async function planClosure(
       { hint: "make it with `nix-store --query --requisites PATH >FILE`, or with closureInfo" },
     );
   }
-  await reader.prefetch(
-    paths.flatMap((path) => [path, ...PROGRAMS.map((name) => `${path}/bin/${name}`)]),
-  );
+  const named = `${source}/${ENVIRONMENT}`;
+  await reader.prefetch([
+    named,
+    ...paths.flatMap((
+      path,
+    ) => [path, ...[...PROGRAMS, "env"].map((name) => `${path}/bin/${name}`)]),
+  ]);
   const mounts: PlannedBind[] = [];
   for (const path of paths) {
     const info = await pinSource(path, "ro", roots, lstat, false);
     mounts.push(systemBind(path, path, info && identityOf(info)));
   }
-  const program = async (name: string): Promise<string> => {
+  const find = async (name: string): Promise<string | null> => {
     for (const path of paths) {
       if (await lstat(`${path}/bin/${name}`) !== null) return `${path}/bin/${name}`;
     }
+    return null;
+  };
+  const program = async (name: string): Promise<string> => {
+    const found = await find(name);
+    if (found !== null) return found;
     throw new SandboxError(
       "bad-sysroot",
       `Cannot use the closure "${list}": no path in it has bin/${name}`,
       { hint: "add bash and util-linux to the environment" },
     );
   };
-  return {
-    kind: "nix",
-    mounts,
-    links: [
-      { target: await program("sh"), dest: "/bin/sh" },
-      { target: await program("script"), dest: "/usr/bin/script" },
-    ],
-  };
+  const links = [
+    { target: await program("sh"), dest: "/bin/sh" },
+    { target: await program("script"), dest: "/usr/bin/script" },
+  ];
+  // Scripts begin with it.
+  const env = await find("env");
+  if (env !== null) links.push({ target: env, dest: "/usr/bin/env" });
+  if (isStorePath && await lstat(named) !== null) {
+    const environment = (await reader.readText(named) ?? "").trim();
+    if (!paths.includes(environment)) {
+      throw new SandboxError(
+        "bad-sysroot",
+        `Cannot use the closure "${source}": the environment that it names is not in it`,
+        { hint: "build it anew: `bureau environment build NAME FLAKE`" },
+      );
+    }
+    // Where the PATH of every built-in template begins.
+    links.push({ target: `${environment}/bin`, dest: "/usr/local/bin" });
+  }
+  return { kind: "nix", mounts, links };
 }
 
 function systemBind(

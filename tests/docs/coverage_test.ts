@@ -111,7 +111,7 @@ Deno.test("every task that the documentation names exists", async () => {
     for (const [, name] of text.matchAll(/\bdeno task ([a-z:]+)/g)) {
       assert.ok(name! in tasks, `${page} names \`deno task ${name}\`, which deno.json lacks`);
     }
-    for (const [, name] of text.matchAll(/\bsh tasks\/([a-z]+)/g)) {
+    for (const [, name] of text.matchAll(/\bsh tasks\/([a-z-]+)/g)) {
       assert.ok(
         await Deno.stat(`${ROOT}/tasks/${name}`).then((info) => info.isFile, () => false),
         `${page} names tasks/${name}, which is not there`,

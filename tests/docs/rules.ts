@@ -13,6 +13,7 @@ export const PAGES: readonly string[] = [
   "docs/guide/agents.md",
   "docs/guide/credentials.md",
   "docs/guide/egress.md",
+  "docs/guide/environments.md",
   "docs/guide/homeserver.md",
   "docs/guide/machines.md",
   "docs/guide/configuration.md",
@@ -157,6 +158,10 @@ export const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^sh tasks\/bureau sandbox run --(allow-host|credential) /, {
     kind: "not-run",
     reason: "it leads to the Internet; tests/interop/sandbox_run_test.ts does it on loopback",
+  }],
+  [/^sh tasks\/bureau environment (?!list)/, {
+    kind: "not-run",
+    reason: "it needs Nix; tests/slow/environment_test.ts goes through all of them",
   }],
   [/^sh tasks\/bureau (template .*|agent create .*template:)(reviewer|tools)/, {
     kind: "not-run",

@@ -23,6 +23,7 @@ import {
   type PathInfo,
   planSandbox,
 } from "../../sandbox/mod.ts";
+import { closureFile } from "../environment/generations.ts";
 import { readJson } from "../files.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
@@ -51,7 +52,7 @@ export const explain: CommandHandler<typeof results.explain> = async (call) => {
   const spec = instantiate(template, assignment ?? {}, { ...given, ...stand });
   const assumed = new Set<string>();
   const plan = await planSandbox(spec, policy.bind_roots, (path) => look(path, stand, assumed), {
-    ...facts(policy),
+    ...facts(call.stateDir, policy),
     // A template alone is explained as if the exception were made; a principal must have it.
     passthrough: principal === null || policy.passthrough.includes(principal),
   });
@@ -197,7 +198,7 @@ async function look(
   return { isDirectory: true, isFile: false, isSymlink: false };
 }
 
-function facts(policy: LauncherPolicy): MachineFacts {
+function facts(stateDir: string, policy: LauncherPolicy): MachineFacts {
   return {
     allowedDevices: policy.devices ?? [],
     seccomp: policy.seccomp ?? [],
@@ -206,7 +207,9 @@ function facts(policy: LauncherPolicy): MachineFacts {
         patterns.flatMap((pattern) => EXAMPLES[pattern] ?? [pattern])
           .map((path): DeviceNode => ({ path, kind: "character" })),
       ),
-    readText: (path) => {
+    readText: async (path) => {
+      const text = await closureFile(stateDir, path);
+      if (text !== null) return text;
       throw new CliError("not-readable", `Cannot read the closure "${path}" from here`, {
         hint: "the launcher reads it when the agent starts",
       });

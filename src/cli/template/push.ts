@@ -15,7 +15,7 @@ import { builtinRef } from "./list.ts";
 import { TemplateStore } from "./store.ts";
 import type * as results from "./results.ts";
 
-interface Change {
+export interface Change {
   readonly reference: string;
   readonly template: Template;
   readonly differences: readonly Difference[];
@@ -48,11 +48,18 @@ const builtins = (onlyBehind: boolean): CommandHandler<typeof results.publish> =
 export const publish = builtins(false);
 export const update = builtins(true);
 
-async function write(
+/** What would be written, and whom that reaches. */
+export interface TemplatePlan {
+  readonly changes: readonly Change[];
+  readonly must_sign: readonly Affected[];
+}
+
+/** Shows what differs. @throws what is wrong with one of them */
+export async function planTemplates(
   call: Invocation,
   store: TemplateStore,
   wanted: ReadonlyMap<string, Template>,
-) {
+): Promise<TemplatePlan> {
   const changes: Change[] = [];
   for (const [reference, template] of wanted) {
     const present = await store.find(parseTemplateRef(reference));
@@ -66,30 +73,41 @@ async function write(
     const differences = compare(present?.content ?? {}, template);
     changes.push({ reference, template, differences, digest: trace.digest });
   }
-  const dry = call.flags["dry-run"] === true;
   for (const { reference, differences, digest } of changes) {
     call.print(`${reference} ${digest}`);
     for (const line of differenceLines(differences)) call.print(`  ${line}`);
   }
-  if (changes.length === 0) call.print("nothing differs");
   const names = changes.map(({ reference }) => reference);
   const reached = changes.length === 0 ? [] : await reachedBy(store, names, wanted);
-  const affected: Affected[] = reached.map((one) => one.affected).filter((one) => one.must_sign);
+  const affected = reached.map((one) => one.affected).filter((one) => one.must_sign);
   if (affected.length > 0) { for (const line of affectedLines(affected)) call.print(line); }
-  if (!dry) { for (const change of changes) await putAndReadBack(store, change); }
+  return { changes, must_sign: affected };
+}
+
+export async function putTemplates(store: TemplateStore, plan: TemplatePlan): Promise<void> {
+  for (const change of plan.changes) await putAndReadBack(store, change);
+}
+
+async function write(
+  call: Invocation,
+  store: TemplateStore,
+  wanted: ReadonlyMap<string, Template>,
+) {
+  const plan = await planTemplates(call, store, wanted);
+  const { changes, must_sign } = plan;
+  if (changes.length === 0) call.print("nothing differs");
+  const dry = call.flags["dry-run"] === true;
+  if (!dry) await putTemplates(store, plan);
   if (dry && changes.length > 0) call.print("nothing was written (--dry-run)");
-  if (!dry && affected.length > 0) {
-    call.print("sign them again: bureau template impact " + names[0] + " --resign");
+  if (!dry && must_sign.length > 0) {
+    call.print(`sign them again: bureau template impact ${changes[0]!.reference} --resign`);
   }
-  return {
-    dry_run: dry,
-    changes: changes.map(({ reference, digest, differences }) => ({
-      reference,
-      digest,
-      differences,
-    })),
-    must_sign: affected,
-  };
+  return { dry_run: dry, changes: written(plan), must_sign };
+}
+
+/** As `--json` has it. */
+export function written({ changes }: TemplatePlan) {
+  return changes.map(({ reference, digest, differences }) => ({ reference, digest, differences }));
 }
 
 /** Each part may be right by itself and the whole not: a variable that is set twice, for example. */
