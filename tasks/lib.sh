@@ -122,8 +122,10 @@ fetching() {
 
 # Is $1 a build of this checkout, newer than every source of it?
 is_current() {
-  [ -r "$1/runtime/.stamp" ] &&
-    [ -z "$(find "$BUREAU_ROOT/src" "$BUREAU_ROOT/agent" "$BUREAU_ROOT/deno.json" "$BUREAU_ROOT/deno.lock" "$BUREAU_ROOT/tasks" -newer "$1/runtime/.stamp" -type f -print -quit)" ]
+  [ -r "$1/runtime/.stamp" ] || return 1
+  # A release that deploy/install put there has no sources.
+  [ -e "$BUREAU_ROOT/src" ] || return 0
+  [ -z "$(find "$BUREAU_ROOT/src" "$BUREAU_ROOT/agent" "$BUREAU_ROOT/deno.json" "$BUREAU_ROOT/deno.lock" "$BUREAU_ROOT/tasks" -newer "$1/runtime/.stamp" -type f -print -quit)" ]
 }
 
 # DIST/runtime holds one bundle per process; rebuilt when a source is newer than its stamp. It is in the checkout, or,

@@ -12,16 +12,22 @@ export interface Backup {
   readonly bytes: number;
   readonly media_files: number;
   readonly events: number;
+  /** Older ones that went. */
+  readonly removed: number;
 }
 
 const isMissing = (thrown: unknown) => thrown instanceof Deno.errors.NotFound;
 
+/** The name of a backup; nothing else in there is removed. */
+const BACKUP = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d{3}Z$/;
+
 /**
  * A copy of the database as it is at one moment, checked, and the media that it names, as hard links (a
  * file of media never changes). Writers go on meanwhile. It is there whole under its name, or not at all.
+ * @param keep how many backups stay, this one among them; null: all
  * @throws {MatrixError} 507 when the disk is full, 500 when the copy is damaged
  */
-export async function backup(ctx: Context): Promise<Backup> {
+export async function backup(ctx: Context, keep: number | null = null): Promise<Backup> {
   const { state_dir } = ctx.config;
   const parent = `${state_dir}/backups`;
   await Deno.mkdir(parent, { recursive: true, mode: 0o700 });
@@ -49,11 +55,21 @@ export async function backup(ctx: Context): Promise<Backup> {
     }
     const { size } = await Deno.stat(file);
     await Deno.rename(part, path);
-    return { path, bytes: size, media_files: linked, events };
+    const removed = keep === null ? 0 : await removeOldest(parent, keep);
+    return { path, bytes: size, media_files: linked, events, removed };
   } catch (thrown) {
     await Deno.remove(part, { recursive: true }).catch(() => {});
     throw asFailure(thrown, "back up");
   }
+}
+
+/** Their names are their times. @returns how many went */
+async function removeOldest(parent: string, keep: number): Promise<number> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(parent)) if (BACKUP.test(name)) names.push(name);
+  const old = names.sort().slice(0, -keep);
+  for (const name of old) await Deno.remove(`${parent}/${name}`, { recursive: true });
+  return old.length;
 }
 
 function examine(file: string): { media: string[]; events: number } {

@@ -128,6 +128,21 @@ Deno.test("a backup under load is whole, private, and can be started from", asyn
   assert.equal(await file.text(), "a file");
   const sent = await again.call("PUT", `rooms/${room}/send/m.room.message/new`, { body: "on" });
   assert.equal(sent.status, 200);
+
+  // Of many the newest stay, and what is no backup stays too.
+  await Deno.mkdir(`${server.stateDir}/backups/mine`);
+  for (const keep of ["0", "-1", "x"]) {
+    const refused = await admin.call("POST", `${OPERATIONS}/backup?keep=${keep}`);
+    assert.equal(refused.status, 400);
+  }
+  const { body: other } = await admin.call("POST", `${OPERATIONS}/backup?keep=2`);
+  assert.equal(other.removed, 0);
+  const { body: third } = await admin.call("POST", `${OPERATIONS}/backup?keep=1`);
+  assert.equal(third.removed, 2);
+  assert.deepEqual(
+    [...Deno.readDirSync(`${server.stateDir}/backups`)].map(({ name }) => name).sort(),
+    [third.path.split("/").at(-1), "mine"].sort(),
+  );
 });
 
 Deno.test("compaction gives room back, keeps what is there, and removes broken-off uploads", async () => {

@@ -12,6 +12,7 @@ export const PAGES: readonly string[] = [
   "docs/guide/first-agent.md",
   "docs/guide/agents.md",
   "docs/guide/credentials.md",
+  "docs/guide/deployment.md",
   "docs/guide/egress.md",
   "docs/guide/environments.md",
   "docs/guide/homeserver.md",
@@ -71,6 +72,11 @@ export const RULES: readonly (readonly [RegExp, Treatment])[] = [
       "its key is the reader's own; tests/e2e/native_agent_test.ts has a model that needs none",
   }],
   [/^git clone <this repository> /, { kind: "not-run", reason: ON_A_BARE_MACHINE }],
+  [/^(sudo .*|git pull && .*|systemctl .*|journalctl .*|ls \/usr\/lib\/bureau.*)$/, {
+    kind: "not-run",
+    reason: "it is about a whole machine; tests/slow/systemd_test.ts has one",
+  }],
+  [/^sh tasks\/bootstrap bundle$/, { kind: "run" }],
   [/^sh tasks\/bootstrap (ok|test)$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^deno task (ok|test|test:slow|test:live)$/, { kind: "not-run", reason: WHOLE_SUITE }],
   [/^eval "\$\(sh tasks\/bureau completion /, {

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * deploy/systemd as its README says, under a systemd that runs: installed by hand, its two users made by systemd, an agent
- * that outlives its launcher, and the machine's key sealed.
+ * What deploy/ installs, under a systemd that runs: installed, set up, agents that outlive their launcher, an upgrade and the
+ * way back, the machine's key sealed, backups, and an uninstall after which nothing is left.
  */
 import assert from "node:assert/strict";
-import { denoArguments, parseGrants } from "../../src/lib/process/mod.ts";
-import { eventually, freePort, ROOT, skip } from "../e2e/harness.ts";
+import { eventually, ROOT, skip } from "../e2e/harness.ts";
 import { Bed, whyNot } from "./systemd/bed.ts";
 
-const UNITS = ["bureau-launcher", "bureau-daemon", "bureau-web"];
+const UNITS = ["bureau-homeserver", "bureau-launcher", "bureau-daemon", "bureau-web"];
 const STATE = "/var/lib/bureau";
-const RUNTIME = "/usr/lib/bureau/runtime";
+const LIB = "/usr/lib/bureau";
 
 /** As a person there types it. */
-const cli = (bed: Bed, ...words: string[]) =>
-  bed.must('cd "$1"; shift; exec sh tasks/bureau "$@"', ROOT, ...words);
+const cli = (bed: Bed, ...words: string[]) => bed.must('exec bureau "$@"', ...words);
 
 async function phase(bed: Bed): Promise<string | undefined> {
   const { principals } = JSON.parse(await cli(bed, "agent", "list", "--json")) as {
@@ -27,71 +25,64 @@ async function phase(bed: Bed): Promise<string | undefined> {
 const runs = (bed: Bed) =>
   eventually("the agent runs", async () => await phase(bed) === "running", 30_000);
 
-/** The embedded homeserver as a unit of its own; where Bureau has no part in that, it is another program. */
-async function installHomeserver(bed: Bed, port: number): Promise<void> {
-  const grants = parseGrants(await Deno.readTextFile(`${ROOT}/tasks/grants.txt`), {
-    STATE,
-    RUN: "/run/bureau",
-    RUNTIME,
-    DENO: `${RUNTIME}/deno`,
-    LISTEN: `127.0.0.1:${port}`,
-  });
-  const words = denoArguments("homeserver", RUNTIME, grants).map((word) => `'${word}'`).join(" ");
-  const secret = await bed.must(`cat ${STATE}/operator/homeserver-secret`);
-  await bed.write(
-    "/etc/bureau/homeserver.json",
-    JSON.stringify({
-      version: 1,
-      listen: { hostname: "127.0.0.1", port },
-      server_name: "bureau.local",
-      state_dir: `${STATE}/homeserver`,
-      registration_shared_secret: secret,
-    }),
-    "0600",
-  );
-  await bed.write(
-    "/etc/systemd/system/homeserver.service",
-    `[Service]\nStandardInput=file:/etc/bureau/homeserver.json\nWorkingDirectory=${RUNTIME}
-Environment=HOME=/nonexistent DENO_DIR=/dev/null/none\nExecStart=${RUNTIME}/deno ${words}\n`,
-  );
+/** There is no journal in a bed. */
+async function keepLogs(bed: Bed): Promise<void> {
+  await bed.must(`for unit in ${UNITS.join(" ")} bureau-homeserver-backup; do
+    mkdir "/etc/systemd/system/$unit.service.d"
+    printf '[Service]\\nStandardOutput=append:%s\\nStandardError=inherit\\n' "/run/$unit.log" \\
+      >"/etc/systemd/system/$unit.service.d/log.conf"
+  done`);
 }
 
-/** The table of deploy/systemd/README.md. */
-async function install(bed: Bed): Promise<void> {
-  const from = `${ROOT}/deploy/systemd`;
+/** Every file, user, control group and process there that an installation could have left; not systemd's own. */
+const census = (bed: Bed) =>
+  bed.must(String.raw`
+    # Besides: what passwd(5) was before the last change, and the key and stamps of systemd itself.
+    find /etc /usr /opt /var -xdev \( -path '/etc/*-' -o -path /etc/.pwd.lock -o -path '/var/lib/systemd/*' -o -path /var/tmp \
+      -o -path /var/cache -o -path /var/log \) -prune -o -print | LC_ALL=C sort
+    ls /run | grep -v '^bureau-.*log$'
+    cat /etc/passwd /etc/group /etc/shadow /etc/gshadow
+    find /sys/fs/cgroup -type d -path '*/bureau-*.service*'
+    ps -eo args | grep -e '/usr/lib/[b]ureau' -e '/var/lib/[b]ureau' || true`);
+
+/** What was added and taken away, but for files that came or went on this machine, below the bed, meanwhile. */
+async function changes(before: string, after: string): Promise<string[]> {
+  const [old, now] = [new Set(before.split("\n")), new Set(after.split("\n"))];
+  const outside = (line: string) => Deno.lstat(line).then(() => true, () => false);
+  const changed: string[] = [];
+  for (const line of now.difference(old)) {
+    if (!line.startsWith("/") || !await outside(line)) changed.push(`+ ${line}`);
+  }
+  for (const line of old.difference(now)) {
+    if (!line.startsWith("/") || await outside(line)) changed.push(`- ${line}`);
+  }
+  return changed;
+}
+
+/** Another build: of another version, with a launcher that differs. @returns where its `deploy/install` lies */
+async function nextBuild(bed: Bed): Promise<string> {
+  const dir = "/tmp/next";
   await bed.must(
-    `set -e
-    mkdir -p /usr/lib/bureau /etc/bureau /etc/sysusers.d /etc/tmpfiles.d
-    cp "$1"/bureau-*.service /etc/systemd/system/
-    # There is no journal in a bed.
-    for unit in ${UNITS.join(" ")}; do
-      mkdir "/etc/systemd/system/$unit.service.d"
-      printf '[Service]\\nStandardOutput=append:%s\\nStandardError=inherit\\n' "/run/$unit.log" \\
-        >"/etc/systemd/system/$unit.service.d/log.conf"
-    done
-    install -m 755 "$1/bureau-role" "$1/bureau-seal-key" /usr/lib/bureau/
-    cp "$1/sysusers.conf" /etc/sysusers.d/bureau.conf
-    cp "$1/tmpfiles.conf" /etc/tmpfiles.d/bureau.conf
-    cp "$1/bureau-daemon.service.d/settings.conf" /etc/systemd/system/bureau-daemon.service.d/
-    cp -r ${STATE}/runtime ${RUNTIME}
-    systemd-sysusers /etc/sysusers.d/bureau.conf
-    install -m 600 ${STATE}/operator/machine-session.json /etc/bureau/machine-session.json
-    # What a first boot of another user left changes hands.
-    for role in launcher daemon; do chown -R "bureau-$role:bureau" "${STATE}/$role"; done
-    chown -R bureau-launcher:bureau ${STATE}/workspaces
-    rm -rf /run/bureau
-    systemd-tmpfiles --create /etc/tmpfiles.d/bureau.conf`,
-    from,
+    String.raw`set -e
+    mkdir -p "$2/src/lib" "$2/dist" "$2/docs" "$2/agent/driver"
+    cd "$1"
+    cp -r deploy tasks README.md LICENSE SECURITY.md CHANGELOG.md "$2"
+    cp -r docs/guide "$2/docs/"
+    cp -r agent/driver/programs "$2/agent/driver/"
+    cp -r dist/runtime dist/cli dist/agents "$2/dist/"
+    sed 's/VERSION = ".*"/VERSION = "9.9.9"/' src/lib/version.ts >"$2/src/lib/version.ts"
+    echo '// another build' >>"$2/dist/runtime/launcher.js"
+    echo '# a setting that is new' >>"$2/deploy/systemd/bureau.env"`,
+    ROOT,
+    dir,
   );
-  await bed.write("/etc/bureau/daemon.json", await cli(bed, "config", "daemon"), "0600");
-  const session = JSON.parse(await bed.must("cat /etc/bureau/machine-session.json")) as {
-    user_id: string;
-    server_name: string;
-  };
-  await bed.write(
-    "/etc/bureau/bureau.env",
-    `BUREAU_MACHINE=${session.user_id}\nBUREAU_SERVER_NAME=${session.server_name}\n`,
-  );
+  return dir;
+}
+
+/** The release whose Deno a unit's process is. */
+async function releaseOf(bed: Bed, unit: string): Promise<string> {
+  const exe = await bed.must('readlink "/proc/$1/exe"', await mainPid(bed, unit));
+  return exe.replace(`${LIB}/releases/`, "").replace("/dist/runtime/deno", "");
 }
 
 /** Of a process there, by the field of its status. */
@@ -105,7 +96,7 @@ const mainPid = (bed: Bed, unit: string) =>
 /** Of the agent's terminal, as it is counted there. */
 const terminal = (bed: Bed) => bed.must("pgrep --full --oldest '^/usr/bin/tmux -f'");
 
-Deno.test("under a live systemd: two users, an agent that outlives its launcher, a sealed key", async (t) => {
+Deno.test("under a live systemd: installed, set up, upgraded and back, sealed, removed without a trace", async (t) => {
   const reason = await whyNot();
   if (reason !== null) return await skip(t, reason);
   await using bed = await Bed.boot();
@@ -127,25 +118,16 @@ Deno.test("under a live systemd: two users, an agent that outlives its launcher,
     });
     if (!ok) throw new Error(`${name}: it failed, and what follows needs it`);
   };
-  const port = freePort();
+  await keepLogs(bed);
+  const before = await census(bed);
 
-  await step("a first boot, and an agent", async () => {
-    await bed.must(
-      'cd "$1" && exec sh tasks/up --detach --no-agent --listen "127.0.0.1:$2" --authority "127.0.0.1:$3"',
-      ROOT,
-      String(port),
-      String(freePort()),
-    );
+  await step("two commands, and an agent", async () => {
+    await bed.must('exec sh "$1/deploy/install"', ROOT);
+    assert.match(await bed.must(`exec ${LIB}/setup`), /^@bureau\/fleet\/dev\/machine\/.* runs\.$/m);
     await cli(bed, "agent", "create", "agent/second", "--template", "bureau/template:agent");
     await runs(bed);
-    await bed.must('cd "$1" && exec sh tasks/up --down', ROOT);
-  });
-
-  await step("the units as the README installs them take over", async () => {
-    await install(bed);
-    await installHomeserver(bed, port);
-    await bed.must(`systemctl daemon-reload && systemctl start homeserver ${UNITS.join(" ")}`);
-    await runs(bed);
+    // Again, which changes nothing.
+    assert.match(await bed.must(`exec ${LIB}/setup`), /was set up before/);
   });
 
   await step("each process is its own user, without rights", async () => {
@@ -166,7 +148,7 @@ Deno.test("under a live systemd: two users, an agent that outlives its launcher,
     }, 30_000);
     const fetched = await bed.must(
       `exec "$1" eval 'console.log((await (await fetch("'"$2"'")).text()).slice(0, 60))'`,
-      `${RUNTIME}/deno`,
+      `${LIB}/runtime/deno`,
       url,
     );
     assert.match(fetched, /<!doctype html>/i);
@@ -225,7 +207,7 @@ Deno.test("under a live systemd: two users, an agent that outlives its launcher,
 
   await step("the key, sealed by systemd, reaches the launcher and nobody else", async () => {
     const agent = await terminal(bed);
-    await bed.must("/usr/lib/bureau/bureau-seal-key host");
+    await bed.must(`${LIB}/bureau-seal-key host`);
     await bed.must("systemctl daemon-reload && systemctl restart bureau-launcher");
     await runs(bed);
     assert.equal(await terminal(bed), agent);
@@ -242,5 +224,57 @@ Deno.test("under a live systemd: two users, an agent that outlives its launcher,
     }
     // A credential sealed before opens still.
     await cli(bed, "agent", "create", "agent/third", "--template", "bureau/template:agent");
+  });
+
+  await step("the homeserver copies its database, and keeps some of the copies", async () => {
+    await bed.must("exec systemctl is-active bureau-homeserver-backup.timer");
+    const copies = () => bed.must(`ls ${STATE}/homeserver/backups`);
+    await bed.must("exec systemctl start bureau-homeserver-backup.service");
+    const [first] = (await copies()).split("\n");
+    assert.match(first ?? "", /^20\d\d-/);
+    const owner = await bed.must(`stat --format=%U ${STATE}/homeserver/backups/${first}`);
+    assert.equal(owner, "bureau-homeserver");
+  });
+
+  await step("an upgrade leaves the agent at work, and so does the way back", async () => {
+    const agent = await terminal(bed);
+    const old = await releaseOf(bed, "bureau-launcher");
+    const next = await nextBuild(bed);
+    await bed.must("echo '# mine' >>/etc/bureau/bureau.env");
+    // Control: nobody asked for it while agents run.
+    const refused = await bed.run('exec sh "$1/deploy/install"', next);
+    assert.match(refused.stderr, /agents run.*\nhint: --with-agents/);
+    assert.equal(await releaseOf(bed, "bureau-launcher"), old);
+    const said = await bed.must('exec sh "$1/deploy/install" --with-agents', next);
+    assert.match(said, /bureau\.env is kept as you changed it|installed: 9\.9\.9-/);
+    for (const unit of UNITS) assert.match(await releaseOf(bed, unit), /^9\.9\.9-/, unit);
+    await runs(bed);
+    assert.equal(await terminal(bed), agent);
+    assert.match(await bed.must("cat /etc/bureau/bureau.env"), /# mine$/);
+    assert.match(await bed.must("cat /etc/bureau/bureau.env.dist"), /a setting that is new$/);
+
+    await bed.must(`exec sh ${LIB}/previous/../../deploy/install --with-agents`);
+    for (const unit of UNITS) assert.equal(await releaseOf(bed, unit), old, unit);
+    await runs(bed);
+    assert.equal(await terminal(bed), agent);
+  });
+
+  await step("an uninstall keeps what is not its own, and a purge leaves nothing", async () => {
+    assert.match((await bed.run(`exec ${LIB}/uninstall`)).stderr, /agents run/);
+    assert.match((await bed.run(`exec ${LIB}/uninstall --stop-agents --purge`)).stderr, /--yes/);
+    const agent = await terminal(bed);
+    assert.notEqual(agent, "", "nothing was changed so far");
+    const said = await bed.must(`exec ${LIB}/uninstall --stop-agents`);
+    assert.match(said, /left: \/var\/lib\/bureau/);
+    assert.match(said, /left: \/etc\/bureau\/bureau\.env, which you changed/);
+    await bed.must(`test -s ${STATE}/operator/machine-session.json && id bureau-launcher`);
+    await bed.must("! command -v bureau");
+    // What stayed is found again.
+    await bed.must('exec sh "$1/deploy/install"', ROOT);
+    await bed.must(`exec ${LIB}/setup`);
+    await runs(bed);
+    assert.ok((await changes(before, await census(bed))).includes(`+ ${LIB}/runtime`));
+    await bed.must('exec sh "$1/deploy/uninstall" --stop-agents --purge --yes', ROOT);
+    assert.deepEqual(await changes(before, await census(bed)), []);
   });
 });

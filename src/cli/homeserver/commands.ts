@@ -21,7 +21,14 @@ export const homeserverCommands: readonly CommandSpec[] = [
       "The copy lies in `backups/` of the homeserver's own directory, checked, mode 0600. To restore it: `sh tasks/up --down`, " +
       "put its `homeserver.db` and `media` in the place of those beside `backups`, remove `homeserver.db-wal` and " +
       "`homeserver.db-shm`, and start again.",
-    examples: ["sh tasks/bureau homeserver backup"],
+    flags: {
+      keep: {
+        kind: "number",
+        brief: "keep the newest N, this one among them, and remove older ones",
+        placeholder: "N",
+      },
+    },
+    examples: ["sh tasks/bureau homeserver backup", "sh tasks/bureau homeserver backup --keep 14"],
     result: async () => (await import("./results.ts")).backup,
     load: async () => (await import("./operations.ts")).backup,
   }),

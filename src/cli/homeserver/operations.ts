@@ -70,15 +70,20 @@ export const stats: CommandHandler<typeof results.stats> = async (call) => {
 };
 
 export const backup: CommandHandler<typeof results.backup> = async (call) => {
+  const keep = call.flags["keep"];
+  if (keep !== undefined && !(Number.isInteger(keep) && Number(keep) >= 1)) {
+    throw new CliError("usage", `Cannot keep ${keep} backups: --keep takes a number from 1 on`);
+  }
   const made = await ask<z.infer<typeof results.backup>>(
     call,
     "POST",
-    "backup",
+    keep === undefined ? "backup" : `backup?keep=${keep}`,
     "back up the homeserver",
   );
   call.print(
     `${made.path}: ${size(made.bytes)}, ${made.events} events, ${made.media_files} files of media`,
   );
+  if (made.removed > 0) call.print(`${made.removed} older ones were removed`);
   return made;
 };
 

@@ -27,6 +27,7 @@ export const backup = z.object({
   bytes: z.number(),
   media_files: z.number(),
   events: z.number(),
+  removed: z.number(),
 });
 export const compact = z.object({
   bytes_before: z.number(),
