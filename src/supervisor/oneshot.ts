@@ -51,14 +51,15 @@ export async function runOneShot(shot: OneShot): Promise<Record<string, unknown>
   await writer.close().catch(() => {});
   const { success, stdout, stderr } = await process.output().finally(() => clearTimeout(timer));
   const body = parseObject(new TextDecoder().decode(stdout));
-  const error = parseErrorBody(body);
+  const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1) ?? "";
+  // The command line says on stderr why it failed, the launcher where its answer would be.
+  const error = parseErrorBody(body) ?? parseErrorBody(parseObject(said));
   if (error !== null) {
     throw new SupervisorError(error.code, error.message, {
       ...(error.hint === undefined ? {} : { hint: error.hint }),
     });
   }
   if (!success || body === null) {
-    const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1) ?? "";
     throw new SupervisorError(
       "command-failed",
       `Cannot finish "${shot.name}": ${said || "it ended without an answer"}`,

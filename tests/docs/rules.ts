@@ -156,7 +156,7 @@ export const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "not-run",
     reason: "its file is the reader's own; tests/e2e/dashboard_test.ts goes through it",
   }],
-  [/^sh tasks\/bureau agent destroy (?!.*--yes)/, {
+  [/^sh tasks\/bureau agent destroy (?!.*--(yes|dry-run))/, {
     kind: "person",
     sees: /Type yes:/,
     types: (person) => person.enter("yes"),

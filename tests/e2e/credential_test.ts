@@ -201,7 +201,7 @@ Deno.test("credentials are provisioned, used, listed and rotated", async (t) => 
             (await stateEvents(bureau, config, "m.bureau.credentials"))
               .find(({ state_key }) => state_key!.includes("agent/holder"))!;
           const old = await sealed();
-          const removed = await cli("credential", "remove", AGENT, "OTHER");
+          const removed = await cli("credential", "remove", AGENT, "OTHER", "--yes");
           assert.match(removed, /has no OTHER any more.*\n.*the agent was not restarted/);
           const call = () => bureau.cli("proxy", "call", AGENT, "GET", "/http/api/");
           assert.match((await call()).stdout + (await call()).stderr, /OTHER.* expired at/);

@@ -185,7 +185,7 @@ Deno.test("a person with an account of their own logs in, does what rooms let th
             : Response.json({ versions: ["v1.11"] })
         );
         await afar.refused(
-          1,
+          6,
           /too many attempts/,
           /in 90 s/,
           login("ada", "--homeserver", busy.url),

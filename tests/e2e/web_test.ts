@@ -171,7 +171,9 @@ async function tour(t: Deno.TestContext, bureau: Bureau, browsers: Browsers): Pr
     );
 
     // Revoked, it is out at once, with what it has open.
-    const revoked = await bureau.json<{ sessions: number }>("web", "token", "revoke", token.id);
+    const revoked = await bureau.json<{ sessions: number }>(
+      ...["web", "token", "revoke", token.id, "--yes"],
+    );
     assert.equal(revoked.sessions, 1);
     await other.page.getByText("Your session has ended.").waitFor();
     await page.getByText("operator types").waitFor({ state: "hidden" });
@@ -212,7 +214,7 @@ async function tour(t: Deno.TestContext, bureau: Bureau, browsers: Browsers): Pr
       );
       assert.equal(answers(await screenOf(page)), before);
 
-      await bureau.json("web", "share", "revoke", shared.id);
+      await bureau.json("web", "share", "revoke", shared.id, "--yes");
       await guest.page.getByText("Your session has ended.").waitFor();
       await guest.context.close();
     },

@@ -87,9 +87,10 @@ export const agentCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["agent", "kill"],
     tool: { effect: "destroys" },
+    destroys: true,
     brief: "Kill every process of an agent at once; its restart policy decides what follows",
     args: [PRINCIPAL],
-    examples: ["sh tasks/bureau agent kill agent/scribe"],
+    examples: ["sh tasks/bureau agent kill agent/scribe --yes"],
     result: async () => (await import("./results.ts")).kill,
     load: async () => (await import("./usage.ts")).kill,
   }),
@@ -181,12 +182,16 @@ export const agentCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["agent", "destroy"],
     tool: { effect: "destroys", idempotent: true, without: ["work", "look"] },
+    destroys: true,
     brief: "Remove an agent: stop it, end its sessions, forget its credentials",
     docs:
       "Its room and messages stay, and so does its clone of a repository: `agent merge` and `agent discard` work on. `agent create` makes it again.",
     args: [PRINCIPAL],
-    flags: { yes: { kind: "switch", brief: "do not ask" }, machine: ON_MACHINE, ...LOOK },
-    examples: ["sh tasks/bureau agent destroy agent/scribe --yes"],
+    flags: { machine: ON_MACHINE, ...LOOK },
+    examples: [
+      "sh tasks/bureau agent destroy agent/scribe --dry-run",
+      "sh tasks/bureau agent destroy agent/scribe --yes",
+    ],
     result: async () => (await import("./results.ts")).destroy,
     load: async () => (await import("./destroy.ts")).destroy,
   }),

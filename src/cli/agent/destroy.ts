@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `agent destroy`: a signed removal, then its sessions and its sealed credentials. */
+import type * as z from "zod/mini";
 import { systemClock } from "../../lib/clock.ts";
 import { stateKey, userId } from "../../lib/ref/mod.ts";
 import { EventType } from "../../lib/schema/mod.ts";
 import { signContent } from "../../lib/signature/mod.ts";
 import {
+  type Content,
   createMatrixClient,
   login,
   type MatrixClient,
@@ -15,7 +17,7 @@ import { agentPassword } from "../accounts.ts";
 import { shortName } from "./list.ts";
 import { lookFirst } from "./work/discard.ts";
 import { hasUnmerged, lookText, readRecord } from "./work/record.ts";
-import type { CommandHandler, Invocation } from "../framework/command.ts";
+import type { Destroyer, Invocation, Plan } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { onMachine } from "../machine/target.ts";
 import {
@@ -32,8 +34,11 @@ import type * as results from "./results.ts";
 const GONE_MS = 20_000;
 const LOOK_MS = 100;
 
-export const destroy: CommandHandler<typeof results.destroy> = async (call) => {
-  if (await lookFirst(call)) return undefined;
+type Gone = z.output<typeof results.destroy>;
+
+/** Of an agent, and of a service, which goes as one. */
+export async function planOf(call: Invocation): Promise<Plan<Gone> | null> {
+  if (await lookFirst(call)) return null;
   const home = await loadSession(call);
   const session = onMachine(call, home);
   const localpart = principalOf(session, call.args[0]!);
@@ -57,8 +62,33 @@ export const destroy: CommandHandler<typeof results.destroy> = async (call) => {
     ? await readRecord(call.stateDir, localpart)
     : null;
   const unmerged = record !== null && hasUnmerged(record) ? lookText(record) : null;
-  if (unmerged !== null) call.print(`not merged: ${unmerged}; its clone stays`);
-  confirm(call, localpart);
+  return {
+    what: `destroy ${localpart}`,
+    lines: [
+      "its assignment, its sessions and its sealed credentials go",
+      "its room and its messages stay, and so does its clone of a repository",
+      ...(unmerged === null ? [] : [`not merged: ${unmerged}`]),
+    ],
+    run: () => remove(call, { home, session, client, configRoom, localpart, present, unmerged }),
+  };
+}
+
+export const destroy: Destroyer<typeof results.destroy> = planOf;
+
+interface Doomed {
+  readonly home: OperatorSession;
+  readonly session: OperatorSession;
+  readonly client: MatrixClient;
+  readonly configRoom: string;
+  readonly localpart: string;
+  /** Its assignment. */
+  readonly present: Content;
+  readonly unmerged: string | null;
+}
+
+async function remove(call: Invocation, doomed: Doomed): Promise<Gone> {
+  const { home, session, client, configRoom, localpart, present, unmerged } = doomed;
+  const subject = stateKey(localpart, session.server_name);
   if (present["desired"] !== "absent") {
     const key = await loadSigningKey(call);
     const { signature: _, ...rest } = present;
@@ -82,20 +112,10 @@ export const destroy: CommandHandler<typeof results.destroy> = async (call) => {
   );
   if (unmerged !== null) {
     const name = shortName(localpart);
+    call.print(`not merged: ${unmerged}; its clone stays`);
     call.print(`\`bureau agent merge ${name}\` brings its work back, \`agent discard\` removes it`);
   }
   return { principal: localpart, gone, ...(unmerged === null ? {} : { unmerged }) };
-};
-
-function confirm(call: Invocation, localpart: string): void {
-  if (call.flags["yes"] === true) return;
-  if (!Deno.stdin.isTerminal()) {
-    throw new CliError("usage", `Cannot destroy "${localpart}" without being told so`, {
-      hint: "add --yes",
-    });
-  }
-  const answer = prompt(`Destroy ${localpart}? Its room stays. Type yes:`);
-  if (answer?.trim() !== "yes") throw new CliError("cancelled", "Cancelled: nothing was changed");
 }
 
 /** @returns false when no daemon runs that could remove it now */

@@ -62,12 +62,12 @@ export const drain = z.object({
 });
 export const start = z.object({ principal, changed: z.boolean() });
 /** Nothing where its work is looked at first. */
-export const destroy = z.optional(z.object({
+export const destroy = z.object({
   principal,
   gone: z.boolean(),
   /** Where its unmerged work was left. */
   unmerged: z.optional(z.string()),
-}));
+});
 
 const InRoom = z.object({ principal, room: z.string(), changed: z.boolean() });
 export const join = InRoom;

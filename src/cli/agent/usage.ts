@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `agent usage`, `agent freeze` and `agent thaw`: what a sandbox takes now, and stopping it in its tracks. */
-import type { CommandHandler } from "../framework/command.ts";
+import type { CommandHandler, Destroyer } from "../framework/command.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
 import type * as results from "./results.ts";
 
@@ -50,17 +50,23 @@ const setFrozen =
   };
 
 /** Not `stop`: the assignment stays, so its restart policy says whether it comes back. */
-export const kill: CommandHandler<typeof results.kill> = async (call) => {
+export const kill: Destroyer<typeof results.kill> = async (call) => {
   const session = await loadSession(call);
-  const daemon = daemonClient(call, session);
-  try {
-    const principal = principalOf(session, call.args[0]!);
-    const answer = await daemon.call("kill", { params: { principal }, signal: call.signal });
-    call.print(`${principal} was killed; its restart policy decides what follows`);
-    return { principal, ...answer };
-  } finally {
-    daemon.close();
-  }
+  const principal = principalOf(session, call.args[0]!);
+  return {
+    what: `kill every process of ${principal}`,
+    lines: ["what it had in memory is lost; its restart policy decides what follows"],
+    run: async () => {
+      const daemon = daemonClient(call, session);
+      try {
+        const answer = await daemon.call("kill", { params: { principal }, signal: call.signal });
+        call.print(`${principal} was killed; its restart policy decides what follows`);
+        return { principal, ...answer };
+      } finally {
+        daemon.close();
+      }
+    },
+  };
 };
 
 export const freeze = setFrozen("freeze");

@@ -54,12 +54,13 @@ export const credentialCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["credential", "remove"],
     tool: { effect: "destroys", idempotent: true },
+    destroys: true,
     brief: "Take one credential away from an agent, while it runs",
     docs:
       "Its proxy refuses every request that needs it at once, and the agent goes on; one whose sandbox itself holds it (a file, an SSH key's agent) ends. The agent is " +
       "not started again while its template needs it. The removal is signed: nobody who keeps an older copy can bring it back. `credential provision` gives it anew.",
     args: [PRINCIPAL, { name: "KEY", brief: "the credential's name" }],
-    examples: ["sh tasks/bureau credential remove agent/second github"],
+    examples: ["sh tasks/bureau credential remove agent/second github --yes"],
     result: async () => (await import("./results.ts")).remove,
     load: async () => (await import("./remove.ts")).remove,
   }),

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `credential remove`: takes one credential away from an agent, by a signature, while the agent runs. */
-import type { CommandHandler } from "../framework/command.ts";
+import type { Destroyer, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { whereAssigned } from "../machine/target.ts";
-import { loadSession, loadSigningKey, matrixClient, principalOf } from "../session.ts";
+import {
+  loadSession,
+  loadSigningKey,
+  matrixClient,
+  type OperatorSession,
+  principalOf,
+} from "../session.ts";
 import { CredentialStore } from "./store.ts";
 import { lookBefore, tellTaken } from "./taken.ts";
 import type * as results from "./results.ts";
 
-export const remove: CommandHandler<typeof results.remove> = async (call) => {
+export const remove: Destroyer<typeof results.remove> = async (call) => {
   const home = await loadSession(call);
   const localpart = principalOf(home, call.args[0]!);
   const session = await whereAssigned(matrixClient(home), home, localpart);
@@ -22,6 +28,25 @@ export const remove: CommandHandler<typeof results.remove> = async (call) => {
       hint: `it has ${present.keys.join(", ") || "no credentials"}`,
     });
   }
+  return {
+    what: `take ${name} away from ${localpart}`,
+    lines: [
+      "its proxy refuses at once what needs it; `bureau credential provision` gives it anew",
+    ],
+    run: () => takeAway(call, { session, store, localpart, present, name }),
+  };
+};
+
+interface Taken {
+  readonly session: OperatorSession;
+  readonly store: CredentialStore;
+  readonly localpart: string;
+  readonly present: Awaited<ReturnType<CredentialStore["read"]>>;
+  readonly name: string;
+}
+
+async function takeAway(call: Invocation, what: Taken) {
+  const { session, store, localpart, present, name } = what;
   const part = present.parts?.[name];
   const removed = await store.sign({
     version: 1,
@@ -51,4 +76,4 @@ export const remove: CommandHandler<typeof results.remove> = async (call) => {
     refused: "the agent can't run without it",
   });
   return { principal: localpart, credential: name, taken };
-};
+}

@@ -4,7 +4,7 @@
 import * as z from "zod/mini";
 import { LauncherPolicy } from "../../launcher/api.ts";
 import { readJson, writeIfDifferent } from "../files.ts";
-import type { CommandHandler, Invocation } from "../framework/command.ts";
+import type { CommandHandler, Destroyer, Invocation } from "../framework/command.ts";
 import { CliError, Ended, Exit } from "../framework/exit.ts";
 import { principalOf } from "../session.ts";
 import { differenceLines, differencesOf } from "./differ.ts";
@@ -23,7 +23,7 @@ import {
   sizeOf,
 } from "./generations.ts";
 import { generationView, userLines } from "./list.ts";
-import { confirm, giveClosure, type Moved, openRooms, usersOf, wantedOf } from "./users.ts";
+import { giveClosure, type Moved, openRooms, usersOf, wantedOf } from "./users.ts";
 import type * as results from "./results.ts";
 
 const STORE = "/nix/store";
@@ -140,7 +140,7 @@ function ended<R>(result: R, moved: Moved): R | Ended<R> {
   return moved.signed.every(({ signed }) => signed) ? result : new Ended(result, Exit.failed);
 }
 
-export const remove: CommandHandler<typeof results.remove> = async (call) => {
+export const remove: Destroyer<typeof results.remove> = async (call) => {
   const environment = await readEnvironment(call.stateDir, call.args[0]!);
   const { name, current, generations } = environment;
   const users = await usersOf((await openRooms(call)).store, environment);
@@ -158,22 +158,26 @@ export const remove: CommandHandler<typeof results.remove> = async (call) => {
     whole || (number !== current.number && !used.has(number))
   );
   const numbers = gone.map(({ number }) => number);
-  const dry = call.flags["dry-run"] === true;
-  const result = { name, dry_run: dry, generations: numbers, whole };
-  if (numbers.length === 0) {
-    call.print("every generation of it is current, or in use");
-    return result;
-  }
-  const what = `generation ${numbers.join(", ")} of ${name}`;
-  if (dry) {
-    call.print(`${what} would be removed (--dry-run)`);
-    return result;
-  }
-  confirm(call, `remove ${what}`);
-  if (whole) await removeEnvironment(call.stateDir, name);
-  else for (const number of numbers) await removeGeneration(call.stateDir, name, number);
-  call.print(`${what} is removed: \`nix-collect-garbage\` frees what nothing else holds of it`);
-  return result;
+  const what = numbers.length === 0
+    ? `no generation of ${name}`
+    : `generation ${numbers.join(", ")} of ${name}`;
+  return {
+    what: `remove ${what}`,
+    lines: numbers.length === 0
+      ? ["every generation of it is current, or in use"]
+      : ["`nix-collect-garbage` frees what nothing else holds of it"],
+    harmless: numbers.length === 0,
+    run: async () => {
+      if (whole) await removeEnvironment(call.stateDir, name);
+      else for (const number of numbers) await removeGeneration(call.stateDir, name, number);
+      call.print(
+        numbers.length === 0
+          ? "every generation of it is current, or in use"
+          : `${what} is removed: \`nix-collect-garbage\` frees what nothing else holds of it`,
+      );
+      return { name, generations: numbers, whole };
+    },
+  };
 };
 
 /** What `sh tasks/bureau` has just built. */

@@ -130,12 +130,11 @@ export const environmentCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["environment", "remove"],
     tool: { effect: "destroys", idempotent: true },
+    destroys: true,
     brief: "Let Nix's garbage collection take an environment that nobody uses",
     args: [NAME],
     flags: {
       old: { kind: "switch", brief: "only generations that are neither current nor used" },
-      "dry-run": dryRun,
-      yes,
     },
     examples: ["sh tasks/bureau environment remove tools --old --dry-run"],
     result: async () => (await import("./results.ts")).remove,

@@ -80,7 +80,6 @@ export const update = z.object({
 export const rollback = update;
 export const remove = z.object({
   name: z.string(),
-  dry_run: z.boolean(),
   generations: z.array(z.number()),
   whole: z.boolean(),
 });

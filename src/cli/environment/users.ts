@@ -191,7 +191,7 @@ function warnOfOthers(
   }
 }
 
-export function confirm(call: Invocation, what: string): void {
+function confirm(call: Invocation, what: string): void {
   if (call.flags["yes"] === true) return;
   if (!Deno.stdin.isTerminal()) {
     throw new CliError("usage", `Cannot ${what} without being told so`, {

@@ -13,10 +13,13 @@ import {
   run,
   text_en,
 } from "@stricli/core";
-import { BureauError, messageOf } from "../../lib/errors.ts";
-import { neutralise, neutraliseLine, safeJson } from "../../lib/terminal/mod.ts";
-import type { CommandContext, CommandSpec, FlagSpec, FlagValue } from "./command.ts";
-import { CliError, Ended, errorBody, Exit, exitCodeOf } from "./exit.ts";
+import { messageOf } from "../../lib/errors.ts";
+import { safeJson } from "../../lib/terminal/mod.ts";
+import type { CommandContext, CommandSpec, FlagSpec, FlagValue, Invocation } from "./command.ts";
+import { perform } from "./destroy.ts";
+import { nearer } from "./nearer.ts";
+import { CliError, Ended, Exit } from "./exit.ts";
+import { fail, write } from "./say.ts";
 
 type Flags = Readonly<Record<string, FlagValue>>;
 
@@ -104,18 +107,6 @@ export async function runCli(
   }
 }
 
-function fail(thrown: unknown, json: boolean): number {
-  if (json) write(Deno.stdout, safeJson(errorBody(thrown)) + "\n");
-  else {
-    // Messages quote names and answers of others.
-    console.error(`error: ${neutraliseLine(messageOf(thrown))}`);
-    if (thrown instanceof BureauError && thrown.hint !== undefined) {
-      console.error(`hint: ${neutralise(thrown.hint)}`);
-    }
-  }
-  return exitCodeOf(thrown);
-}
-
 /** What a session of `login` adds to an error; loaded where there is one. */
 async function explained(thrown: unknown, call: CommandContext | null): Promise<unknown> {
   if (call?.sessionFile === undefined) return thrown;
@@ -157,11 +148,6 @@ function usageText(state: Outcome, path: readonly string[]): typeof text_en {
       );
     },
   };
-}
-
-function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  let bytes = new TextEncoder().encode(text);
-  while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
 }
 
 function makeContext(
@@ -255,21 +241,17 @@ function toStricli(
 ): Command<StricliContext> {
   const func = async function (flags: Flags, ...args: string[]): Promise<void> {
     let json = false;
-    let call: CommandContext | null = null;
+    let call: Invocation | null = null;
     try {
-      call = context();
+      call = { ...context(), args: args.filter((argument) => argument !== undefined), flags };
       json = call.json;
-      const handler = await spec.load();
-      const answer = await handler({
-        ...call,
-        args: args.filter((argument) => argument !== undefined),
-        flags,
-      });
+      const answer = await perform(spec, call);
       const result = answer instanceof Ended ? answer.result : answer;
       if (answer instanceof Ended) state.exit = answer.exit;
       if (json && result !== undefined) write(Deno.stdout, safeJson(result) + "\n");
     } catch (thrown) {
-      state.exit = fail(await explained(thrown, call), json);
+      const said = call === null ? thrown : await nearer(thrown, spec, call);
+      state.exit = fail(await explained(said, call), json);
     }
   };
   const parameters = {

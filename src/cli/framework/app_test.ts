@@ -52,9 +52,11 @@ Deno.test("bureau says what is wrong and what to do, with a status for each kind
     assert.equal(done.stdout, "");
     const json = await bureau(...args, "--json");
     assert.equal(json.code, code);
-    const { error } = JSON.parse(json.stdout);
-    assert.ok(error.code && error.message && error.hint, json.stdout);
-    assert.equal(json.stderr, "");
+    assert.equal(json.stdout, "");
+    const { error } = JSON.parse(json.stderr);
+    assert.ok(error.code && error.message && error.hint, json.stderr);
+    assert.equal(error.category, code === 2 ? "usage" : "unreachable");
+    assert.equal(error.exit_status, code);
   }));
 });
 

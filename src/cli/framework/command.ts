@@ -80,13 +80,27 @@ type Result<S> = S extends ResultSchema ? Given<z.core.output<S>> | Ended<Given<
 /** @returns what `--json` prints, as one line; undefined: nothing */
 export type CommandHandler<S = unknown> = (call: Invocation) => Promise<Result<S>>;
 
+/** What a command that destroys would do. Nothing has happened yet: a look at what is there, and no more. */
+export interface Plan<R = unknown> {
+  /** For a question, a refusal and a report: `destroy agent/scribe`. */
+  readonly what: string;
+  /** What goes and what stays, a line each. */
+  readonly lines: readonly string[];
+  /** Nothing is lost by it after all: nobody is asked. */
+  readonly harmless?: boolean;
+  readonly run: () => Promise<R>;
+}
+
+/** Asked and looked through by the framework (`destroy.ts`), which alone runs it. @returns null: there is nothing to do */
+export type Destroyer<S = unknown> = (call: Invocation) => Promise<Plan<Result<S>> | null>;
+
 /**
  * A command as a tool of programs (`bureau mcp serve`). It is called in this process, with arguments that were
  * never text: such a command reads nothing but `call.input()` and writes nothing but by its context.
  */
-export interface ToolMark {
+export interface ToolMark<E = "reads" | "changes" | "destroys" | "grants"> {
   /** `destroys`: something is lost or stops; `grants`: somebody may do more than before. */
-  readonly effect: "reads" | "changes" | "destroys" | "grants";
+  readonly effect: E;
   /** Called twice it does what it does once. */
   readonly idempotent?: true;
   /** It touches what lies outside of this Bureau. */
@@ -97,11 +111,9 @@ export interface ToolMark {
   readonly text?: { readonly of: string; readonly brief: string };
 }
 
-export interface CommandSpec {
+interface Declaration {
   /** `["agent", "list"]`. */
   readonly path: readonly string[];
-  /** Absent: nobody has thought of it, so it is none; `none` says why it can't be one. */
-  readonly tool?: ToolMark | { readonly none: string };
   readonly brief: string;
   /** More for `--help` and the reference. */
   readonly docs?: string;
@@ -114,12 +126,33 @@ export interface CommandSpec {
   readonly hidden?: boolean;
   /** Of what it gives; loaded where somebody asks for it. */
   readonly result?: () => Promise<ResultSchema>;
+}
+
+/** Absent: nobody has thought of it, so it is none; `none` says why it can't be one. */
+type Tool<E> = ToolMark<E> | { readonly none: string };
+
+interface PlainSpec extends Declaration {
+  readonly destroys?: never;
+  readonly tool?: Tool<"reads" | "changes" | "grants">;
   readonly load: () => Promise<CommandHandler>;
 }
 
-/** Keeps the declaration's literal types. */
+/** Something is lost by it: with it come `--dry-run`, and a question before it unless `--yes`. */
+interface DestroyingSpec extends Declaration {
+  readonly destroys: true;
+  readonly tool?: Tool<"destroys">;
+  readonly load: () => Promise<Destroyer>;
+}
+
+export type CommandSpec = PlainSpec | DestroyingSpec;
+
+const DESTROYING: Readonly<Record<"dry-run" | "yes", FlagSpec>> = {
+  "dry-run": { kind: "switch", brief: "only say what would be done" },
+  yes: { kind: "switch", brief: "do not ask" },
+};
+
 export function defineCommand(spec: CommandSpec): CommandSpec {
-  return spec;
+  return spec.destroys ? { ...spec, flags: { ...spec.flags, ...DESTROYING } } : spec;
 }
 
 /** The JSON Schema of what a command takes, e.g. for a tool of the same name. */

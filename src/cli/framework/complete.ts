@@ -161,12 +161,16 @@ function flag(
 function value(spec: ArgumentSpec | FlagSpec, before: string, begun: string): Completion {
   const words = "oneOf" in spec ? spec.oneOf ?? [] : [];
   const proposals = words.map((word) => ({ word, brief: "" }));
-  const placeholder = "name" in spec ? spec.name : spec.placeholder ?? "";
-  const of = spec.names ?? BY_PLACEHOLDER[placeholder];
+  const of = namedBy(spec);
   return {
     proposals: starting(proposals, begun),
     names: of === undefined ? null : named(of, before, begun),
   };
+}
+
+/** What it names, as far as that is known. */
+export function namedBy(spec: ArgumentSpec | FlagSpec): Named | undefined {
+  return spec.names ?? BY_PLACEHOLDER["name" in spec ? spec.name : spec.placeholder ?? ""];
 }
 
 const named = (of: Named, before: string, begun: string) => ({ of, before, begun });

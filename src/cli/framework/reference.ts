@@ -3,7 +3,7 @@
 /** `docs/reference/cli.md` from the declarations. */
 import { commands, groups } from "../commands.ts";
 import type { CommandSpec } from "./command.ts";
-import { Exit } from "./exit.ts";
+import { CATEGORIES, Exit } from "./exit.ts";
 
 export function renderReference(): string {
   const lines = [
@@ -11,16 +11,16 @@ export function renderReference(): string {
     "",
     "Generated from the declarations in `src/cli`. From a checkout: `sh tasks/bureau …`.",
     "",
-    'Every command takes `--json` (one JSON document; a failure is `{"error":{code,message,hint}}`), `--state-dir DIR` and `--run-dir DIR`.',
+    "Every command takes `--json` (one JSON document on stdout, or one a line where it goes on; `cli.schema.json` has their schemas), `--state-dir DIR`",
+    "and `--run-dir DIR`. A failure ends with the status of its category; with `--json` it is one document on stderr:",
+    '`{"error":{"category","code","message","hint"?,"exit_status"}}`.',
     "",
-    "| exit status | meaning |",
-    "|---|---|",
-    `| ${Exit.ok} | done |`,
-    `| ${Exit.failed} | failed; the message says why |`,
-    `| ${Exit.usage} | the command line is wrong |`,
-    `| ${Exit.notRunning} | Bureau is not running, or the homeserver cannot be reached |`,
-    `| ${Exit.denied} | denied |`,
-    `| ${Exit.notFound} | there is no such thing |`,
+    "| category | exit status | meaning |",
+    "|---|---|---|",
+    `| | ${Exit.ok} | done |`,
+    ...Object.entries(CATEGORIES).map(([name, { exit, meaning }]) =>
+      `| \`${name}\` | ${exit} | ${meaning} |`
+    ),
     "",
   ];
   const shown = commands.filter((spec) => !spec.hidden);

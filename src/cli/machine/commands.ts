@@ -5,7 +5,6 @@ import { type CommandSpec, defineCommand } from "../framework/command.ts";
 
 const MACHINE = { name: "MACHINE", brief: "its last name, or the full one" } as const;
 const REASON = { kind: "text", brief: "for whoever asks why", placeholder: "TEXT" } as const;
-const YES = { kind: "switch", brief: "do not ask" } as const;
 
 export const machineCommands: readonly CommandSpec[] = [
   defineCommand({
@@ -85,15 +84,14 @@ export const machineCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["machine", "decommission"],
     tool: { effect: "destroys", idempotent: true },
+    destroys: true,
     brief: "Take a machine out of the fleet, in good order",
     docs:
       "Takes its assignments away and waits until it says that they have stopped, ends its agents' sessions, clears their sealed credentials and what it published, " +
       "takes its rights in rooms, and deactivates its account. Rooms and messages stay. `machine provision` lets a machine of that name join again.",
     args: [MACHINE],
     flags: {
-      "dry-run": { kind: "switch", brief: "only say what would be done" },
       timeout: { kind: "number", brief: "seconds to wait", placeholder: "N", default: "60" },
-      yes: YES,
     },
     examples: [
       "sh tasks/bureau machine decommission worker --dry-run",
@@ -105,12 +103,13 @@ export const machineCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["machine", "revoke"],
     tool: { effect: "destroys", idempotent: true },
+    destroys: true,
     brief: "Distrust a machine at once: it is lost, stolen or broken into",
     docs:
       "Deactivates its account first, on which its daemon ends everything there; then its key, its rights, its assignments, its agents' sessions and credentials. " +
       "Prints which credentials it could read: change those where they were issued. A state event (m.bureau.credential_revocation) says it to everybody.",
     args: [MACHINE],
-    flags: { reason: REASON, yes: YES },
+    flags: { reason: REASON },
     examples: ['sh tasks/bureau machine revoke worker --reason "stolen" --yes'],
     result: async () => (await import("./results.ts")).revoke,
     load: async () => (await import("./leave.ts")).revoke,

@@ -6,7 +6,7 @@ import { type CredentialRevocation, Credentials, EventType } from "../../lib/sch
 import { signContent } from "../../lib/signature/mod.ts";
 import type { MatrixClient } from "../../messaging/mod.ts";
 import { endSessions } from "../agent/destroy.ts";
-import type { CommandHandler, Invocation } from "../framework/command.ts";
+import type { Destroyer, Invocation } from "../framework/command.ts";
 import { CliError, Ended, Exit } from "../framework/exit.ts";
 import { loadSession, loadSigningKey, matrixClient, type OperatorSession } from "../session.ts";
 import { attempt, type Failure, short, waitUntilStopped } from "./cordon.ts";
@@ -61,23 +61,13 @@ const named = (credential: string): string => {
   return `${name} of ${short(principal!)}`;
 };
 
-function plan(call: Invocation, { machine, holdings }: Leaving): void {
+function linesOf({ machine, holdings }: Leaving): string[] {
   const list = (words: readonly string[]) => words.join(", ") || "none";
-  call.print(`assignments taken away: ${list(holdings.principals.map(short))}`);
-  call.print(`credentials cleared:    ${list(holdings.credentials.map(named))}`);
-  call.print(`account ended:          ${machine.user_id}, with its key and its rights in rooms`);
-}
-
-function confirm(call: Invocation, what: string): void {
-  if (call.flags["yes"] === true) return;
-  if (!Deno.stdin.isTerminal()) {
-    throw new CliError("usage", `Cannot ${what} without being told so`, {
-      hint: "look with --dry-run, then add --yes",
-    });
-  }
-  if (prompt("Type yes:")?.trim() !== "yes") {
-    throw new CliError("cancelled", "Cancelled: nothing was changed");
-  }
+  return [
+    `assignments taken away: ${list(holdings.principals.map(short))}`,
+    `credentials cleared:    ${list(holdings.credentials.map(named))}`,
+    `account ended:          ${machine.user_id}, with its key and its rights in rooms`,
+  ];
 }
 
 /** Signed removals, then its sessions: a copy of an access token on that machine opens nothing any more. */
@@ -128,15 +118,17 @@ async function clearCredentials({ client, machine }: Leaving): Promise<void> {
   }
 }
 
-export const decommission: CommandHandler<typeof results.decommission> = async (call) => {
+export const decommission: Destroyer<typeof results.decommission> = async (call) => {
   const leave = await leaving(call);
+  return {
+    what: `decommission "${leave.machine.name}"`,
+    lines: linesOf(leave),
+    run: () => takeOut(call, leave),
+  };
+};
+
+async function takeOut(call: Invocation, leave: Leaving) {
   const { client, session, machine, holdings } = leave;
-  if (call.flags["dry-run"] === true) {
-    plan(call, leave);
-    return { machine: machine.user_id, ...holdings, dry_run: true };
-  }
-  if (!call.json) plan(call, leave);
-  confirm(call, `decommission "${machine.name}"`);
   const failed: Failure[] = [];
   await takeAssignments(call, leave, failed);
   const seconds = Number(call.flags["timeout"]);
@@ -168,7 +160,7 @@ export const decommission: CommandHandler<typeof results.decommission> = async (
     failed,
   };
   return kept === null && failed.length === 0 ? result : new Ended(result, Exit.failed);
-};
+}
 
 function sayKept(call: Invocation, kept: string | null): void {
   if (kept === null) return;
@@ -180,11 +172,17 @@ function sayFailed(call: Invocation, failed: readonly Failure[]): void {
   for (const { principal, message } of failed) call.print(`${short(principal)}: ${message}`);
 }
 
-export const revoke: CommandHandler<typeof results.revoke> = async (call) => {
+export const revoke: Destroyer<typeof results.revoke> = async (call) => {
   const leave = await leaving(call);
+  return {
+    what: `revoke "${leave.machine.name}"`,
+    lines: linesOf(leave),
+    run: () => distrust(call, leave),
+  };
+};
+
+async function distrust(call: Invocation, leave: Leaving) {
   const { client, session, machine, holdings } = leave;
-  if (!call.json) plan(call, leave);
-  confirm(call, `revoke "${machine.name}"`);
   // What takes its power first: whoever holds the machine acts meanwhile.
   const kept = await deactivateAccount(client, machine.user_id);
   const reason = call.flags["reason"] as string | undefined;
@@ -217,4 +215,4 @@ export const revoke: CommandHandler<typeof results.revoke> = async (call) => {
   sayFailed(call, failed);
   const result = { ...content, failed };
   return kept === null && failed.length === 0 ? result : new Ended(result, Exit.failed);
-};
+}

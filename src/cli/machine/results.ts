@@ -59,10 +59,12 @@ export const uncordon = z.object({
   started: words,
   failed,
 });
-export const decommission = z.union([
-  z.object({ ...Left, not_seen_to_stop: words, account_deactivated: z.boolean(), failed }),
-  z.object({ ...Left, dry_run: z.boolean() }),
-]);
+export const decommission = z.object({
+  ...Left,
+  not_seen_to_stop: words,
+  account_deactivated: z.boolean(),
+  failed,
+});
 export const revoke = z.object({ ...CredentialRevocation.shape, failed });
 export const upgrade = z.union([
   z.object({ ...supervisorApi.routes.upgrade.response.shape, ok: z.boolean() }),

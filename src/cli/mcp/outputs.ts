@@ -11,6 +11,16 @@ const LINES = {
   required: ["lines"],
 };
 
+/** Of one that destroys, called with `dry-run`. */
+const DRY_RUN = {
+  properties: {
+    dry_run: { const: true },
+    would: { type: "string" },
+    lines: { type: "array", items: { type: "string" } },
+  },
+  required: ["dry_run", "would", "lines"],
+};
+
 /** With what later versions add: nothing is closed. An object at the root, which the protocol asks for. */
 export function jsonSchemaOf(schema: ResultSchema): JsonObject {
   const { def } = schema._zod;
@@ -27,8 +37,13 @@ export async function outputSchemas(
   commands: readonly CommandSpec[],
 ): Promise<ReadonlyMap<string, JsonObject>> {
   const known = new Map<string, JsonObject>();
-  for (const { path, result } of commands) {
-    if (result !== undefined) known.set(path.join(" "), jsonSchemaOf(await result()));
+  for (const { path, result, destroys } of commands) {
+    if (result === undefined) continue;
+    const schema = jsonSchemaOf(await result());
+    known.set(
+      path.join(" "),
+      destroys ? { type: "object", anyOf: [schema, DRY_RUN] } : schema,
+    );
   }
   return known;
 }

@@ -4,6 +4,7 @@
 import { BureauError } from "../../lib/errors.ts";
 import type { InputSchema, JsonObject, Progress, PropertySchema, Tool } from "../../mcp/tool.ts";
 import type { CommandSpec, FlagSpec, FlagValue, ToolMark } from "../framework/command.ts";
+import { perform } from "../framework/destroy.ts";
 import { Ended } from "../framework/exit.ts";
 
 export interface Place {
@@ -110,7 +111,6 @@ async function runCommand(
   args: JsonObject,
   progress: Progress,
 ): Promise<unknown> {
-  const handler = await spec.load();
   const lines: string[] = [];
   const say = (text: string) => {
     for (const line of text.split("\n")) {
@@ -119,7 +119,7 @@ async function runCommand(
     }
   };
   const text = args["input"] as string | undefined;
-  const answer = await handler({
+  const answer = await perform(spec, {
     ...place,
     commands: [],
     json: true,

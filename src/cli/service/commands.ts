@@ -92,9 +92,10 @@ export const serviceCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["service", "destroy"],
     tool: { effect: "destroys", idempotent: true },
+    destroys: true,
     brief: "Remove a service, and unbind the roles that it fills on this machine",
     args: [NAME],
-    flags: { yes: { kind: "switch", brief: "without asking" }, machine: ON_MACHINE },
+    flags: { machine: ON_MACHINE },
     result: async () => (await import("./results.ts")).destroy,
     load: async () => (await import("./destroy.ts")).destroy,
   }),

@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** `service destroy`: the assignment goes as an agent's does, and no role leads to it any more. */
-import type * as z from "zod/mini";
-import { destroy as destroyPrincipal } from "../agent/destroy.ts";
-import type * as agent from "../agent/results.ts";
-import type { CommandHandler } from "../framework/command.ts";
+import { planOf } from "../agent/destroy.ts";
+import type { Destroyer, Invocation } from "../framework/command.ts";
 import { loadSession, matrixClient } from "../session.ts";
 import { putBinding } from "./bind.ts";
 import { aliasRoom, bindingsIn, localpartOf, serviceId } from "./read.ts";
 import type * as results from "./results.ts";
 
-type Gone = NonNullable<z.infer<typeof agent.destroy>>;
-
-export const destroy: CommandHandler<typeof results.destroy> = async (call) => {
+export const destroy: Destroyer<typeof results.destroy> = async (call) => {
   const session = await loadSession(call);
   const service = serviceId(session, call.args[0]!);
-  const gone = await destroyPrincipal({ ...call, args: [localpartOf(service)] }) as Gone;
+  const plan = await planOf({ ...call, args: [localpartOf(service)] });
+  if (plan === null) return null;
+  return {
+    ...plan,
+    lines: [...plan.lines, "the roles that it fills here are bound to nobody"],
+    run: async () => ({ ...await plan.run(), unbound: await unbind(call, service) }),
+  };
+};
+
+async function unbind(call: Invocation, service: string): Promise<string[]> {
+  const session = await loadSession(call);
   const client = matrixClient(session);
   const room = await aliasRoom(client, session, session.machine);
   const unbound: string[] = [];
@@ -25,5 +31,5 @@ export const destroy: CommandHandler<typeof results.destroy> = async (call) => {
     unbound.push(role);
     call.print(`${role} is bound to nobody now`);
   }
-  return { ...gone, unbound };
-};
+  return unbound;
+}

@@ -24,6 +24,7 @@ export const create = z.object({ ...agent.create.shape, roles });
 export const destroy = z.object({
   principal: z.string(),
   gone: z.boolean(),
+  unmerged: z.optional(z.string()),
   /** Roles that nobody fills now. */
   unbound: z.array(z.string()),
 });

@@ -55,6 +55,7 @@ export const webCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["web", "token", "revoke"],
     tool: { effect: "destroys", idempotent: true },
+    destroys: true,
     brief: "End a token, or a login by a link; whoever is logged in by it is out at once",
     args: [ID],
     result: async () => (await import("./results.ts")).revoke,
@@ -89,6 +90,7 @@ export const webCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["web", "share", "revoke"],
     tool: { effect: "destroys", idempotent: true },
+    destroys: true,
     brief: "End a shared link; whoever watches by it is out at once",
     args: [ID],
     result: async () => (await import("./results.ts")).unshare,

@@ -3,7 +3,7 @@
 /** `web token …` and `web share …`. */
 import type { WebGrantView, WebIssued } from "../../daemon/api.ts";
 import { ago, shortName } from "../agent/list.ts";
-import type { CommandHandler, Invocation } from "../framework/command.ts";
+import type { CommandHandler, Destroyer, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { table } from "../framework/table.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
@@ -91,16 +91,25 @@ export const shares: CommandHandler<typeof results.shares> = (call) =>
     return answer;
   });
 
-const end =
-  (route: "webTokenRevoke" | "webShareRevoke"): CommandHandler<typeof results.revoke> => (call) =>
-    withDaemon(call, async (daemon) => {
-      const params = { id: call.args[0]! };
-      const answer = await daemon.call(route, { params, signal: call.signal });
-      call.print(
-        `revoked; ${answer.sessions} browser${answer.sessions === 1 ? " is" : "s are"} out`,
-      );
-      return answer;
-    });
+const end = (
+  route: "webTokenRevoke" | "webShareRevoke",
+  what: string,
+): Destroyer<typeof results.revoke> =>
+(call) => {
+  const id = call.args[0]!;
+  return Promise.resolve({
+    what: `end ${what} ${id}`,
+    lines: ["every browser that is logged in by it is out at once"],
+    run: () =>
+      withDaemon(call, async (daemon) => {
+        const answer = await daemon.call(route, { params: { id }, signal: call.signal });
+        call.print(
+          `revoked; ${answer.sessions} browser${answer.sessions === 1 ? " is" : "s are"} out`,
+        );
+        return answer;
+      }),
+  });
+};
 
-export const revoke = end("webTokenRevoke");
-export const unshare = end("webShareRevoke");
+export const revoke = end("webTokenRevoke", "the token");
+export const unshare = end("webShareRevoke", "the shared link");

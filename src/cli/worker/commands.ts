@@ -228,13 +228,13 @@ export const workerCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["worker", "stop"],
     tool: PREPARED,
+    destroys: true,
     brief: "End a worker that was spawned, or a pool of them",
     docs:
       "It is asked first, and what it runs is cancelled; after five seconds it is killed. One that has ended is no error.",
     args: [{ name: "NAME", brief: "of a worker, or of a pool", optional: true }],
     flags: {
       all: { kind: "switch", brief: "all of them" },
-      yes: { kind: "switch", brief: "don't ask" },
       ...HOST,
     },
     examples: [

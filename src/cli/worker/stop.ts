@@ -3,11 +3,11 @@
 /** `worker stop`. */
 import type { Stopped, WorkerView } from "../../agent/host/api.ts";
 import { nearest } from "../../lib/near.ts";
-import type { CommandHandler, Invocation } from "../framework/command.ts";
+import type { Destroyer } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { askHost, leftBehind } from "./host.ts";
 
-export const stop: CommandHandler<typeof Stopped> = async (call) => {
+export const stop: Destroyer<typeof Stopped> = async (call) => {
   const name = call.args[0];
   const isAll = call.flags["all"] === true;
   if ((name === undefined) !== isAll) {
@@ -20,42 +20,28 @@ export const stop: CommandHandler<typeof Stopped> = async (call) => {
     : workers.filter((view) => view.name === name || view.pool === name);
   if (name !== undefined && named.length === 0) throw unknown(name, workers);
   const live = named.filter(({ state }) => state !== "ended");
-  if (live.length > 0) {
-    confirm(call, name, live);
-    await askHost(
-      call,
-      (client) =>
-        name === undefined
-          ? client.call("stopAll", { signal: call.signal })
-          : client.call("stop", { params: { name }, signal: call.signal }),
-    );
-  } else if (isAll && found !== null) {
-    // Nothing is lost by it, and the host goes.
-    await askHost(call, (client) => client.call("stopAll", { signal: call.signal }));
-  }
-  for (const view of named) {
-    call.print(
-      view.state === "ended" ? `${view.name} had ended already` : `${view.name} has ended`,
-    );
-  }
-  if (named.length === 0) call.print("no workers");
-  return { stopped: named.map((view) => view.name) };
+  return {
+    what: `stop ${name ?? "all workers"}`,
+    lines: live.map(({ name, state }) => state === "running" ? `${name}, and what it runs` : name),
+    harmless: live.length === 0,
+    run: async () => {
+      // Without a live one nothing is lost, and the host goes.
+      if (isAll && found !== null) {
+        await askHost(call, (client) => client.call("stopAll", { signal: call.signal }));
+      } else if (name !== undefined && live.length > 0) {
+        const stop = { params: { name }, signal: call.signal };
+        await askHost(call, (client) => client.call("stop", stop));
+      }
+      for (const view of named) {
+        call.print(
+          view.state === "ended" ? `${view.name} had ended already` : `${view.name} has ended`,
+        );
+      }
+      if (named.length === 0) call.print("no workers");
+      return { stopped: named.map((view) => view.name) };
+    },
+  };
 };
-
-function confirm(call: Invocation, name: string | undefined, live: readonly WorkerView[]): void {
-  if (call.flags["yes"] === true) return;
-  const what = name ?? "all workers";
-  if (!Deno.stdin.isTerminal()) {
-    throw new CliError("usage", `Cannot stop ${what} without being told so`, { hint: "add --yes" });
-  }
-  const running = live.filter(({ state }) => state === "running").length;
-  const loss = running === 0
-    ? ""
-    : `, with ${running} that ${running === 1 ? "has a run" : "have runs"}`;
-  if (prompt(`Stop ${what}${loss}? Type yes:`)?.trim() !== "yes") {
-    throw new CliError("cancelled", "Cancelled: nothing was changed");
-  }
-}
 
 function unknown(name: string, workers: readonly WorkerView[]): CliError {
   const names = workers.flatMap(({ name, pool }) => pool === null ? [name] : [pool]);

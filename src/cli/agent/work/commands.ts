@@ -81,10 +81,11 @@ export const workCommands: readonly CommandSpec[] = [
   defineCommand({
     path: ["agent", "discard"],
     tool: { none: "`sh tasks/bureau` prepares what it needs" },
+    destroys: true,
     brief: "Throw away an agent's clone; one that is still assigned gets a new one",
     docs: "The agent must be stopped (`agent drain`) or destroyed. Its room and messages stay.",
     args: [AGENT],
-    flags: { yes: { kind: "switch", brief: "do not ask" }, ...LOOK },
+    flags: LOOK,
     load: async () => (await import("./discard.ts")).discard,
   }),
 ];

@@ -3,7 +3,7 @@
 /** `agent discard`: an agent's work thrown away, and a new clone in its place where it is still assigned. */
 import { stateKey } from "../../../lib/ref/mod.ts";
 import { EventType, parseEvent } from "../../../lib/schema/mod.ts";
-import type { CommandHandler, Invocation } from "../../framework/command.ts";
+import type { Destroyer, Invocation } from "../../framework/command.ts";
 import { CliError } from "../../framework/exit.ts";
 import {
   daemonClient,
@@ -24,12 +24,22 @@ export async function lookFirst(call: Invocation): Promise<boolean> {
   return true;
 }
 
-export const discard: CommandHandler = async (call) => {
-  if (await lookFirst(call)) return undefined;
+export const discard: Destroyer = async (call) => {
+  if (await lookFirst(call)) return null;
   const record = await recordFor(call);
   const session = await loadSession(call);
   const isAssigned = await mustNotRun(call, session, record);
-  confirm(call, record);
+  return {
+    what: `discard all that ${who(record)} did in ${record.workspace}`,
+    lines: [
+      lookText(record),
+      isAssigned ? "it gets a new clone" : "its clone goes; its room and its messages stay",
+    ],
+    run: () => replace(call, record, isAssigned),
+  };
+};
+
+async function replace(call: Invocation, record: WorkRecord, isAssigned: boolean) {
   const { principal, workspace, source, branch, from, identity } = record;
   await makeRemovable(workspace);
   await Deno.remove(workspace, { recursive: true }).catch((thrown) => {
@@ -58,7 +68,7 @@ export const discard: CommandHandler = async (call) => {
     ownerFor(await Deno.stat(`${call.stateDir}/workspaces`)),
   );
   return { principal, removed: workspace, fresh: true };
-};
+}
 
 /** @returns whether it is assigned, and has to have a clone when it starts again */
 async function mustNotRun(
@@ -97,22 +107,6 @@ async function runsStill(
   } finally {
     daemon.close();
   }
-}
-
-function confirm(call: Invocation, record: WorkRecord): void {
-  if (call.flags["yes"] === true) return;
-  if (!Deno.stdin.isTerminal()) {
-    throw new CliError(
-      "usage",
-      `Cannot discard the work of "${who(record)}" without being told so`,
-      {
-        hint: "add --yes",
-      },
-    );
-  }
-  call.print(lookText(record));
-  const answer = prompt(`Discard all that ${who(record)} did in ${record.workspace}? Type yes:`);
-  if (answer?.trim() !== "yes") throw new CliError("cancelled", "Cancelled: nothing was changed");
 }
 
 /** An agent may have taken from directories what their owner needs to empty them. No link is followed. */
