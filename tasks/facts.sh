@@ -19,7 +19,7 @@ for file in /proc/cpuinfo /proc/meminfo /proc/self/cgroup /proc/self/mountinfo /
   /proc/sys/kernel/unprivileged_userns_clone /proc/sys/user/max_user_namespaces \
   /proc/sys/kernel/apparmor_restrict_unprivileged_userns /sys/module/apparmor/parameters/enabled \
   /proc/sys/kernel/seccomp/actions_avail /proc/sys/kernel/yama/ptrace_scope /proc/sys/kernel/pid_max \
-  /proc/sys/fs/inotify/max_user_instances /sys/fs/cgroup/cgroup.controllers \
+  /proc/sys/fs/inotify/max_user_instances /proc/sys/kernel/random/entropy_avail /proc/swaps /sys/fs/cgroup/cgroup.controllers \
   /etc/apparmor.d/bureau-bwrap /etc/apparmor.d/bwrap-userns-restrict \
   /sys/devices/virtual/dmi/id/sys_vendor /sys/devices/virtual/dmi/id/board_vendor \
   /sys/devices/virtual/dmi/id/board_name /sys/devices/virtual/dmi/id/product_name \

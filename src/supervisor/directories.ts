@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Makes the directories of a dev box with the owners and modes that separate its processes. */
-import { pathsOf } from "../lib/process/mod.ts";
+import { directoriesOf, FIRST_ID, ROOT_STARTED } from "../lib/process/mod.ts";
 import { SupervisorError } from "./errors.ts";
 import type { Identity } from "./child.ts";
 
@@ -13,9 +13,6 @@ export interface Identities {
   readonly authority: Identity;
   readonly web: Identity;
 }
-
-/** In Debian's range for ids given out on demand (Policy §9.2.2), with no entry in /etc/passwd. */
-const FIRST_ID = 64_700;
 
 /**
  * Ids for a root-started dev box: one uid a process, one gid for all, so that sockets can be shared by
@@ -34,8 +31,15 @@ export function rootIdentities(passwd: string): Identities {
       );
     }
   }
-  const as = (offset: number): Identity => ({ uid: FIRST_ID + offset, gid: FIRST_ID });
-  return { homeserver: as(1), launcher: as(2), daemon: as(3), authority: as(4), web: as(5) };
+  const as = (uid: number): Identity => ({ uid, gid: FIRST_ID });
+  const { homeserver, launcher, daemon, authority, web } = ROOT_STARTED;
+  return {
+    homeserver: as(homeserver),
+    launcher: as(launcher),
+    daemon: as(daemon),
+    authority: as(authority),
+    web: as(web),
+  };
 }
 
 async function directory(path: string, mode: number, owner?: Identity): Promise<void> {
@@ -94,26 +98,7 @@ export async function makeDirectories(
   layout: { stateDir: string; runDir: string },
   identities: Identities | null,
 ): Promise<void> {
-  const paths = pathsOf(layout);
-  // Others may pass through, never list: each directory below decides for itself.
-  await directory(layout.stateDir, identities === null ? 0o700 : 0o711);
-  await directory(layout.runDir, identities === null ? 0o700 : 0o711);
-  await directory(paths.runtime, 0o755);
-  await directory(paths.releases, 0o755);
-  await directory(paths.agents, 0o755);
-  await directory(paths.logs, 0o700);
-  await directory(paths.operator, 0o711);
-  await directory(`${layout.runDir}/up`, 0o700);
-  await directory(paths.homeserver, 0o700, identities?.homeserver);
-  await directory(paths.launcherState, 0o700, identities?.launcher);
-  await directory(paths.daemonState, 0o700, identities?.daemon);
-  await directory(paths.authority, 0o755, identities?.authority);
-  // Clones are handed to the user that sandboxes run as: `agent create` reads it off this directory.
-  await directory(paths.workspaces, 0o711, identities?.launcher);
-  // The launcher's, which relays write and the daemon reads.
-  await directory(paths.recordings, 0o750, identities?.launcher);
-  await directory(`${layout.runDir}/launcher`, 0o750, identities?.launcher);
-  await directory(`${layout.runDir}/daemon`, 0o750, identities?.daemon);
-  await directory(`${layout.runDir}/web`, 0o750, identities?.web);
-  await directory(paths.principals, 0o750, identities?.launcher);
+  for (const { path, mode, owner } of directoriesOf(layout, identities !== null)) {
+    await directory(path, mode, owner === "operator" ? undefined : identities?.[owner]);
+  }
 }

@@ -48,11 +48,15 @@ Deno.test("matrix doctor and setup", async (t) => {
           "homeserver.reachable",
           "homeserver.versions",
           "session",
+          "machine-session",
           "registration",
+          "strangers",
+          "federation",
           "administration",
           "sync",
           "rooms",
           "machines",
+          "credentials",
         ]);
         const setup = await bureau.json<{ changed: string[] }>("matrix", "setup");
         assert.deepEqual(setup.changed, []);

@@ -16,7 +16,8 @@ import type { CheckContext, Finding, Seen } from "./finding.ts";
 import { checkMachines } from "./machines.ts";
 import { checkOthers } from "./others.ts";
 import { checkPrincipals } from "./principals.ts";
-import { checkRooms } from "./rooms.ts";
+import { checkRooms, wantedNames } from "./rooms.ts";
+import { checkNames } from "./settings.ts";
 import type * as results from "../results.ts";
 
 export const check: CommandHandler<typeof results.check> = async (call) => {
@@ -67,13 +68,16 @@ export async function examine(call: Invocation, session: OperatorSession) {
     const own = leads === id ? alias : null;
     rooms.push({ id, alias: own?.localpart ?? null, label: own?.full ?? id, state });
   }
-  const context: CheckContext = {
+  const seen: CheckContext = {
     session,
     store,
     operatorKeys: await operatorKeys(call),
     rooms,
   };
+  const names = await checkNames(seen, wantedNames(seen));
+  const context = { ...seen, rooms: names.rooms };
   const findings = [
+    ...names.findings,
     ...checkRooms(context),
     ...checkMachines(context),
     ...checkOthers(context),

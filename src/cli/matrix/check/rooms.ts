@@ -15,14 +15,22 @@ import {
   type Seen,
   stateOf,
 } from "./finding.ts";
+import { checkSettings } from "./settings.ts";
 
 const UP = "run `deno task up`, which makes what is missing";
+
+/** Localparts of the aliases that every Bureau has. */
+export function wantedNames({ session }: CheckContext): string[] {
+  const me = userId(session.machine, session.server_name);
+  return [bureauSpace(session), ...bureauRooms(session, me)].map(({ alias }) => alias);
+}
 
 export function checkRooms(context: CheckContext): Finding[] {
   const { session, rooms } = context;
   const me = userId(session.machine, session.server_name);
   const space = bureauSpace(session);
-  const wanted = [space, ...bureauRooms(session, me)];
+  const own = bureauRooms(session, me);
+  const wanted = [space, ...own];
   for (const room of rooms) {
     const machine = machineOf(context, room);
     if (machine === null || machine === me || !isOfFleet(context, machine)) continue;
@@ -36,7 +44,10 @@ export function checkRooms(context: CheckContext): Finding[] {
   return [
     ...wanted.flatMap((one) => {
       const room = rooms.find(({ alias }) => alias === one.alias);
-      if (room !== undefined) return checkRoom(context, room, one, top);
+      if (room !== undefined) {
+        const machine = own.includes(one) ? me : null;
+        return checkRoom(context, room, one, top, machine);
+      }
       const alias = `#${one.alias}:${session.server_name}`;
       return [finding("error", "missing-room", alias, alias, "there is no such room", UP)];
     }),
@@ -60,6 +71,7 @@ function checkRoom(
   room: Seen,
   wanted: WantedRoom,
   space: Seen | undefined,
+  machine: string | null,
 ): Finding[] {
   const { session, store } = context;
   const all: Finding[] = [];
@@ -93,6 +105,7 @@ function checkRoom(
         void await store.client.putState(room.id, "m.room.join_rules", "", { join_rule: "invite" }),
     );
   }
+  all.push(...checkSettings(context, room, machine));
   const isSpace = room.id === space?.id;
   if (space !== undefined && !isSpace && wanted.name !== wanted.alias) {
     const via = stateOf(space, "m.space.child", room.id)?.content["via"];
