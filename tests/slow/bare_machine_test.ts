@@ -3,6 +3,8 @@
 /** What the README promises a stranger on a bare Debian 12, done there: as root, then as an ordinary user. */
 import assert from "node:assert/strict";
 import { eventually, type Finished, freePort, ROOT } from "../e2e/harness.ts";
+import { followTutorial } from "../e2e/newcomer.ts";
+import { PersonTerminal } from "../e2e/terminal.ts";
 import { Machine, whyNot } from "./machine/machine.ts";
 
 const reason = whyNot();
@@ -26,8 +28,36 @@ function firstCommand(): string {
 
 const said = (done: Finished) => `status ${done.code}\n${done.stdout}${done.stderr}`;
 
-/** From a clone to an agent's report and back to nothing, as `user`. */
-async function firstUse(machine: Machine, user: string, state: string): Promise<void> {
+/** The tutorial, in two terminals of that machine, by somebody who types what it says. */
+async function tutorial(machine: Machine, user: string): Promise<void> {
+  // Its lines stay whole, and all of it on the screen.
+  await using first = await PersonTerminal.open(300, 100);
+  await using second = await PersonTerminal.open(150, 50);
+  for (const terminal of [first, second]) {
+    await terminal.enter(`exec ${machine.shell(user)}`);
+    await terminal.enter("cd bureau; clear; pwd");
+    await terminal.shows(/^\/\S+\/bureau$/m);
+    await terminal.enter("clear");
+  }
+  await first.enter('sh tasks/bureau tutorial; echo "left $?"');
+  await followTutorial({
+    tutorial: first,
+    second,
+    bureau: "sh tasks/bureau",
+    asked: async () => {
+      const { stdout } = await machine.run("sh bureau/tasks/bureau egress list --json", user);
+      return JSON.parse(stdout).pending.map(({ host }: { host: string }) => host);
+    },
+  });
+}
+
+/** From a clone to an agent's report and back to nothing, as `user`; `meanwhile`: what else they do. */
+async function firstUse(
+  machine: Machine,
+  user: string,
+  state: string,
+  meanwhile = () => Promise.resolve(),
+): Promise<void> {
   const mounts = await machine.mounts();
   const inFolder = (command: string) => machine.run(`cd bureau && ${command}`, user);
 
@@ -48,6 +78,7 @@ async function firstUse(machine: Machine, user: string, state: string): Promise<
   const status = await inFolder("sh tasks/bureau status");
   assert.equal(status.code, 0, said(status));
   assert.match(status.stdout, /^agent\/scribe +running/m);
+  await meanwhile();
 
   const down = await inFolder("sh tasks/up --down");
   assert.equal(down.code, 0, said(down));
@@ -104,10 +135,17 @@ Deno.test({
         assert.match(done.stderr, /^error: Cannot find Deno 2\.9 or newer, nor npm/m);
         assert.match(done.stderr, /^hint: .*apt-get install npm/m);
       });
-      await t.step(
-        "an ordinary user's first use",
-        () => firstUse(machine, "ada", "/home/ada/.local/state/bureau"),
-      );
+      await t.step("an ordinary user's first use, with the tutorial", async () => {
+        const state = "/home/ada/.local/state/bureau";
+        await firstUse(machine, "ada", state, () => tutorial(machine, "ada"));
+      });
+      await t.step("README's test command, for a part of the tests", async () => {
+        const done = await machine.run(
+          "cd bureau && NO_COLOR=1 sh tasks/bootstrap test src/lib/ref src/launcher/init_test.ts",
+        );
+        assert.equal(done.code, 0, said(done));
+        assert.match(done.stdout, /ok \| \d+ passed/);
+      });
       await t.step("a checkout that is root's serves a user who has a Deno", async () => {
         assert.equal((await machine.run("git clone --quiet /srv/bureau /opt/bureau")).code, 0);
         const bare = await machine.run("sh /opt/bureau/tasks/bootstrap up", "ada");

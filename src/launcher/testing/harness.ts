@@ -275,6 +275,8 @@ export class Bed {
     const drop = Deno.uid() === 0 ? IDENTITY : {};
     const { code, stderr } = await new Deno.Command("/usr/bin/tmux", {
       args: ["-S", socket, ...words],
+      // Where every user may be: a checkout in root's home is not.
+      cwd: "/",
       ...drop,
     }).output();
     assert.equal(code, 0, new TextDecoder().decode(stderr));

@@ -108,16 +108,34 @@ export class Machine implements AsyncDisposable {
     return new Machine(root, process, init, await networkVariables());
   }
 
-  /** Runs a shell script as root, or as another user, in that user's home and with a login's environment. */
-  async run(script: string, user = "root"): Promise<Finished> {
-    const home = user === "root" ? "/root" : `/home/${user}`;
+  /** Arguments of nsenter, up to a program that root or another user runs on it. */
+  #enter(user: string): string[] {
     const drop = user === "root"
       ? []
       : ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--init-groups"];
+    return [`--target=${this.#init}`, "--mount", "--pid", "--root", "--wd", ...drop];
+  }
+
+  /** What a login of that user has in its environment. */
+  #login(user: string): Record<string, string> {
+    const home = user === "root" ? "/root" : `/home/${user}`;
+    return { PATH, HOME: home, USER: user, LOGNAME: user, LANG: "C.UTF-8", ...this.#env };
+  }
+
+  /** A line that makes a shell of this machine one of that one, in the user's home. */
+  shell(user: string): string {
+    const variables = Object.entries(this.#login(user)).map(([name, value]) => `${name}=${value}`);
+    const words = ["env", "-i", "PS1=$ ", `TERM=$TERM`, ...variables]
+      .map((word) => `"${word.replaceAll('"', '\\"')}"`);
+    return [...words, "/usr/bin/nsenter", ...this.#enter(user), "sh", "-c", "'cd && exec sh'"]
+      .join(" ");
+  }
+
+  /** Runs a shell script as root, or as another user, in that user's home and with a login's environment. */
+  async run(script: string, user = "root"): Promise<Finished> {
     const { code, stdout, stderr } = await new Deno.Command("/usr/bin/nsenter", {
-      args: [`--target=${this.#init}`, "--mount", "--pid", "--root", "--wd", ...drop]
-        .concat(["sh", "-c", `cd && ${script}`]),
-      env: { PATH, HOME: home, USER: user, LOGNAME: user, LANG: "C.UTF-8", ...this.#env },
+      args: [...this.#enter(user), "sh", "-c", `cd && ${script}`],
+      env: this.#login(user),
       clearEnv: true,
       stdin: "null",
       stdout: "piped",

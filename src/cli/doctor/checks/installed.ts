@@ -47,7 +47,7 @@ export function judgeRuntime(
     reason: release === null
       ? "the checkout was changed after `up`, or somebody changed what it installed"
       : `release ${release.slice(0, 12)} runs; this is what a start would fall back on`,
-    hint: release === null ? `bureau machine upgrade --local, or ${hint}` : hint,
+    hint: release === null ? `bureau machine upgrade, or ${hint}` : hint,
   }];
 }
 
