@@ -250,6 +250,9 @@ Deno.test("under a live systemd: installed, set up, upgraded and back, sealed, r
     for (const unit of UNITS) assert.match(await releaseOf(bed, unit), /^9\.9\.9-/, unit);
     await runs(bed);
     assert.equal(await terminal(bed), agent);
+    const { version, release, running } = JSON.parse(await cli(bed, "version", "--json"));
+    assert.match(release, /^9\.9\.9-/);
+    assert.ok(running.includes(release), `${version}: ${running}`);
     assert.match(await bed.must("cat /etc/bureau/bureau.env"), /# mine$/);
     assert.match(await bed.must("cat /etc/bureau/bureau.env.dist"), /a setting that is new$/);
 

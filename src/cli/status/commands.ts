@@ -21,7 +21,11 @@ export const statusCommand = defineCommand({
 export const versionCommand = defineCommand({
   path: ["version"],
   tool: { effect: "reads" },
-  brief: "Print the version",
+  brief: "Print the version, and which releases of an installation are in use",
+  flags: {
+    release: { kind: "text", brief: "the release in use; the installed command says it" },
+    running: { kind: "text", brief: "releases that run, with blanks between; so is this" },
+  },
   result: async () => (await import("./results.ts")).version,
   load: async () => (await import("./version.ts")).version,
 });

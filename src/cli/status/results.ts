@@ -24,4 +24,11 @@ export const status = z.union([
   permissions,
 ]);
 
-export const version = z.object({ version: z.string(), deno: z.string() });
+export const version = z.object({
+  version: z.string(),
+  deno: z.string(),
+  /** Of an installation: the release in use. */
+  release: z.optional(z.string()),
+  /** Releases that processes here are of, as far as one may look. */
+  running: z.optional(z.array(z.string())),
+});
