@@ -14,6 +14,7 @@ import type { Api } from "../src/lib/http/api.ts";
 import * as z from "zod/mini";
 import { MachineFile, settingNames, SETTINGS, variableOf } from "../src/lib/config/mod.ts";
 import { openapi } from "../src/lib/http/openapi.ts";
+import { METRICS } from "../src/lib/metrics/mod.ts";
 import { EGRESS_PRESETS } from "../src/lib/template/mod.ts";
 import { parseGrants, ROLES } from "../src/lib/process/mod.ts";
 import { matrixEndpoints, proxyAdminApi, proxyAgentApi } from "../src/proxy/api.ts";
@@ -131,6 +132,24 @@ function renderPresets(): string {
   return lines.join("\n") + "\n";
 }
 
+/** What processes tell of themselves. */
+function renderMetrics(): string {
+  const lines = [
+    "# Metrics",
+    "",
+    "Generated from `src/lib/metrics/catalogue.ts`. The daemon's answer has the label `process` on all of them, and `principal` on those of a",
+    "process that works for one; see [the guide](../guide/metrics.md).",
+    "",
+    "| name | type | labels | what it is |",
+    "|---|---|---|---|",
+  ];
+  for (const [name, { type, labels, help }] of Object.entries(METRICS)) {
+    const named = labels.map((label) => `\`${label}\``).join(", ");
+    lines.push(`| \`${name}\` | ${type} | ${named} | ${help} |`);
+  }
+  return lines.join("\n") + "\n";
+}
+
 /** `bureau.yaml`. */
 function renderConfig(): string {
   const lines = [
@@ -149,7 +168,7 @@ function renderConfig(): string {
   const schema = z.toJSONSchema(MachineFile, { unrepresentable: "any" });
   lines.push(
     "",
-    "`notify` is a list of whom to tell when an agent needs a person: [the guide](../guide/attention.md) has its fields.",
+    "`notify` is a list of whom to tell when an agent needs a person: [the guide](../guide/attention.md) has its fields. `metrics` says where they are told beside the daemon's socket: [the guide](../guide/metrics.md).",
     "",
     "As a JSON Schema, for editors:",
     "",
@@ -202,6 +221,7 @@ await emit("matrix-passthrough.md", renderMatrixEndpoints());
 await emit("permissions.md", await renderPermissions());
 await emit("egress-presets.md", renderPresets());
 await emit("config.md", renderConfig());
+await emit("metrics.md", renderMetrics());
 await emit("cli.md", renderReference());
 await emit("cli.schema.json", await renderCommandSchemas());
 await checkLinks();

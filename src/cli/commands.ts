@@ -20,6 +20,7 @@ import { homeserverCommands } from "./homeserver/commands.ts";
 import { machineCommands } from "./machine/commands.ts";
 import { matrixCommands } from "./matrix/commands.ts";
 import { mcpCommands } from "./mcp/commands.ts";
+import { metricsCommand } from "./metrics/commands.ts";
 import { notifyCommands } from "./notify/commands.ts";
 import { observeCommand } from "./observe/commands.ts";
 import { proxyCommand } from "./proxy/commands.ts";
@@ -85,6 +86,7 @@ export const commands: readonly CommandSpec[] = [
   listCommand,
   observeCommand,
   doctorCommand,
+  metricsCommand,
   versionCommand,
   ...bootCommands,
   proxyCommand,

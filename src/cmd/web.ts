@@ -7,11 +7,11 @@
 import * as z from "zod/mini";
 import { listenUnix } from "../lib/http/mod.ts";
 import { announceReady, failStart, readBootstrap } from "../lib/provision/mod.ts";
-import { createPageHandler, embeddedPage, WebBootstrap } from "../web/mod.ts";
+import { createPageHandler, embeddedPage, WebBootstrap, withMetrics } from "../web/mod.ts";
 
 try {
   const { socket } = await readBootstrap((json) => z.parse(WebBootstrap, json));
-  const server = await listenUnix(socket, await createPageHandler(embeddedPage()));
+  const server = await listenUnix(socket, withMetrics(await createPageHandler(embeddedPage())));
   Deno.addSignalListener("SIGTERM", () => Deno.exit(0));
   announceReady();
   await server.finished;

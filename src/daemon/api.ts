@@ -17,12 +17,7 @@ import { peerRoutes } from "./peer/api.ts";
 import { serviceRoutes } from "./services/api.ts";
 import { webRoutes } from "./web/api.ts";
 import { Attention } from "./attention/api.ts";
-import {
-  NotifyAnswer,
-  NotifyTarget,
-  NotifyTestAnswer,
-  NotifyTestRequest,
-} from "./attention/notify/types.ts";
+import { NotifyAnswer, NotifyTestAnswer, NotifyTestRequest } from "./attention/notify/types.ts";
 import { approvalRoutes } from "./approvals/api.ts";
 import { AsksAnswer, AskView, DecideAnswer, DecideRequest, PrincipalEgress } from "./asks/api.ts";
 
@@ -30,49 +25,10 @@ export { ApprovalsAnswer, ApprovalView, DecideApproval } from "./approvals/api.t
 export * from "./asks/api.ts";
 export * from "./attention/api.ts";
 export * from "./authority_api.ts";
+export { DaemonBootstrap } from "./bootstrap.ts";
 export { RecordingNews, RecordingView } from "./recordings/api.ts";
 export * from "./peer/api.ts";
 export * from "./web/api.ts";
-
-/** On stdin, once. Holds the machine's Matrix session. */
-export const DaemonBootstrap = z.object({
-  version: z.literal(1),
-  homeserver_url: z.string(),
-  user_id: z.string(),
-  access_token: z.string(),
-  server_name: z.string(),
-  /** Localparts. */
-  namespace: z.string(),
-  fleet: z.string(),
-  /** User ids that may write assignments and templates besides power-level rules. */
-  admins: z.array(z.string()),
-  run_dir: z.string(),
-  /** Own directory: persisted `since`, caches. May be deleted at any time. */
-  state_dir: z.string(),
-  launcher_socket: z.string(),
-  /** By which the supervisor that started this daemon is known; absent: there is none. Secret. */
-  supervisor_token: z.optional(z.string()),
-  /** Absent: no web page. */
-  web: z.optional(z.object({
-    /** Of the page's process. */
-    socket: z.string(),
-    /** On loopback. Null: a port that is free, the same at each start where it can be. */
-    listen: z.nullable(z.object({ hostname: z.string(), port: z.number() })),
-    /** By which a reverse proxy is reached, `https://host`. */
-    origins: z.array(z.string()),
-  })),
-  /** Whom to tell when an agent needs a person. Secrets. */
-  notify: z.optional(z.array(NotifyTarget)),
-  /** Operators' public keys, by which requests from other machines are believed; absent: none are. */
-  operator_keys: z.optional(z.array(z.string())),
-  /** Where other machines of the fleet reach this one; absent: they don't. */
-  peer: z.optional(z.object({
-    listen: z.object({ hostname: z.string(), port: z.number() }),
-    /** `host:port`, as they reach it; none: as it listens. */
-    addresses: z.array(z.string()),
-  })),
-});
-export type DaemonBootstrap = z.infer<typeof DaemonBootstrap>;
 
 export const PrincipalView = z.object({
   principal: z.string(),
@@ -313,9 +269,9 @@ export const daemonApi = defineApi({
     },
     metrics: {
       method: "GET",
-      path: "/v1/metrics",
+      path: "/metrics",
       summary:
-        "Counters of the egress gates and of every proxy, as text for Prometheus; right `metrics` on the machine",
+        "What every process of this machine tells of itself, as text for Prometheus; right `metrics` on the machine",
       kind: "text",
     },
     egressOf: {

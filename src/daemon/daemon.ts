@@ -7,7 +7,7 @@
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import { parseLocalpart, parseStateKey, userId } from "../lib/ref/mod.ts";
+import { parseLocalpart, userId } from "../lib/ref/mod.ts";
 import { EventType } from "../lib/schema/mod.ts";
 import type { Principal as LauncherPrincipal } from "../launcher/api.ts";
 import {
@@ -32,6 +32,7 @@ import { keptStates, WantedTypes } from "./filter.ts";
 import { beat } from "./heartbeat/heartbeat.ts";
 import { acceptInvitations } from "./invitations.ts";
 import { LauncherLink } from "./launcher_link.ts";
+import { PassCount } from "./metrics/mod.ts";
 import { Notices } from "./notices.ts";
 import { MachineAuthority } from "./machine_authority.ts";
 import { ManagedPrincipal } from "./principal.ts";
@@ -39,7 +40,7 @@ import { openRelay } from "./relay.ts";
 import { StatusPublisher } from "./publisher.ts";
 import { RefusalNotices } from "./refusals.ts";
 import { Spending, tellReached } from "./spending.ts";
-import { applyBatch, concerns } from "./touched.ts";
+import { applyBatch, concerns, localpartOf } from "./touched.ts";
 import type { Telling } from "./questions.ts";
 import { Rooms } from "./rooms.ts";
 import { createDaemonHandler } from "./serve.ts";
@@ -87,6 +88,7 @@ export class Daemon {
   #synced = false;
   readonly #health: SyncHealth;
   readonly #services: Services;
+  readonly #passes = new PassCount();
   readonly #upgrade: WantedRelease;
 
   constructor({ bootstrap, log, clock = systemClock, gates = localGates }: DaemonOptions) {
@@ -194,6 +196,7 @@ export class Daemon {
       openRelay: (principal) =>
         openRelay(principal, this.#launcher.client, this.#bootstrap.run_dir),
       gateRestarts: () => this.#gates.restarts,
+      ...{ bootstrap, passes: this.#passes, syncErrors: () => this.#health.errors },
       ...{ fanout: this.#fanout, upgrade: this.#upgrade, services: this.#services },
       ...{ stateDir: bootstrap.state_dir, roomState: (room) => this.#client.roomState(room) },
       ...{ asks, approvals, spending: this.#spending, ...this.#people },
@@ -310,9 +313,7 @@ export class Daemon {
 
   #ensureByKey(key: string): void {
     try {
-      const { localpart, server } = parseStateKey(key);
-      if (server !== this.#bootstrap.server_name) throw new Error("it is of another server");
-      this.#ensure(localpart);
+      this.#ensure(localpartOf(key, this.#bootstrap.server_name));
     } catch (thrown) {
       this.#log.warn("assignment ignored", {
         state_key: key.slice(0, 255),
@@ -338,6 +339,7 @@ export class Daemon {
           onRefused: (refused) => this.#refusals.take(refused),
           onSaid: (name, said) => this.#people.attention.said(name, said),
           onApprovals: (...heard) => this.#deciders.approvals.hear(...heard),
+          onPass: this.#passes.count,
           onIdle: (idle) => this.#onIdle(idle),
         },
       );

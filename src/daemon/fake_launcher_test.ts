@@ -55,6 +55,7 @@ export class FakeLauncher {
     const handler = createHandler(launcherApi, {
       status: unused,
       hardware: unused,
+      metrics: () => new Response("bureau_launcher_proxy_restarts_total 3\n"),
       rights: ({ params, body }) => {
         this.rights.push({ principal: params["principal"]!, ...body });
         return { kept: true };

@@ -5,23 +5,18 @@
  * life on the daemon's side: its egress gate and the line to its proxy.
  */
 import { flattenForProxy } from "../lib/authorization/mod.ts";
-import type { Clock } from "../lib/clock.ts";
 import { BureauError, messageOf } from "../lib/errors.ts";
-import type { Client } from "../lib/http/mod.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Localpart } from "../lib/ref/mod.ts";
-import type { launcherApi, Principal as LauncherPrincipal } from "../launcher/api.ts";
+import type { Principal as LauncherPrincipal } from "../launcher/api.ts";
 import { accountOf } from "./account.ts";
 import { Alarm } from "./alarm.ts";
 import type { PrincipalView } from "./api.ts";
 import type { EgressAsks } from "./asks/asks.ts";
-import type { Said } from "./attention/decide.ts";
-import type { Approvals } from "./approvals/approvals.ts";
 import { Attachment } from "./attachment.ts";
 import { cellOf } from "./cell.ts";
 import { CONDITION_UNMET } from "./conditions/verdict.ts";
 import { type Evaluation, notYetKnown, problemOf } from "./desired.ts";
-import type { Gates } from "./egress/gates.ts";
 import {
   type Action,
   afterConflict,
@@ -36,29 +31,10 @@ import {
   remembered,
 } from "./reconcile.ts";
 import { buildReport } from "./report.ts";
-import type { StatusPublisher } from "./publisher.ts";
+import type { PrincipalDeps } from "./principal_deps.ts";
 import { healthOf } from "./health.ts";
-import type { Refused } from "./refusals.ts";
-import type { Spending } from "./spending.ts";
 import { mergeBudgets } from "../lib/template/mod.ts";
 import { summarise, type Summary, wanted } from "./view.ts";
-
-export interface PrincipalDeps {
-  readonly launcher: Client<typeof launcherApi>;
-  readonly publisher: StatusPublisher;
-  readonly evaluate: (userId: string) => Promise<Evaluation>;
-  readonly runDir: string;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly gates: Gates;
-  readonly asks: Pick<EgressAsks, "ask" | "extend" | "settle">;
-  readonly spending: Spending;
-  readonly onRefused: (refused: Refused) => void;
-  readonly onSaid?: (principal: string, said: Said) => void;
-  readonly onApprovals?: Approvals["hear"];
-  /** Called after every pass, so that the owner can drop a principal that is gone. */
-  readonly onIdle: (principal: ManagedPrincipal) => void;
-}
 
 /** A problem whose cause may lie elsewhere (an alias, a room) is looked at again after this long. */
 const REEVALUATE_MS = 30_000;
@@ -159,14 +135,22 @@ export class ManagedPrincipal {
     this.#dirty = true;
     if (this.#busy || this.#closed) return;
     this.#busy = true;
-    this.#work().catch((thrown) => this.#log.error("pass failed", { why: messageOf(thrown) }))
-      .finally(() => {
-        this.#busy = false;
-        if (this.#closed) return;
-        // News that came after the last look and before this line must not wait for the next news.
-        if (this.#dirty) this.#poke();
-        else this.#deps.onIdle(this);
-      });
+    this.#pass().finally(() => {
+      this.#busy = false;
+      if (this.#closed) return;
+      // News that came after the last look and before this line must not wait for the next news.
+      if (this.#dirty) this.#poke();
+      else this.#deps.onIdle(this);
+    });
+  }
+
+  async #pass(): Promise<void> {
+    const began = performance.now();
+    const isGood = await this.#work().then(() => true, (thrown) => {
+      this.#log.error("pass failed", { why: messageOf(thrown) });
+      return false;
+    });
+    this.#deps.onPass?.((performance.now() - began) / 1000, isGood);
   }
 
   async #work(): Promise<void> {

@@ -14,7 +14,8 @@ import type { launcherApi, Principal as LauncherPrincipal } from "../launcher/ap
 import type { Evaluation } from "./desired.ts";
 import { localGates } from "./egress/gates.ts";
 import { Spending } from "./spending.ts";
-import { ManagedPrincipal, type PrincipalDeps } from "./principal.ts";
+import { ManagedPrincipal } from "./principal.ts";
+import type { PrincipalDeps } from "./principal_deps.ts";
 import type { Report, StatusPublisher } from "./publisher.ts";
 
 const NAME = "bureau/fleet/dev/agent/a" as Localpart;

@@ -6,7 +6,7 @@ import { type Client, createHandler, sseResponse } from "../lib/http/mod.ts";
 import { resolvePrincipal } from "../lib/ref/mod.ts";
 import type { StateEvent } from "../messaging/mod.ts";
 import type { TokenVerifier } from "./access.ts";
-import { daemonApi, type DaemonStatus } from "./api.ts";
+import { daemonApi, type DaemonBootstrap, type DaemonStatus } from "./api.ts";
 import type { Approvals } from "./approvals/approvals.ts";
 import { createApprovalHandlers } from "./approvals/serve.ts";
 import type { EgressAsks } from "./asks/asks.ts";
@@ -19,7 +19,8 @@ import { DECIDE_ASKS } from "./deciders.ts";
 import { DaemonError } from "./errors.ts";
 import type { Fanout } from "./fanout.ts";
 import { createMatrixHandlers } from "./fanout_serve.ts";
-import { gatherMetrics } from "./metrics.ts";
+import { metricsResponse } from "../lib/metrics/mod.ts";
+import { createMetrics, type MetricsDoor, type PassCount } from "./metrics/mod.ts";
 import type { MachineAuthority } from "./machine_authority.ts";
 import { joinRelay } from "./observe.ts";
 import type { Peers } from "./peer/peers.ts";
@@ -55,10 +56,14 @@ export interface Served {
   readonly launcher: Client<typeof launcherApi>;
   /** Of the thread of the egress gates. */
   readonly gateRestarts: () => number;
+  readonly passes: PassCount;
+  readonly syncErrors: () => number;
+  readonly bootstrap: DaemonBootstrap;
+  readonly metricsDoor: MetricsDoor;
   /** The daemon's own. */
   readonly stateDir: string;
   readonly fanout: Fanout;
-  readonly services: Pick<Services, "mint" | "offer">;
+  readonly services: Pick<Services, "mint" | "offer" | "asMachine">;
   readonly upgrade: Pick<WantedRelease, "ask">;
   readonly roomState: (room: string) => Promise<readonly StateEvent[]>;
   readonly web: Web;
@@ -68,6 +73,7 @@ export interface Served {
 
 export function createDaemonHandler(served: Served): (request: Request) => Promise<Response> {
   const { authority } = served;
+  const gatherer = createMetrics(served);
   const viewerOf = (request: Request) => served.verifier.userOf(request);
 
   const observable = (viewer: string) =>
@@ -206,14 +212,7 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
     }),
     metrics: async ({ request }) => {
       await onMachine(request, "metrics");
-      const all = [...served.principals()].map(({ localpart, attachment, status }) => ({
-        localpart,
-        usage: attachment.egressUsage,
-        admin: attachment.adminSocket,
-        health: status?.health,
-      }));
-      const text = await gatherMetrics(all, served.gateRestarts());
-      return new Response(text, { headers: { "content-type": "text/plain; version=0.0.4" } });
+      return metricsResponse(request, await gatherer.gather());
     },
     egressOf: async ({ request, params }) => {
       const { localpart, evaluation } = find(await viewerOf(request), params["principal"]!);
@@ -291,5 +290,6 @@ export function createDaemonHandler(served: Served): (request: Request) => Promi
   });
   served.web.open(handler, auditLogin(authority));
   served.peers.open(handler);
+  served.metricsDoor.open(gatherer);
   return handler;
 }

@@ -8,6 +8,8 @@ import type { DaemonStatus } from "./api.ts";
 
 export class SyncHealth {
   readonly #log: Logger;
+  /** Syncs that failed since the start. */
+  errors = 0;
   #state: DaemonStatus["sync"] = { state: "starting", last_ok: null, message: null };
 
   constructor(log: Logger) {
@@ -24,6 +26,7 @@ export class SyncHealth {
   }
 
   failing(error: unknown): void {
+    this.errors++;
     const message = messageOf(error);
     if (this.#state.message !== message) this.#log.warn("sync fails", { why: message });
     const hint = error instanceof MessagingError && error.hint !== undefined

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What a batch of the sync asks to be looked at again. */
+import { parseStateKey } from "../lib/ref/mod.ts";
 import { EventType } from "../lib/schema/mod.ts";
 import type { RoomStates, SyncBatch } from "../messaging/mod.ts";
 import { KEPT, POWER_LEVELS } from "./filter.ts";
@@ -40,6 +41,13 @@ const OF_ROOMS: ReadonlySet<string> = new Set([
   EventType.template,
   EventType.serviceBinding,
 ]);
+
+/** Whom a state key is about. @throws when it is nobody of this server */
+export function localpartOf(key: string, serverName: string): string {
+  const { localpart, server } = parseStateKey(key);
+  if (server !== serverName) throw new Error("it is of another server");
+  return localpart;
+}
 
 /** Applies a batch to `states`. */
 export function applyBatch(

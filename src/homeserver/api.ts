@@ -16,6 +16,8 @@ export const HomeserverBootstrap = z.object({
   registration_shared_secret: z.string(),
   /** Without it a listen address that is not loopback is refused: there is no TLS here. */
   allow_public: z.optional(z.boolean()),
+  /** Opens `/_bureau/homeserver/v1/scrape`; absent: nothing does. Secret. */
+  metrics_token: z.optional(z.string()),
   /** Overrides of the built-in limits; see `rate_limit.ts`. */
   rate_limits: z.optional(z.object({
     login: z.optional(RateLimit),

@@ -79,6 +79,30 @@ Deno.test("stats and metrics count what happened, and name no room and nobody", 
   }
 });
 
+Deno.test("the machine scrapes with a token that opens nothing else, and only where one was given", async () => {
+  const ask = (server: Server, path: string, token: string) =>
+    fetch(`${server.url}${OPERATIONS}${path}`, { headers: { authorization: `Bearer ${token}` } });
+  await using server = await Server.start({ metrics_token: "scrape-me" });
+  const answer = await ask(server, "/scrape", "scrape-me");
+  assert.match(await answer.text(), /^bureau_homeserver_commits_total \d/m);
+  for (
+    const [path, token, status] of [
+      ["/scrape", "scrape-you", 403],
+      ["/scrape", "", 403],
+      ["/metrics", "scrape-me", 401],
+      ["/stats", "scrape-me", 401],
+    ] as const
+  ) {
+    const refused = await ask(server, path, token);
+    assert.equal(refused.status, status, `${path} ${token}`);
+    await refused.body?.cancel();
+  }
+  await using closed = await Server.start();
+  const none = await ask(closed, "/scrape", "");
+  assert.equal(none.status, 403);
+  await none.body?.cancel();
+});
+
 Deno.test("a backup under load is whole, private, and can be started from", async () => {
   await using server = await Server.start();
   const admin = await server.register("admin", true);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** How the homeserver does, as JSON and in the text format of Prometheus. */
+/** How the homeserver does, as JSON and for scrapers. */
 import type { Context } from "./context.ts";
 import type { RequestCount } from "./counters.ts";
+import type { Measured } from "../lib/metrics/mod.ts";
 
 export interface Statistics {
   /** Ms since the epoch. */
@@ -49,58 +50,28 @@ export function statistics(ctx: Context): Statistics {
   };
 }
 
-/** https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4. */
-export function prometheusText(stats: Statistics): string {
-  const lines: string[] = [];
-  const metric = (
-    name: string,
-    type: "counter" | "gauge",
-    help: string,
-    samples: readonly (readonly [Readonly<Record<string, string | number>>, number])[],
-  ) => {
-    const full = `bureau_homeserver_${name}`;
-    lines.push(`# HELP ${full} ${help}`, `# TYPE ${full} ${type}`);
-    for (const [labels, value] of samples) {
-      const text = Object.entries(labels).map(([key, label]) =>
-        `${key}="${String(label).replace(/[\\"\n]/g, (c) => c === "\n" ? "\\n" : `\\${c}`)}"`
-      ).join(",");
-      lines.push(`${full}${text === "" ? "" : `{${text}}`} ${value}`);
-    }
+/** The same for scrapers. */
+export function measured(
+  { started_at, requests, rate_limited, sync, database }: Statistics,
+): Measured {
+  return {
+    bureau_homeserver_start_time_seconds: started_at / 1000,
+    bureau_homeserver_requests_total: requests.map((
+      { method, route, status, count },
+    ) => [{ method, route, status }, count]),
+    bureau_homeserver_rate_limited_total: rate_limited,
+    bureau_homeserver_sync_waiting: sync.waiting,
+    bureau_homeserver_syncs_total: [
+      [{ answer: "news" }, sync.answered],
+      [{ answer: "empty" }, sync.empty],
+    ],
+    bureau_homeserver_commits_total: database.commits,
+    bureau_homeserver_writes_total: database.writes,
+    bureau_homeserver_failed_commits_total: database.failed_commits,
+    bureau_homeserver_database_bytes: [
+      [{ file: "database" }, database.bytes],
+      [{ file: "wal" }, database.wal_bytes],
+    ],
+    bureau_homeserver_rows: Object.entries(database.rows).map(([table, n]) => [{ table }, n]),
   };
-  const { database, sync } = stats;
-  metric("start_time_seconds", "gauge", "When it started.", [[{}, stats.started_at / 1000]]);
-  metric(
-    "requests_total",
-    "counter",
-    "Requests by route and status.",
-    stats.requests.map(({ method, route, status, count }) => [{ method, route, status }, count]),
-  );
-  metric("rate_limited_total", "counter", "Requests refused with 429.", [[{}, stats.rate_limited]]);
-  metric("sync_waiting", "gauge", "Long polls that wait now.", [[{}, sync.waiting]]);
-  metric("syncs_total", "counter", "Syncs by whether there was something to tell.", [
-    [{ answer: "news" }, sync.answered],
-    [{ answer: "empty" }, sync.empty],
-  ]);
-  metric("commits_total", "counter", "Transactions that reached the disk.", [[
-    {},
-    database.commits,
-  ]]);
-  metric("writes_total", "counter", "Writes that those transactions carried.", [[
-    {},
-    database.writes,
-  ]]);
-  metric("failed_commits_total", "counter", "Transactions that the disk refused.", [
-    [{}, database.failed_commits],
-  ]);
-  metric("database_bytes", "gauge", "Size of the files.", [
-    [{ file: "database" }, database.bytes],
-    [{ file: "wal" }, database.wal_bytes],
-  ]);
-  metric(
-    "rows",
-    "gauge",
-    "Rows of a table.",
-    Object.entries(database.rows).map(([table, count]) => [{ table }, count]),
-  );
-  return lines.join("\n") + "\n";
 }

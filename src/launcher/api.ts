@@ -285,6 +285,7 @@ export const launcherApi = defineApi({
       summary: "What this machine is made of, read anew",
       response: Hardware,
     },
+    metrics: { method: "GET", path: "/metrics", summary: "Text for Prometheus", kind: "text" },
     list: {
       method: "GET",
       path: "/v1/principals",

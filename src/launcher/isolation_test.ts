@@ -67,6 +67,38 @@ Deno.test("an agent has no capability, no new privileges, and makes no user name
   });
 });
 
+Deno.test("no socket in a sandbox tells how Bureau's processes do", async () => {
+  await withLauncher(async (bed) => {
+    const ask = "curl -sS -m 5 -w '\\n%{http_code}\\n' --unix-socket";
+    const out = await inside(
+      bed,
+      "sockets",
+      `for socket in $(find / -xdev -type s 2>/dev/null; find /run /tmp /workspace -type s 2>/dev/null); do
+         echo "$socket"; ${ask} "$socket" http://192.0.2.1/metrics
+       done`,
+    );
+    assert.match(out, /^\/run\/bureau\/agent\/proxy\.sock$/m);
+    assert.match(out, /^404$/m);
+    assert.doesNotMatch(out, /bureau_[a-z]+_|^200$/m);
+    // Control: outside, the same question has an answer, of the launcher and of a principal's own proxy.
+    const started = await bed.create(
+      "control",
+      await bed.request("control", { template: await bed.template("control", "sleep 1000") }),
+    );
+    for (
+      const [socket, name] of [
+        [`${bed.dir}/launcher/launcher.sock`, "bureau_launcher_cells"],
+        [`${bed.dir}/p/${started.hash}/admin/admin.sock`, "bureau_proxy_active_requests"],
+      ] as const
+    ) {
+      const client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
+      const answer = await fetch("http://192.0.2.1/metrics", { client });
+      assert.match(await answer.text(), new RegExp(`^${name}`, "m"), socket);
+      client.close();
+    }
+  });
+});
+
 Deno.test("an agent's environment is what its template names", async () => {
   await withLauncher(async (bed) => {
     const out = await inside(bed, "env", "cat /proc/$$/environ | tr '\\0' '\\n' | sort", {

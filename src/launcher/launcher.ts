@@ -22,8 +22,10 @@ import { goOn } from "./go_on.ts";
 import { readHardware } from "./hardware.ts";
 import { HealthKeeper } from "./health/keeper.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
+import { LauncherMetrics } from "./metrics.ts";
 import { Cgroups } from "./limits_cell.ts";
 import { offerSocket } from "./offer.ts";
+import { requireMeant } from "./meant.ts";
 import { loadMachineKey, type MachineKey } from "./machine_key.ts";
 import { LastWords, linesWanted } from "./output.ts";
 import { readPolicy } from "./policy.ts";
@@ -37,14 +39,6 @@ import { proxyBootstrap, type Validated, validateRequest, verifyAssignment } fro
 
 const DEFAULT_GRACE_MS = 5_000;
 const VERSION = "0.1.0";
-
-/** Whoever asks for an end means the cell that they saw: a later one may be a run that is over already. */
-function requireMeant({ localpart, status }: Principal, startedAt: string | null): void {
-  if (startedAt === null || startedAt === "" || Number(startedAt) === status.started_at) return;
-  throw new LauncherError("another", `Cannot act on "${localpart}": it was started anew since`, {
-    status: 409,
-  });
-}
 
 export class Launcher {
   readonly #bootstrap: LauncherBootstrap;
@@ -64,8 +58,8 @@ export class Launcher {
   #rotated!: RotatedCredentials;
   readonly #recordings: Recordings;
   readonly #relayTurns = new RelayTurns(this.#clock);
-  /** See `Revision`. */
-  /** Above those of every launcher before, so that news of two of them can't be taken for one another's. */
+  readonly #metrics = new LauncherMetrics();
+  /** See `Revision`. Above those of every launcher before, so that news of two of them can't be taken for one another's. */
   #revision = systemClock.now() * 1_000;
 
   constructor(bootstrap: LauncherBootstrap, log: Logger) {
@@ -172,6 +166,7 @@ export class Launcher {
         this.#emit({ type, principal: localpart, status, revision: status.revision }),
       exited: async (principal, exit, givenUp) => {
         const { hash, localpart } = principal;
+        this.#metrics.exited(exit);
         await this.#lastWords.keep(hash, localpart, exit);
         await this.#health.exited(principal, exit, givenUp);
         await this.#journal.writeExit(hash, principal.status.started_at, exit);
@@ -287,10 +282,11 @@ export class Launcher {
     await principal.destroy(graceMs);
     await this.#journal.remove(principal.hash);
     this.#principals.delete(principal.localpart);
+    this.#metrics.removed(principal.status);
     this.#emit({ type: "removed", principal: principal.localpart, revision: ++this.#revision });
   }
 
-  #queuedFreeze(name: string, frozen: boolean): Promise<Status> {
+  #freeze(name: string, frozen: boolean): Promise<Status> {
     return this.#queued(name, () => this.#find(name).freeze(frozen));
   }
 
@@ -302,6 +298,10 @@ export class Launcher {
       });
     }
     return principal;
+  }
+
+  get #statuses(): Status[] {
+    return [...this.#principals.values()].map(({ status }) => status);
   }
 
   /** The request handler of `launcher.sock`. @param closing ends event streams */
@@ -316,15 +316,17 @@ export class Launcher {
         principals: this.#principals.size,
       }),
       hardware: () => readHardware(),
+      metrics: ({ request }) => this.#metrics.answer(request, this.#statuses),
       list: () => ({
-        principals: [...this.#principals.values()].map((one) => one.status),
+        principals: this.#statuses,
         revision: this.#revision,
       }),
       show: ({ params }) => this.#find(params["principal"]!).status,
       create: ({ params, body, query }) => {
         const name = params["principal"]!;
         const keepsEnd = query.get("unless_ended") === "1";
-        return this.#queued(name, () => this.#create(name, body, keepsEnd));
+        const create = () => this.#queued(name, () => this.#create(name, body, keepsEnd));
+        return this.#metrics.start(create);
       },
       destroy: ({ params, query }) => {
         const name = params["principal"]!;
@@ -370,8 +372,8 @@ export class Launcher {
         socket: await offerSocket(this.#bootstrap.run_dir, this.#find(params["principal"]!)),
       }),
       usage: ({ params }) => this.#find(params["principal"]!).usage(),
-      freeze: ({ params }) => this.#queuedFreeze(params["principal"]!, true),
-      thaw: ({ params }) => this.#queuedFreeze(params["principal"]!, false),
+      freeze: ({ params }) => this.#freeze(params["principal"]!, true),
+      thaw: ({ params }) => this.#freeze(params["principal"]!, false),
       kill: ({ params }) => {
         const name = params["principal"]!;
         return this.#queued(name, async () => {

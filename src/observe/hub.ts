@@ -2,6 +2,7 @@
 
 /** One stream for all who watch: numbered, kept for a while, with a model of the screen that it draws. */
 import { messageOf } from "../lib/errors.ts";
+import type { Measured } from "../lib/metrics/measure.ts";
 import type { ObserveDown, ObserveMay, ObserveUp } from "./api.ts";
 import { MAX_INPUT_FRAME } from "./constants.ts";
 import { type Attach, parseUp, type Size } from "./frames.ts";
@@ -38,6 +39,7 @@ export class Hub implements Stream {
   readonly #taps: Set<StreamTap>;
   #title = { alternate: false, text: "" };
   #bellAt = 0;
+  #dropped = 0;
   #ended: string | null = null;
 
   constructor(options: HubOptions) {
@@ -74,6 +76,19 @@ export class Hub implements Stream {
 
   lines(): string[] {
     return this.#model.lines();
+  }
+
+  /** A watcher got a fresh screen in the place of so much. */
+  dropped(bytes: number): void {
+    this.#dropped += bytes;
+  }
+
+  get measured(): Measured {
+    return {
+      bureau_relay_watchers: this.watchers,
+      bureau_relay_output_bytes_total: this.ring.end,
+      bureau_relay_dropped_bytes_total: this.#dropped,
+    };
   }
 
   #screen(): ScreenView {

@@ -2,6 +2,7 @@
 
 /** The relay: shows one principal's tmux session to any number of watchers over one Unix socket. */
 import { type Clock, systemClock } from "../lib/clock.ts";
+import { ownMetrics } from "../lib/metrics/mod.ts";
 import type { RelayBootstrap } from "./api.ts";
 import { OBSERVE_PROTOCOL, RELAY_SOCKET, RELAY_TMUX_SOCKET } from "./constants.ts";
 import { parseAttach } from "./frames.ts";
@@ -151,6 +152,9 @@ export class Relay {
 
   #handle(request: Request): Response {
     const url = new URL(request.url);
+    if (url.pathname === "/metrics" && request.method === "GET") {
+      return ownMetrics(request, this.#hub!.measured);
+    }
     const other = this.#options.endpoints?.[url.pathname];
     if ((url.pathname !== "/v1/attach" && other === undefined) || request.method !== "GET") {
       return refusal(404, "not-found", `Cannot find "${url.pathname}": no such endpoint`);

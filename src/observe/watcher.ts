@@ -22,6 +22,7 @@ export interface Stream {
   readonly ring: Ring;
   readonly size: Size;
   snapshot(): Uint8Array<ArrayBuffer>;
+  dropped(bytes: number): void;
 }
 
 export class Watcher {
@@ -150,6 +151,7 @@ export class Watcher {
     if (!this.#lags) return this.pump();
     if (this.#behind > LOW_BYTES) return this.#watchDrain();
     const lost = this.#stream.ring.end - this.#position;
+    this.#stream.dropped(lost);
     this.gap(lost, "the watcher is slower than the session");
     this.#drawNow();
   }

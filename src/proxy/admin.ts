@@ -2,6 +2,7 @@
 
 /** Serves `admin.sock`, the daemon's line: `proxyAdminApi` in `api.ts`. No credential crosses it. */
 import type { EgressRules } from "./api.ts";
+import { ownMetrics } from "../lib/metrics/mod.ts";
 import { parseBudgetState, parseEgressRules, parsePolicy } from "./bootstrap.ts";
 import { badRequest, errorResponse, ProxyError } from "./errors.ts";
 import { readJsonObject } from "./json.ts";
@@ -20,10 +21,7 @@ export function createAdminHandler(
   const routes: Record<string, (request: Request) => Response | Promise<Response>> = {
     "GET /health": () => Response.json({ status: state.draining ? "draining" : "ok" }),
     "GET /v1/stats": () => Response.json(state.stats()),
-    "GET /metrics": () =>
-      new Response(state.metrics(), {
-        headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
-      }),
+    "GET /metrics": (request) => ownMetrics(request, state.metrics),
     "PUT /v1/grants": async (request) => {
       const json = await readJsonObject(request, MAX_POLICY_BYTES);
       try {

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { ProxyError } from "./errors.ts";
 import { RequestLog } from "./log.ts";
 import { LogLines } from "./log_lines.ts";
+import { MetricText } from "../lib/metrics/mod.ts";
 import { RequestMetrics } from "./metrics.ts";
 import { pathTemplate } from "./path_template.ts";
 import { startSpan, withSpan } from "./trace.ts";
@@ -78,14 +79,14 @@ Deno.test("RequestLog writes one line a request, with its end, and counts it", a
   );
   assert.match(`${first.trace}-${first.span}`, /^[0-9a-f]{32}-[0-9a-f]{16}$/);
   assert.deepEqual([second.status, second.cause, second.path], [403, "forbidden", undefined]);
-  const text = log.metrics.text({ active_requests: 1 });
+  const text = new MetricText().add(log.metrics.measured).text();
   for (
     const line of [
       'bureau_proxy_requests_total{via="http",service="github",status="2xx"} 1',
       'bureau_proxy_requests_total{via="connect",service="evil.test:443",status="4xx"} 1',
       'bureau_proxy_received_bytes_total{via="http",service="github",status="2xx"} 12',
       'bureau_proxy_request_seconds_bucket{le="+Inf"} 2',
-      "# TYPE bureau_proxy_active_requests gauge",
+      "# TYPE bureau_proxy_request_seconds histogram",
     ]
   ) assert.ok(text.includes(`${line}\n`), line);
 });
@@ -150,7 +151,7 @@ Deno.test("RequestMetrics keeps a bounded number of series", () => {
   for (let i = 0; i < 1000; i++) {
     metrics.count({ via: "connect", service: `h${i}`, status: 403, ms: 1, up: 1, down: 0 });
   }
-  const text = metrics.text({});
+  const text = new MetricText().add(metrics.measured).text();
   assert.ok(text.split("\n").length < 450);
   assert.match(text, /requests_total\{via="connect",service="other",status="4xx"\} 872\n/);
 });

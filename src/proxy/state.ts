@@ -3,6 +3,7 @@
 /** What one proxy knows while it runs: who it speaks for, what that one may do, and its counters. */
 import { checkActor, checkSelf, type Decision } from "../lib/authorization/self.ts";
 import { isUserPattern, matchUserPattern } from "../lib/glob/user.ts";
+import { LabelledCounter, type Measured } from "../lib/metrics/mod.ts";
 import type { ProxyPolicy } from "../lib/schema/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ProxyBootstrap, ProxyStats } from "./api.ts";
@@ -19,8 +20,7 @@ import { HostTable } from "./swap/hosts.ts";
 export const DEFAULT_MAX_ACTIVE = 256;
 
 export class ProxyState {
-  /** Replaced when its credentials are others. */
-  bootstrap: ProxyBootstrap;
+  #bootstrap: ProxyBootstrap;
   readonly counters = { bytesIn: 0, bytesOut: 0, abandoned: 0 };
   /** What its model requests may take, and took. */
   readonly budget: BudgetMeter;
@@ -39,6 +39,8 @@ export class ProxyState {
   active = 0;
   readonly #clock: Clock;
   readonly #maxActive: number;
+  readonly #denials = new LabelledCounter();
+  #credentialsAt: number;
   #requests = 0;
   #refused = 0;
   #upstreamErrors = 0;
@@ -50,7 +52,8 @@ export class ProxyState {
     maxActive = DEFAULT_MAX_ACTIVE,
     lines?: LogLines,
   ) {
-    this.bootstrap = bootstrap;
+    this.#bootstrap = bootstrap;
+    this.#credentialsAt = clock.now();
     this.policy = { grants: bootstrap.grants, denials: bootstrap.denials };
     this.hosts = new HostTable(
       bootstrap.placeholders ?? [],
@@ -68,6 +71,16 @@ export class ProxyState {
 
   now(): number {
     return this.#clock.now();
+  }
+
+  get bootstrap(): ProxyBootstrap {
+    return this.#bootstrap;
+  }
+
+  /** Its credentials are others. */
+  set bootstrap(bootstrap: ProxyBootstrap) {
+    this.#bootstrap = bootstrap;
+    this.#credentialsAt = this.now();
   }
 
   /**
@@ -150,21 +163,28 @@ export class ProxyState {
   note(error: unknown): void {
     if (!(error instanceof ProxyError)) return;
     if (error.code === "placeholder-wrong-host") this.#misplaced++;
-    if (error.status === 403 || error.status === 429) this.#refused++;
-    else if (error.status >= 502) this.#upstreamErrors++;
+    if (error.status === 403 || error.status === 429) {
+      this.#refused++;
+      this.#denials.add({ reason: error.code });
+    } else if (error.status >= 502) this.#upstreamErrors++;
   }
 
-  /** For Prometheus. */
-  metrics(): string {
+  get metrics(): Measured {
     const { active, upstream_errors, refused, misplaced, draining } = this.stats();
-    return this.log.metrics.text({
-      active_requests: active,
-      upstream_errors_total: upstream_errors,
-      refused_total: refused,
-      misplaced_placeholders_total: misplaced,
-      draining: Number(draining),
-      log_lines_dropped_total: this.log.lines.dropped,
-    });
+    return {
+      ...this.log.metrics.measured,
+      bureau_proxy_active_requests: active,
+      bureau_proxy_upstream_errors_total: upstream_errors,
+      bureau_proxy_refused_total: refused,
+      bureau_proxy_denials_total: this.#denials.samples,
+      bureau_proxy_misplaced_placeholders_total: misplaced,
+      bureau_proxy_draining: Number(draining),
+      bureau_proxy_log_lines_dropped_total: this.log.lines.dropped,
+      bureau_proxy_credentials_time_seconds: this.#credentialsAt / 1000,
+      bureau_proxy_credential_expiry_time_seconds: [...expiries(this.#bootstrap)].map(
+        ([credential, at]) => [{ credential }, at / 1000],
+      ),
+    };
   }
 
   stats(): ProxyStats {
@@ -179,6 +199,18 @@ export class ProxyState {
       draining: this.draining,
     };
   }
+}
+
+/** When what an operator sealed stops working, by its name. */
+function expiries({ services, ssh_keys = {} }: ProxyBootstrap): Map<string, number> {
+  const all = new Map<string, number>();
+  for (const { expires = {} } of Object.values(services)) {
+    for (const [name, at] of Object.entries(expires)) all.set(name, at);
+  }
+  for (const { name, expires_at } of Object.values(ssh_keys)) {
+    if (expires_at !== undefined) all.set(name, expires_at);
+  }
+  return all;
 }
 
 /** The rule that refused, as an operator wrote it. */

@@ -19,6 +19,7 @@ import { diskError, type Identities, makeDirectories, rootIdentities } from "./d
 import { SupervisorError } from "./errors.ts";
 import { knownServerName, type RegistrationSecret, registrationSecret } from "./files.ts";
 import { notifySource } from "./notify.ts";
+import { metricsFields } from "./metrics.ts";
 import { peerFields } from "./peer.ts";
 import type { UpOptions } from "./options.ts";
 import { type Membership, membershipOf } from "./joined.ts";
@@ -44,6 +45,8 @@ export class DevBox {
   readonly processes: Processes;
   /** By which the daemon that we start knows us. Secret. */
   readonly token = crypto.getRandomValues(new Uint8Array(32)).toHex();
+  /** By which the embedded homeserver tells the daemon how it does. */
+  readonly #metricsToken = crypto.getRandomValues(new Uint8Array(32)).toHex();
   readonly #notify: () => NotifyTarget[];
   /** Set by whoever makes upgrades possible. */
   releases: (() => ReleaseStatus) | null = null;
@@ -172,6 +175,7 @@ export class DevBox {
           server_name: SERVER_NAME,
           state_dir: this.#paths.homeserver,
           registration_shared_secret: secret.value,
+          metrics_token: this.#metricsToken,
         }));
       this.#commands.homeserverUrl = `http://${hostname}:${port}`;
     }
@@ -329,6 +333,10 @@ export class DevBox {
     const known = {
       ...session,
       ...await peerFields(this.#options.stateDir, this.#paths.policy),
+      ...metricsFields(
+        this.#options.stateDir,
+        this.#options.homeserver === null && this.#membership === null ? this.#metricsToken : null,
+      ),
       ...{ supervisor_token: this.token, notify: this.#notify() },
     };
     if (this.#membership !== null) return known;

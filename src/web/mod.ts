@@ -4,3 +4,4 @@
 export * from "./api.ts";
 export * from "./embedded.ts";
 export * from "./serve.ts";
+export { withMetrics } from "./metrics.ts";

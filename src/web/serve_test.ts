@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { CONTENT_SECURITY_POLICY } from "./api.ts";
 import { index, style } from "./page/files.ts";
+import { withMetrics } from "./metrics.ts";
 import { createPageHandler } from "./serve.ts";
 
 const ask = (path: string, init?: RequestInit) => new Request(`http://192.0.2.1${path}`, init);
@@ -33,6 +34,15 @@ Deno.test("the page is files that are read, and nothing else", async () => {
   const head = handler(ask("/", { method: "HEAD" }));
   assert.equal(await head.text(), "");
   assert.equal(head.headers.get("content-security-policy"), CONTENT_SECURITY_POLICY);
+});
+
+Deno.test("the page's process tells how many it served", async () => {
+  const handler = withMetrics(await createPageHandler({ index, style, script: "1;" }));
+  await handler(ask("/"));
+  await handler(ask("/none"));
+  const text = await (await handler(ask("/metrics"))).text();
+  assert.match(text, /^bureau_web_requests_total\{status="2xx"\} 1$/m);
+  assert.match(text, /^bureau_web_requests_total\{status="4xx"\} 1$/m);
 });
 
 Deno.test("the page holds nothing that its policy forbids", () => {

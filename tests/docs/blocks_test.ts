@@ -70,7 +70,7 @@ const KINDS: readonly Kind[] = [
   },
   {
     name: "bureau.yaml",
-    is: has("homeserver", "web", "notify", "peer"),
+    is: has("homeserver", "web", "notify", "peer", "metrics"),
     check: (text) => {
       const sources = { file: { path: "bureau.yaml", text }, stateDir: STATE };
       readSettings(sources);

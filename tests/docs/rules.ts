@@ -21,6 +21,7 @@ export const PAGES: readonly string[] = [
   "docs/guide/approvals.md",
   "docs/guide/attention.md",
   "docs/guide/mcp.md",
+  "docs/guide/metrics.md",
   "docs/guide/sandbox.md",
   "docs/guide/native-agent.md",
   "docs/guide/people.md",

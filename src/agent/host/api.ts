@@ -91,6 +91,12 @@ export const HostApi = defineApi({
       summary: "Whose it is.",
       response: z.object({ state_dir: z.string(), pid: z.int() }),
     },
+    metrics: {
+      method: "GET",
+      path: "/metrics",
+      summary: "Workers by state, as text for Prometheus.",
+      kind: "text",
+    },
     list: {
       method: "GET",
       path: "/v1/workers",

@@ -4,10 +4,12 @@
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { createHandler, HttpApiError, listenUnix } from "../../lib/http/mod.ts";
 import type { Logger } from "../../lib/log.ts";
+import { loadMetrics } from "../../lib/metrics/load.ts";
+import { type Measured, ownMetrics } from "../../lib/metrics/mod.ts";
 import { servePlacement } from "../place/mod.ts";
 import type { ProvisionSpec } from "../provision/mod.ts";
 import type { Worker } from "../parent/worker.ts";
-import { HOST_JOURNAL, HOST_SOCKET, HostApi, type HostBootstrap } from "./api.ts";
+import { HOST_JOURNAL, HOST_SOCKET, HostApi, type HostBootstrap, WorkerView } from "./api.ts";
 import { enterDirectory } from "./directory.ts";
 import type { Held } from "./held.ts";
 import { Host, type HostOptions } from "./host.ts";
@@ -67,6 +69,8 @@ export async function serveHost(options: ServeHostOptions): Promise<void> {
   };
   const handler = createHandler(HostApi, {
     host: () => ({ state_dir, pid: Deno.pid }),
+    metrics: async ({ request }) =>
+      ownMetrics(request, await loadMetrics(), workersBy(host.views())),
     list: async () => ({ workers: await host.list() }),
     spawn: ({ body }) => host.spawn(body),
     spec: ({ params }) => withoutSecrets(host.specOf(params["name"]!)),
@@ -99,6 +103,15 @@ export async function serveHost(options: ServeHostOptions): Promise<void> {
 function withoutSecrets(spec: ProvisionSpec): Record<string, never> {
   const { secrets: _, capabilities: { mcp: __, mcp_proxy: ___, ...capabilities }, ...rest } = spec;
   return JSON.parse(JSON.stringify({ ...rest, capabilities }));
+}
+
+function workersBy(views: readonly Pick<WorkerView, "state">[]): Measured {
+  return {
+    bureau_worker_host_workers: WorkerView.shape.state.options.map((state) => [
+      { state },
+      views.filter((view) => view.state === state).length,
+    ]),
+  };
 }
 
 /** The time with nothing to hold. */

@@ -7,6 +7,7 @@ import {
   configPath,
   notifyTargets,
   readConfigFile,
+  readMetricsPlace,
   readPeer,
   readSettings,
 } from "../../lib/config/mod.ts";
@@ -16,7 +17,7 @@ import { CliError } from "../framework/exit.ts";
 
 const Policy = z.object({ operator_keys: z.array(z.string()) });
 
-type Settings = Pick<DaemonBootstrap, "web" | "notify" | "peer" | "operator_keys">;
+type Settings = Pick<DaemonBootstrap, "web" | "notify" | "peer" | "metrics" | "operator_keys">;
 
 export const daemon: CommandHandler = async (call) => {
   const { stateDir, runDir } = call;
@@ -34,6 +35,7 @@ export const daemon: CommandHandler = async (call) => {
   const [, hostname, port] = /^(.+):(\d+)$/.exec(String(settings.web?.value ?? "")) ?? [];
   const origin = settings.web_origin?.value;
   const peer = readPeer(sources);
+  const metrics = readMetricsPlace(sources);
   const document: Settings = {
     web: {
       socket: `${runDir}/web/web.sock`,
@@ -44,6 +46,7 @@ export const daemon: CommandHandler = async (call) => {
     },
     notify: notifyTargets(stateDir),
     operator_keys: policy.data.operator_keys,
+    ...(metrics === null ? {} : { metrics: { ...metrics, listen: { ...metrics.listen } } }),
     ...(peer === null
       ? {}
       : { peer: { listen: { ...peer.listen }, addresses: [...peer.addresses] } }),

@@ -121,6 +121,24 @@ export class Services {
     });
   }
 
+  /**
+   * Where the service of a role is asked by the machine itself, and its word for that.
+   * @throws where none of this machine fills the role
+   */
+  async asMachine(role: string): Promise<{ readonly socket: string; readonly token: string }> {
+    const { clock, configRoom } = this.#options;
+    if (this.#isNeeded !== true) throw new Error("there is no service here");
+    const now = clock.now();
+    const policy = { grants: [{ actions: [`service/${role}/metrics`] }], denials: [] };
+    const subject = this.#context.machine;
+    const { service, token } = await mintToken(
+      this.#context,
+      async () => (await this.#keys.at(now)).signs,
+      { subject, role, now, policy, room: configRoom() },
+    );
+    return { socket: await this.offer(service), token };
+  }
+
   async #work(): Promise<void> {
     while (this.#isDirty && !this.#options.signal.aborted) {
       this.#isDirty = false;

@@ -82,6 +82,10 @@ export class Front {
       });
     }
     const { pathname } = new URL(request.url);
+    if (pathname === "/metrics") {
+      // Of the page's process, and no part of the page.
+      throw new FrontError("not-found", "Cannot find that: it is no page", { status: 404 });
+    }
     const isApi = pathname.startsWith("/v1/") || SESSION_PATHS.has(pathname);
     if (!isApi) return await this.#options.page(request);
     if (!fromOurPage(request, own)) {

@@ -204,6 +204,8 @@ Deno.test("without a session nothing of the daemon is served, and of it only wha
     ] as const
   ) assert.equal((await ask(path, method)).status, 403, `${method} ${path}`);
   assert.equal(b.reached.length, 0);
+  // How the page's own process does is on its socket, for the daemon.
+  assert.equal((await ask("/metrics")).status, 404);
   assert.equal((await ask("/v1/principals")).status, 200);
   assert.deepEqual(b.reached, [{ path: "/v1/principals", user: USER, readOnly: false }]);
 });

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Bureau's own calls, for accounts that were registered as admin. */
+import { bearerOf, sameSecret } from "../../lib/bearer.ts";
+import { loadMetrics } from "../../lib/metrics/load.ts";
+import { ownMetrics } from "../../lib/metrics/mod.ts";
 import { forbidden, invalidParam } from "../errors.ts";
-import type { AuthedHandler, Routes } from "../http.ts";
+import type { AuthedHandler, Call, Routes } from "../http.ts";
 import { backup, compact } from "../maintenance.ts";
-import { prometheusText, statistics } from "../statistics.ts";
+import { measured, statistics } from "../statistics.ts";
 
 function howMany(text: string | null): number | null {
   if (text !== null && !/^[1-9]\d{0,5}$/.test(text)) {
@@ -23,10 +26,19 @@ export function operationRoutes(routes: Routes): void {
       },
     });
   admin("GET", "/stats", ({ ctx }) => statistics(ctx));
-  admin("GET", "/metrics", ({ ctx }) =>
-    new Response(prometheusText(statistics(ctx)), {
-      headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
-    }));
+  const told = async ({ ctx, request }: Call) =>
+    ownMetrics(request, await loadMetrics(), measured(statistics(ctx)));
+  admin("GET", "/metrics", told);
+  // The same for the machine's daemon, which has no such account.
+  routes.raw("GET", "/_bureau/homeserver/v1/scrape", {
+    open: true,
+    handler: (call) => {
+      if (!sameSecret(bearerOf(call.request), call.ctx.config.metrics_token ?? "")) {
+        throw forbidden("Cannot serve this: the token is not the one for metrics");
+      }
+      return told(call);
+    },
+  });
   admin("POST", "/backup", ({ ctx, query }) => backup(ctx, howMany(query.get("keep"))));
   admin("POST", "/compact", ({ ctx }) => compact(ctx));
 }

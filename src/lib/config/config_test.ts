@@ -7,6 +7,7 @@ import {
   MachineConfig,
   namesOf,
   readConfigFile,
+  readMetricsPlace,
   readNotify,
   readPeer,
   readSecretFile,
@@ -221,6 +222,39 @@ Deno.test("peer: where others reach this machine, and what is not taken", () => 
       ["  listen: box:1", "  token: x"],
     ]
   ) assert.match(problems(() => peer(...lines))[0]!, /peer: /, lines.join());
+});
+
+const metrics = (stateDir: string, ...lines: string[]) =>
+  readMetricsPlace({ file: { path: FILE, text: ["metrics:", ...lines].join("\n") }, stateDir });
+
+Deno.test("metrics: on loopback alone, with a token that only its owner may read", async () => {
+  assert.equal(readMetricsPlace({ stateDir }), null);
+  const dir = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${dir}/operator`);
+    const path = `${dir}/operator/token`;
+    await Deno.writeTextFile(path, "s3cret\n", { mode: 0o600 });
+    assert.deepEqual(metrics(dir, "  listen: '[::1]:9468'", `  token_file: ${path}`), {
+      listen: { hostname: "::1", port: 9468 },
+      token: "s3cret",
+    });
+    for (
+      const lines of [
+        ["  listen: 0.0.0.0:9468", `  token_file: ${path}`],
+        ["  listen: 127.0.0.1:0", `  token_file: ${path}`],
+        ["  listen: 127.0.0.1:9468"],
+        ["  listen: 127.0.0.1:9468", "  token_file: /etc/passwd"],
+        ["  listen: 127.0.0.1:9468", `  token_file: ${path}`, "  token: x"],
+      ]
+    ) assert.match(problems(() => metrics(dir, ...lines))[0]!, /metrics: /, lines.join());
+    await Deno.chmod(path, 0o644);
+    assert.match(
+      problems(() => metrics(dir, "  listen: localhost:1", `  token_file: ${path}`))[0]!,
+      /somebody else may read/,
+    );
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
 });
 
 Deno.test("a secret's file is read only when nobody else may", async () => {

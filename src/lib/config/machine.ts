@@ -4,8 +4,10 @@
 import * as z from "zod/mini";
 import { readDocument } from "./document.ts";
 import { ConfigError, type Problem } from "./errors.ts";
+import { listenOf, MetricsConfig, type MetricsPlace } from "./metrics.ts";
 import { NotifyTargets } from "./notify.ts";
 import { PeerConfig, type PeerPlaces, peerPlaces } from "./peer.ts";
+import { readSecretFile } from "./secret_file.ts";
 
 const HOST_PORT = /^(\[[0-9a-f:]+\]|[^:\s,]+):(\d{1,5})$/i;
 
@@ -53,6 +55,7 @@ export const MachineFile = z.object({
   ...MachineConfig.shape,
   notify: z.optional(NotifyTargets),
   peer: z.optional(PeerConfig),
+  metrics: z.optional(MetricsConfig),
 });
 
 export type SettingName = keyof MachineConfig;
@@ -192,17 +195,24 @@ function fromFile(
       `must be below "${stateDir}": \`up\` may read nothing else that no argument names`;
     throw new ConfigError([{ where: token.from, setting: "registration_token_file", message }]);
   }
-  secretsBelow(values.notify ?? [], places.get("notify") ?? file.path, stateDir);
+  const at = (name: string) => places.get(name) ?? file.path;
+  const secrets = (values.notify ?? []).map((target) => target.key_file ?? target.token_file);
+  secretsBelow("notify", secrets, at("notify"), stateDir);
+  secretsBelow("metrics", [values.metrics?.token_file], at("metrics"), stateDir);
   return settings;
 }
 
 /** @throws {ConfigError} */
-function secretsBelow(targets: NotifyTargets, where: string, stateDir: string): void {
-  for (const { key_file: key, token_file: token } of targets) {
-    const path = key ?? token;
+function secretsBelow(
+  setting: string,
+  paths: readonly (string | undefined)[],
+  where: string,
+  stateDir: string,
+): void {
+  for (const path of paths) {
     if (path === undefined || isBelow(path, `${stateDir}/operator`)) continue;
     const message = `key_file and token_file must be below "${stateDir}/operator"`;
-    throw new ConfigError([{ where, setting: "notify", message }]);
+    throw new ConfigError([{ where, setting, message }]);
   }
 }
 
@@ -222,6 +232,16 @@ export function readPeer({ file, stateDir }: ConfigSources): PeerPlaces | null {
   fromFile(file, stateDir);
   const { peer } = readDocument(file.text, file.path, MachineFile).values;
   return peer === undefined ? null : peerPlaces(peer);
+}
+
+/** Where metrics are told, with the token itself; null: nowhere. @throws {ConfigError} as `readNotify` */
+export function readMetricsPlace({ file, stateDir }: ConfigSources): MetricsPlace | null {
+  if (!file) return null;
+  fromFile(file, stateDir);
+  const { metrics } = readDocument(file.text, file.path, MachineFile).values;
+  if (metrics === undefined) return null;
+  const token = readSecretFile(metrics.token_file, "metrics");
+  return { listen: listenOf(metrics.listen), token };
 }
 
 function isBelow(path: string, dir: string): boolean {
@@ -249,6 +269,11 @@ export function configTemplate(): string {
     "# where the fleet's other machines reach this one (default: nowhere; docs/guide/watching.md)",
     "# peer:",
     "#   listen: 192.0.2.7:6170",
+    "",
+    "# where a Prometheus of this machine scrapes (default: nowhere; docs/guide/metrics.md)",
+    "# metrics:",
+    "#   listen: 127.0.0.1:9468",
+    "#   token_file: /var/lib/bureau/operator/metrics-token",
   );
   return lines.join("\n") + "\n";
 }

@@ -8,6 +8,7 @@ export * from "./document.ts";
 export * from "./errors.ts";
 export * from "./file.ts";
 export * from "./machine.ts";
+export { MetricsConfig, type MetricsPlace } from "./metrics.ts";
 export * from "./notify.ts";
 export * from "./notify_target.ts";
 export * from "./notify_targets.ts";

@@ -164,6 +164,12 @@ export const agentServiceApi = defineApi({
       query: { offset: "bytes to leave out" },
       kind: "text",
     },
+    processMetrics: {
+      method: "GET",
+      path: "/metrics",
+      summary: "How the service itself does, as text for Prometheus; the machine alone may ask",
+      kind: "text",
+    },
     metrics: {
       method: "GET",
       path: "/v1/agents/:agent/metrics",

@@ -83,6 +83,13 @@ export class Database implements Disposable {
     }
   }
 
+  /** Of the file, without what is not yet moved into it. */
+  get bytes(): number {
+    const { page_count: pages } = this.one("PRAGMA page_count")!;
+    const { page_size: size } = this.one("PRAGMA page_size")!;
+    return Number(pages) * Number(size);
+  }
+
   [Symbol.dispose](): void {
     this.#statements.clear();
     this.#db.close();

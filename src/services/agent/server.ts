@@ -3,6 +3,9 @@
 /** The agent service's answers: who asks is in the token, and whose things are asked for in the path. */
 import * as z from "zod/mini";
 import { createHandler } from "../../lib/http/mod.ts";
+import { loadMetrics } from "../../lib/metrics/load.ts";
+import { LabelledCounter, ownMetrics, statusClass } from "../../lib/metrics/mod.ts";
+import { TokenError } from "../../lib/token/errors.ts";
 import type { Caller, TokenVerifier } from "../../lib/token/verify.ts";
 import { agentServiceApi, Checkpoint } from "./api.ts";
 import { AgentServiceError } from "./errors.ts";
@@ -26,7 +29,16 @@ export function createAgentService(
     return ownOr(caller, params["agent"]!, "read");
   }
 
-  return createHandler(agentServiceApi, {
+  const requests = new LabelledCounter();
+  const handler = createHandler(agentServiceApi, {
+    processMetrics: async ({ request }) => {
+      requireMachine(await verifier.caller(request));
+      return ownMetrics(request, await loadMetrics(), {
+        bureau_agent_service_sessions_active: sessions.activeCount,
+        bureau_agent_service_database_bytes: store.database.bytes,
+        bureau_agent_service_requests_total: requests.samples,
+      });
+    },
     startSession: async ({ request, body }) =>
       sessions.start((await verifier.caller(request)).subject, body),
     endSession: async ({ request, params }) =>
@@ -101,6 +113,20 @@ export function createAgentService(
       const agent = ownOr(await verifier.caller(request), params["agent"]!, "write");
       return context.summarise(agent, params["commit"]!, body.summary);
     },
+  });
+  return async (request) => {
+    const response = await handler(request);
+    requests.add({ status: statusClass(response.status) });
+    return response;
+  };
+}
+
+/** How a service does is for those who run it, not for those whom it serves. @throws {TokenError} */
+function requireMachine({ subject, machine }: Caller): void {
+  if (subject === machine) return;
+  throw new TokenError("not-granted", "Cannot serve this: only the machine itself may ask", {
+    status: 403,
+    hint: "`bureau metrics` shows it to operators",
   });
 }
 

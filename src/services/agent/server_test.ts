@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createClient, HttpApiError } from "../../lib/http/mod.ts";
 import { agentServiceApi, type Checkpoint, type Commit } from "./api.ts";
-import { ALICE, type Bed, BOB, makeBed } from "./testing/bed.ts";
+import { ALICE, type Bed, BOB, MACHINE, makeBed } from "./testing/bed.ts";
 
 type AgentClient = Awaited<ReturnType<Bed["client"]>>;
 
@@ -224,6 +224,17 @@ Deno.test("what is another's needs a grant: to read, to follow, to materialise, 
     );
     nobody.close();
   });
+});
+
+Deno.test("how the service does is told to the machine, and to no agent whatever it was granted", async () => {
+  await using bed = await makeBed();
+  const alice = await bed.client(ALICE, [{ actions: ["**"], targets: ["**:**"] }]);
+  await alice.call("startSession", { body: { session_id: "s1" } });
+  await assert.rejects(alice.text("processMetrics"), refused("not-granted", 403));
+  const text = await (await bed.client(MACHINE)).text("processMetrics");
+  assert.match(text, /^bureau_agent_service_sessions_active 1$/m);
+  assert.match(text, /^bureau_agent_service_requests_total\{status="4xx"\} 1$/m);
+  assert.match(text, /^bureau_agent_service_database_bytes [1-9]/m);
 });
 
 Deno.test("a commit: its content whole or not at all, its format its chain's", async (t) => {

@@ -48,6 +48,14 @@ export class Sessions {
     return row === undefined ? null : sessionOf(row);
   }
 
+  /** Of all agents. */
+  get activeCount(): number {
+    const row = this.#options.database.one(
+      "SELECT count(*) AS n FROM sessions WHERE ended_at IS NULL",
+    );
+    return Number(row!["n"]);
+  }
+
   /** Newest first. */
   list(agent: string, limit: number): Session[] {
     return this.#options.database.all(

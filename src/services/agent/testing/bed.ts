@@ -9,7 +9,7 @@ import { agentServiceApi } from "../api.ts";
 import { createAgentService } from "../server.ts";
 import { Store } from "../store.ts";
 
-const MACHINE = "@bureau/fleet/dev/machine/m:s";
+export const MACHINE = "@bureau/fleet/dev/machine/m:s";
 const SERVICE = "@bureau/fleet/dev/service/agent:s";
 
 export const ALICE = "@bureau/fleet/dev/agent/alice:s";
