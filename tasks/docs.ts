@@ -20,18 +20,46 @@ import { parseGrants, ROLES } from "../src/lib/process/mod.ts";
 import { matrixEndpoints, proxyAdminApi, proxyAgentApi } from "../src/proxy/api.ts";
 import { agentServiceApi } from "../src/services/agent/api.ts";
 import { supervisorApi } from "../src/supervisor/api.ts";
+import { renderEvents } from "./reference/events.ts";
+import { type Interface, renderIndex } from "./reference/index.ts";
 
 const root = import.meta.dirname!.replace(/\/tasks$/, "");
 const check = Deno.args.includes("--check");
 const problems: string[] = [];
 
-const apis: Record<string, Api> = {
-  "agent-service": agentServiceApi,
-  daemon: daemonApi,
-  launcher: launcherApi,
-  "proxy-admin": proxyAdminApi,
-  "proxy-agent": proxyAgentApi,
-  supervisor: supervisorApi,
+const interfaces: Readonly<Record<string, Interface>> = {
+  "agent-service": {
+    api: agentServiceApi,
+    socket: "/run/bureau/service/agent.sock",
+    mode: "0660",
+    who: "agents whose template names the role `agent`, each with a token of the daemon's",
+  },
+  daemon: {
+    api: daemonApi,
+    socket: "daemon/daemon.sock",
+    mode: "0660",
+    who:
+      "the operator's user and `web`; every request but `health` with a Matrix access token, which the homeserver is asked about",
+  },
+  launcher: {
+    api: launcherApi,
+    socket: "launcher/launcher.sock",
+    mode: "0660",
+    who: "the daemon and the supervisor; what shall run carries an operator's signature",
+  },
+  "proxy-admin": {
+    api: proxyAdminApi,
+    socket: "p/<hash>/admin/admin.sock",
+    mode: "0660",
+    who: "the daemon",
+  },
+  "proxy-agent": {
+    api: proxyAgentApi,
+    socket: "/run/bureau/proxy.sock",
+    mode: "0660",
+    who: "the programs of one sandbox; the socket says who they are",
+  },
+  supervisor: { api: supervisorApi, socket: "up/up.sock", mode: "0600", who: "who ran `up`" },
 };
 
 async function emit(name: string, text: string): Promise<void> {
@@ -213,7 +241,7 @@ async function renderCommandSchemas(): Promise<string> {
 }
 
 await Deno.mkdir(`${root}/docs/reference`, { recursive: true });
-for (const [name, api] of Object.entries(apis)) {
+for (const [name, { api }] of Object.entries(interfaces)) {
   await emit(`openapi-${name}.json`, JSON.stringify(openapi(api), null, 2) + "\n");
 }
 await emit("../../src/proxy/openapi_text.ts", renderOpenapiText(proxyAgentApi));
@@ -224,6 +252,13 @@ await emit("config.md", renderConfig());
 await emit("metrics.md", renderMetrics());
 await emit("cli.md", renderReference());
 await emit("cli.schema.json", await renderCommandSchemas());
+const { events, templates, undescribed } = await renderEvents();
+await emit("events.md", events);
+await emit("templates.md", templates);
+await emit("README.md", renderIndex(interfaces));
+for (const field of undescribed) {
+  problems.push(`src/lib/schema: ${field} has no comment that says what it is`);
+}
 await checkLinks();
 if (problems.length > 0) {
   console.error(problems.join("\n"));

@@ -56,6 +56,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   agent: ["lib", "mcp", "services/api"],
   tasks: [
     "lib",
+    "messaging",
     "cli",
     "web",
     "services/api",

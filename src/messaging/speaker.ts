@@ -87,6 +87,14 @@ const WHO: Readonly<Record<Voice, string>> = {
   "room-admin": "somebody with power level 100 in its room",
 };
 
+const voicesOf = (type: string) => Object.hasOwn(VOICES, type) ? VOICES[type]! : [];
+
+/** In words, about an event type; null: nobody. */
+export function whoIsBelieved(type: string): string | null {
+  const voices = voicesOf(type);
+  return voices.length === 0 ? null : voices.map((voice) => WHO[voice]).join(" or ");
+}
+
 /**
  * Whether what `sender` wrote about `subject` counts. Pure: everything it depends on is given.
  * @param sender user id, by the homeserver's word
@@ -97,12 +105,12 @@ export function maySpeakFor(
   subject: string | null,
   context: SpeakContext,
 ): SpeakVerdict {
-  const voices = Object.hasOwn(VOICES, context.type) ? VOICES[context.type]! : [];
-  const as = voices.find((voice) => speaksAs(voice, sender, subject, context));
+  const as = voicesOf(context.type).find((voice) => speaksAs(voice, sender, subject, context));
   if (as !== undefined) return { allowed: true, as };
-  const who = voices.length === 0
+  const believed = whoIsBelieved(context.type);
+  const who = believed === null
     ? "nobody is believed about this type"
-    : `only ${voices.map((voice) => WHO[voice]).join(" or ")} is believed`;
+    : `only ${believed} is believed`;
   return { allowed: false, why: `${sender} may not write ${context.type} here: ${who}` };
 }
 

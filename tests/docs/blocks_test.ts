@@ -10,7 +10,7 @@ import { readTemplateText } from "../../src/cli/template/document.ts";
 import { NotifyEvent } from "../../src/daemon/attention/notify/types.ts";
 import { readNotify, readPeer, readSettings } from "../../src/lib/config/mod.ts";
 import { validateLayout } from "../../src/lib/layout/mod.ts";
-import { Layout, Template } from "../../src/lib/schema/mod.ts";
+import { isKnownType, Layout, parseEvent, Template } from "../../src/lib/schema/mod.ts";
 import { AuthorizationPolicy } from "../../src/lib/schema/policy.ts";
 import { type Block, blocksOf } from "./commands.ts";
 import { pagesBelow } from "./pages.ts";
@@ -30,6 +30,15 @@ const has = (...names: string[]) => (fields: Fields) => names.some((name) => nam
 const STATE = "/var/lib/bureau";
 
 const KINDS: readonly Kind[] = [
+  {
+    name: "a state event",
+    is: has("state_key"),
+    check: (_, { type, content }) => {
+      assert.ok(typeof type === "string" && isKnownType(type));
+      // What a schema doesn't know is dropped.
+      assert.deepEqual(parseEvent(type, content), content);
+    },
+  },
   { name: "a schema, generated", is: has("$schema"), check: () => {} },
   // docs/design/tcp-credentials.md says so.
   { name: "a design that is not built", is: has("tcp_services"), check: () => {} },

@@ -5,6 +5,7 @@ import * as z from "zod/mini";
 
 export const MAX_WAITING = 16;
 
+/** What tells that it needs a person, or has nothing to do. */
 export const AttentionSettings = z.object({
   /** Patterns of lines by which its terminal asks for somebody; as `lib/regex` takes them. Hot. */
   waiting: z.optional(z.array(z.string())),

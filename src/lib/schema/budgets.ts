@@ -5,18 +5,26 @@ import * as z from "zod/mini";
 
 /** What a model costs: US dollars for a million tokens. */
 export const ModelPrice = z.object({
+  /** Tokens read. */
   input: z.number(),
+  /** Tokens written. */
   output: z.number(),
+  /** Tokens read from a cache. */
   cache_read: z.number(),
+  /** Tokens put into a cache. */
   cache_write: z.number(),
 });
 export type ModelPrice = z.infer<typeof ModelPrice>;
 
 /** What one window may take; the least that is reached holds. Tokens read from a cache are input. */
 export const BudgetCap = z.object({
+  /** Input and output together. */
   tokens: z.optional(z.number()),
+  /** What models read. */
   input_tokens: z.optional(z.number()),
+  /** What models write. */
   output_tokens: z.optional(z.number()),
+  /** US dollars, by `prices` or the list that comes with Bureau. */
   cost_usd: z.optional(z.number()),
 });
 export type BudgetCap = z.infer<typeof BudgetCap>;

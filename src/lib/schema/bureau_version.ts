@@ -11,6 +11,7 @@ const seconds = z.int().check(z.minimum(0), z.maximum(3_600));
  * from. Carried out once, by whoever supervises its processes, who verifies the signature.
  */
 export const BureauVersion = z.object({
+  /** Another one was written by a newer Bureau, and is refused. */
   version: z.literal(1),
   /** User id. */
   machine: z.string(),
@@ -18,8 +19,11 @@ export const BureauVersion = z.object({
   release: hex32,
   /** Though it failed there before. */
   again: z.optional(z.boolean()),
+  /** So long it must have worked before it counts as good. */
   settle_seconds: z.optional(seconds),
+  /** By then it must work, or the release before it is taken again. */
   deadline_seconds: z.optional(seconds),
+  /** User id of the operator who signed it. */
   issued_by: z.string(),
   /** Milliseconds since the epoch; an older one than the last is ignored. */
   issued_at: z.int(),

@@ -7,11 +7,17 @@ const Scalar = z.union([z.string(), z.number(), z.boolean()]);
 
 /** Operators on one field; all of them must hold. Strict: an operator that isn't known must not be passed over. */
 const Operators = z.strictObject({
+  /** It is this. */
   $eq: z.optional(Scalar),
+  /** It is less. */
   $lt: z.optional(z.number()),
+  /** It is this or less. */
   $lte: z.optional(z.number()),
+  /** It is more. */
   $gt: z.optional(z.number()),
+  /** It is this or more. */
   $gte: z.optional(z.number()),
+  /** It is one of these. */
   $in: z.optional(z.array(Scalar).check(z.minLength(1))),
 }).check(z.refine((operators) => Object.keys(operators).length > 0));
 
@@ -21,6 +27,7 @@ export type ContentMatch = z.infer<typeof ContentMatch>;
 
 /** A state event that must be there, and not cleared, for the principal to run. */
 export const StartCondition = z.object({
+  /** Type of the state event. */
   event_type: z.string().check(z.minLength(1)),
   /** Absent: the empty key. */
   state_key: z.optional(z.string()),

@@ -18,9 +18,11 @@ export type CredentialKind = z.infer<typeof CredentialKind>;
  * slipped among the operator's could name a certificate authority of its own for a host that they share.
  */
 export const CredentialPart = z.object({
+  /** Another one was written by a newer Bureau, and is refused. */
   version: z.literal(1),
   /** User id. */
   principal: z.string(),
+  /** Name of the credential. */
   name: z.string(),
   /** For people: what the launcher obeys is inside `ciphertext`. */
   kind: CredentialKind,
@@ -41,6 +43,7 @@ export const CredentialPart = z.object({
    * empty then.
    */
   removed: z.optional(z.literal(true)),
+  /** User id of the operator who signed it. */
   issued_by: z.string(),
   /** Ms epoch; a launcher refuses one older than the newest it has seen (replay). */
   issued_at: z.int(),

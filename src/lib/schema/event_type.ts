@@ -13,6 +13,7 @@ export const EventType = {
   principalStatus: "m.bureau.principal_status",
   authorization: "m.bureau.authorization",
   fleetConfig: "m.bureau.fleet_config",
+  /** What an agent reports: any fields, in its own room, state key = the agent or what it chose. */
   report: "m.bureau.report",
   tokenSigningKey: "m.bureau.token_signing_key",
   service: "m.bureau.service",

@@ -9,7 +9,6 @@
  */
 import * as z from "zod/mini";
 import { StartCondition } from "./condition.ts";
-import { CredentialPart } from "./credential_part.ts";
 import { AttentionSettings } from "./attention.ts";
 import { Budgets } from "./budgets.ts";
 import { HealthCheck } from "./health.ts";
@@ -18,6 +17,7 @@ import { AuthorizationPolicy } from "./policy.ts";
 import { Signature } from "./signature.ts";
 
 export * from "./credential_part.ts";
+export * from "./credentials.ts";
 export * from "./budgets.ts";
 export * from "./event_type.ts";
 export * from "./policy.ts";
@@ -30,8 +30,11 @@ const words = z.array(z.string());
 export const Mount = z.object({
   /** Host path of a bind; absent for tmpfs. `${NAME}` variables are expanded. */
   source: z.optional(z.string()),
+  /** Where it is inside, absolute. */
   dest: z.string(),
+  /** Absent or empty: `bind`. */
   type: z.optional(z.enum(["", "bind", "tmpfs"])),
+  /** Absent: `ro`. */
   mode: z.optional(z.enum(["ro", "rw"])),
   /** tmpfs: `size=<bytes>`. */
   options: z.optional(z.string()),
@@ -70,7 +73,12 @@ export const ProxyService = z.object({
    */
   inject_body: z.optional(names),
   /** HTTP basic authentication (RFC 7617); the password is the name of a credential. */
-  basic_auth: z.optional(z.object({ username: z.string(), password: z.string() })),
+  basic_auth: z.optional(z.object({
+    /** In clear. */
+    username: z.string(),
+    /** Name of a credential. */
+    password: z.string(),
+  })),
   /** Absent: every request may pass. A malformed pattern allows nothing. */
   allow: z.optional(z.array(RequestRule)),
   /** Wins over `allow`. A malformed pattern refuses everything. */
@@ -131,9 +139,15 @@ export type RestartPolicy = z.infer<typeof RestartPolicy>;
 export const Sysroot = z.union([
   z.literal("host"),
   /** Host directory below a bind root, with `usr` and what `bin`, `lib` and the like are in it. */
-  z.object({ rootfs: z.string() }),
+  z.object({
+    /** Absolute, on the host. */
+    rootfs: z.string(),
+  }),
   /** A `closureInfo` store path, or a file that lists a closure's store paths, one a line. */
-  z.object({ nix: z.string() }),
+  z.object({
+    /** Absolute, on the host. */
+    nix: z.string(),
+  }),
 ]);
 export type Sysroot = z.infer<typeof Sysroot>;
 
@@ -150,19 +164,29 @@ export type Secret = z.infer<typeof Secret>;
 
 /** `m.bureau.template`, state key = template name, in a template room. */
 export const Template = z.object({
+  /** For people, one line. */
   description: z.optional(z.string()),
+  /** `none`: without a sandbox, where the machine's policy has an exception for it. Absent or empty: `standard`. */
   isolation: z.optional(z.enum(["", "standard", "none"])),
   /** Template references `<room localpart>[@server]:<name>`, merged left to right. */
   inherits: z.optional(words),
+  /** Program and arguments; the program absolute, inside the sandbox. */
   command: z.optional(words),
   /** Nix store path that its programs come from, as `sysroot: {nix: …}`, in whose place it stands. */
   environment: z.optional(z.string()),
+  /** `${NAME}` variables are expanded. */
   environment_variables: z.optional(names),
+  /** Lists of paths that are put before what the variable holds, with colons: `PATH`. */
   prepend_variables: z.optional(z.record(z.string(), words)),
+  /** What the sandbox sees besides its system. */
   filesystem: z.optional(z.array(Mount)),
+  /** What it may take. Absent: what the machine's policy allows. */
   resources: z.optional(z.object({
+    /** 1024 is what everything else has; `cpu_weight` in the measure of old. */
     cpu_shares: z.optional(z.number()),
+    /** MiB. Absent: what the machine's policy allows. */
     memory_limit_mb: z.optional(z.number()),
+    /** Processes and threads. Absent: what the machine's policy allows. */
     pids_limit: z.optional(z.number()),
     /** 1 to 10000; 100 is what everything else has. Instead of `cpu_shares`. */
     cpu_weight: z.optional(z.number()),
@@ -179,19 +203,20 @@ export const Template = z.object({
     /** Open files in one process. Absent: 4096. */
     files: z.optional(z.number()),
   })),
+  /** Empty directories that it may write in, in memory; absolute. */
   create_dirs: z.optional(words),
   /** Absent: `host`. */
   sysroot: z.optional(Sysroot),
   /** `dri`, `nvidia`, `kvm` or `/dev/…`; with a `?` at its end it may be missing. The policy must allow each. */
   devices: z.optional(words),
-  /** More names in each writable bind that stay read-only, relative: `deploy/hooks`. */
+  /** More names in each writable bind that stay read-only, relative: `ci/hooks`. */
   protected_paths: z.optional(words),
-  /** One label of a host name. Absent: `sandbox`. */
   /**
    * Which system calls the kernel refuses: `networkless` also refuses Internet sockets on the sandbox's own
    * loopback, `nested-tools` allows debuggers where the machine's policy does. Default `default`.
    */
   seccomp: z.optional(z.enum(["default", "networkless", "nested-tools"])),
+  /** One label of a host name. Absent: `sandbox`. */
   hostname: z.optional(z.string()),
   /**
    * Whether programs that only speak TCP reach the proxy: `http://127.0.0.1:8642`, which `HTTP_PROXY` and
@@ -203,16 +228,20 @@ export const Template = z.object({
    * the roles that are bound to it.
    */
   service: z.optional(z.object({
+    /** For people. */
     description: z.optional(z.string()),
     /** What it offers, for whoever looks for one. */
     capabilities: z.optional(words),
   })),
+  /** Role → command, for whoever starts it in that role. */
   roles: z.optional(z.record(z.string(), words)),
+  /** Names of credentials without which it is not started. */
   required_credentials: z.optional(words),
   /** Roles whose sockets and tokens it gets; an operator binds each to a service. */
   required_services: z.optional(words),
   /** Roles that it uses where they are filled, and does without where not; an override leaves them as they are. */
   optional_services: z.optional(words),
+  /** What `/run/bureau/payload.json` holds, under the assignment's. */
   default_payload: z.optional(z.record(z.string(), z.unknown())),
   /** Whether it works, found out while it runs; one that does not is started anew. Absent: it runs, so it works. */
   health: z.optional(HealthCheck),
@@ -220,6 +249,7 @@ export const Template = z.object({
   reload: z.optional(z.enum(["sighup"])),
   /** What is kept of its terminal. Absent: all of it, for a while. */
   recording: z.optional(Recording),
+  /** By name: `/http/<name>/` of the proxy. */
   proxy_services: z.optional(z.record(z.string(), ProxyService)),
   /** By name; the sandbox reaches them through `SSH_AUTH_SOCK`. */
   ssh_keys: z.optional(z.record(z.string(), SshKey)),
@@ -230,11 +260,15 @@ export const Template = z.object({
   placeholders: z.optional(names),
   /** As `placeholders`, and in files. One for each `key`. */
   secrets: z.optional(z.array(Secret)),
+  /** Where it may connect to. Absent: nowhere. */
   egress: z.optional(EgressPolicy),
   /** Hot: a change needs no restart. */
   budgets: z.optional(Budgets),
+  /** When it needs a person. */
   attention: z.optional(AttentionSettings),
+  /** What it may do, and others to it. */
   authorization: z.optional(AuthorizationPolicy),
+  /** When it is started again. Absent: `always`. */
   restart_policy: z.optional(RestartPolicy),
 });
 export type Template = z.infer<typeof Template>;
@@ -244,23 +278,29 @@ export type Template = z.infer<typeof Template>;
  * config room. `desired:"absent"` is a signed removal; an event with no fields is a cleared state.
  */
 export const Assignment = z.object({
+  /** Another one was written by a newer Bureau, and is refused. */
   version: z.literal(1),
   /** `@localpart:server`. */
   principal: z.string(),
+  /** User id of the machine that shall run it. */
   machine: z.string(),
   /** Template reference; the signature covers what it resolved to through `template_digest`. */
   template: z.string(),
   /** SHA-256 hex of the canonical JSON of the resolved template. */
   template_digest: z.string(),
+  /** What shall be; `absent` takes it from the machine. */
   desired: z.enum(["running", "stopped", "absent"]),
+  /** In the place of the template's. */
   restart_policy: z.optional(RestartPolicy),
   /** The room the principal works in; its proxy and its status events use it. */
   room: z.optional(z.string()),
+  /** For people and for layouts. */
   labels: z.optional(names),
   /** Values for `${NAME}` in the template's mounts, environment and create_dirs. */
   variables: z.optional(names),
   /** More template references, laid on top of the resolved template from left to right; the digest covers them. */
   extra_inherits: z.optional(words),
+  /** In the place of the template's `command`. */
   command_override: z.optional(words),
   /** In the place of the template's `environment`. */
   environment_override: z.optional(z.string()),
@@ -268,17 +308,21 @@ export const Assignment = z.object({
   required_services_override: z.optional(words),
   /** In the place of the template's `secrets`; empty: none. */
   secrets_override: z.optional(z.array(Secret)),
+  /** More variables; they win over the template's. */
   extra_environment_variables: z.optional(names),
+  /** On top of the template's `default_payload`, key by key. */
   payload: z.optional(z.record(z.string(), z.unknown())),
   /** How long it has to end politely when it is to stop; 0 to 600, absent: 5. */
   stop_grace_seconds: z.optional(z.int().check(z.minimum(0), z.maximum(600))),
   /** It runs only while this holds. */
   start_condition: z.optional(StartCondition),
+  /** Added to the template's. */
   authorization: z.optional(AuthorizationPolicy),
   /** Added to the template's egress policy. */
   egress: z.optional(EgressPolicy),
   /** Each window that is named here replaces the template's. */
   budgets: z.optional(Budgets),
+  /** User id of the operator who signed it. */
   issued_by: z.string(),
   /** Milliseconds since the epoch; a launcher refuses one older than the newest it has seen (replay). */
   issued_at: z.number(),
@@ -286,93 +330,21 @@ export const Assignment = z.object({
 });
 export type Assignment = z.infer<typeof Assignment>;
 
-/** `m.bureau.credentials`, state key = the principal, in the config room, power level 100. */
-export const Credentials = z.object({
-  version: z.literal(1),
-  principal: z.string(),
-  /** Machine user ids (and `escrow:<name>`) that can open it; informational. */
-  encrypted_for: words,
-  /** See `CredentialPart`. */
-  recipients: z.optional(words),
-  /** Names of the credentials inside, never values. */
-  keys: words,
-  /** Base64 of the age ciphertext of a `CredentialBundle` as JSON: its account, and what has no part. */
-  ciphertext: z.string(),
-  /** Name → credential; each stands for one of that name in `ciphertext`. */
-  parts: z.optional(z.record(z.string(), CredentialPart)),
-  provisioned_by: z.string(),
-  provisioned_at: z.string(),
-});
-export type Credentials = z.infer<typeof Credentials>;
-
-/** A login whose access tokens the principal's proxy fetches (RFC 6749 §6). */
-export const Oauth2Login = z.object({
-  /** `https://…`; its host must be among the credential's allowed hosts. */
-  token_url: z.string(),
-  client_id: z.string(),
-  client_secret: z.optional(z.string()),
-  refresh_token: z.string(),
-  scope: z.optional(z.string()),
-  access_token: z.optional(z.string()),
-  /** Of `access_token`, ms epoch. */
-  expires_at: z.optional(z.number()),
-  /** How the token request is written; absent: `form`. */
-  body: z.optional(z.enum(["form", "json"])),
-});
-export type Oauth2Login = z.infer<typeof Oauth2Login>;
-
-/** The plaintext inside `Credentials.ciphertext`. Seen by an operator's CLI and by the launcher only. */
-export const CredentialBundle = z.object({
-  version: z.literal(1),
-  /** Binds the bundle to its principal: a daemon cannot hand one principal's bundle to another. */
-  principal: z.string(),
-  /** The principal's own Matrix account. `homeserver_url` may be plain http only on loopback. */
-  matrix: z.optional(z.object({
-    homeserver_url: z.string(),
-    user_id: z.string(),
-    access_token: z.string(),
-  })),
-  credentials: z.record(
-    z.string(),
-    z.object({
-      value: z.string(),
-      /** `host:port` list: an upstream outside it never sees the value. */
-      allowed_hosts: words,
-      /**
-       * Of one that a placeholder stands for: the parts of a request in which it is put in. Absent: all. Where a
-       * host lets an agent publish what it sends, `["header"]` keeps it from publishing the credential.
-       */
-      places: z.optional(z.array(z.enum(["header", "address", "body", "message"]))),
-      /**
-       * Of an SSH key: lines of `known_hosts` with plain names. It signs in only to allowed hosts whose
-       * key is here.
-       */
-      known_hosts: z.optional(z.string()),
-      /** PEM of the CA that these hosts are verified against, instead of the system's. */
-      ca: z.optional(z.string()),
-      /** Present: `value` is empty, and the access token of this login is meant. */
-      oauth2: z.optional(Oauth2Login),
-      /** Ms epoch; from then on it is refused. Of a part, the part's own counts. */
-      expires_at: z.optional(z.int()),
-      /** Headers that go along where it is injected into a service; the caller's of that name are removed. */
-      headers: z.optional(names),
-      /** As `headers`, but joined to the caller's. */
-      append_headers: z.optional(names),
-    }),
-  ),
-});
-export type CredentialBundle = z.infer<typeof CredentialBundle>;
-
 /** `m.bureau.principal_status`, state key = the principal, in the config room, sent by the machine. */
 export const PrincipalStatus = z.object({
+  /** User id. */
   principal: z.string(),
+  /** What it does. */
   phase: z.enum(["starting", "running", "exited", "stopped", "failed", "backing-off", "waiting"]),
   /** Since when, ms epoch. */
   since: z.number(),
+  /** Since it was assigned. */
   restarts: z.number(),
+  /** Of its last end; null where a signal ended it. */
   exit_code: z.optional(z.nullable(z.number())),
   /** Why, when failed or backing off: an actionable sentence. */
   message: z.optional(z.string()),
+  /** What to do about it. */
   hint: z.optional(z.string()),
   /** Of the assignment this speaks of: a one-shot that completed under it is not run again. */
   issued_at: z.optional(z.number()),

@@ -16,6 +16,7 @@ export const HealthCheck = z.object({
     z.object({
       /** A Unix socket, or a port on the sandbox's own loopback. */
       socket: z.optional(innerPath),
+      /** Or a port on it. */
       port: z.optional(z.int().check(z.minimum(1), z.maximum(65_535))),
       /** Absent: `/health`. */
       path: z.optional(innerPath),
@@ -24,7 +25,9 @@ export const HealthCheck = z.object({
   /** Healthy while the file was written in so many seconds. */
   file: z.optional(
     z.object({
+      /** Inside the sandbox. */
       path: innerPath,
+      /** How old at most. */
       max_age_seconds: z.int().check(z.minimum(1), z.maximum(86_400)),
     }),
   ),

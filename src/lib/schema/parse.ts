@@ -50,7 +50,8 @@ export class SchemaError extends BureauError {
   override readonly name = "SchemaError";
 }
 
-const schemas = {
+/** By event type. */
+export const schemas = {
   [EventType.agentMetrics]: AgentMetrics,
   [EventType.agentSession]: AgentSession,
   [EventType.assignment]: Assignment,

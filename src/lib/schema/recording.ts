@@ -5,6 +5,7 @@ import * as z from "zod/mini";
 
 const MIB = 1024 * 1024;
 
+/** How much of a principal's terminal is kept, and for how long. */
 export const Recording = z.object({
   /** Absent: yes. */
   enabled: z.optional(z.boolean()),
