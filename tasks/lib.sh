@@ -244,6 +244,21 @@ command_words() {
   printf '%s\n' "$words"
 }
 
+# Prints how many words of a command line are no global flags.
+word_count() {
+  counted=0
+  skip=''
+  for word in "$@"; do
+    case "$skip$word" in
+      yes*) skip='' ;;
+      --state-dir | --run-dir) skip=yes ;;
+      --state-dir=* | --run-dir=*) ;;
+      *) counted=$((counted + 1)) ;;
+    esac
+  done
+  printf '%s\n' "$counted"
+}
+
 # Replaces this shell by role $1 with the rest as its arguments.
 exec_role() {
   role=$1

@@ -184,6 +184,7 @@ export function summary(status: SupervisorStatus): string {
     `Bureau is up. Homeserver ${status.homeserver_url}, state in ${status.state_dir}.`,
     `  status      ${bureau("status")}`,
     `  browser     ${bureau("web")}`,
+    `  Element     ${bureau("matrix account")}   (its address, and the login)`,
   ];
   if (status.agent !== null) {
     lines.push(

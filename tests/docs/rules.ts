@@ -9,6 +9,7 @@ import type { DocumentedCommand } from "./commands.ts";
 export const PAGES: readonly string[] = [
   "README.md",
   "CONTRIBUTING.md",
+  "docs/guide/quick-start.md",
   "docs/guide/first-agent.md",
   "docs/guide/agents.md",
   "docs/guide/credentials.md",
@@ -87,6 +88,10 @@ export const RULES: readonly (readonly [RegExp, Treatment])[] = [
   [/^sh tasks\/bureau (login|logout|matrix user create)/, {
     kind: "not-run",
     reason: "a password is the reader's own; tests/e2e/login_test.ts goes through it",
+  }],
+  [/^sh tasks\/bureau agent create$/, {
+    kind: "not-run",
+    reason: "it asks its reader; tests/e2e/create_test.ts answers",
   }],
   [/^sh tasks\/bureau tutorial$/, {
     kind: "not-run",
@@ -197,7 +202,7 @@ export const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "not-run",
     reason: "its key is the reader's own; tests/slow/agents_test.ts has one for a mock",
   }],
-  [/^ssh -L /, {
+  [/^ssh (-N )?-L /, {
     kind: "not-run",
     reason: "it leads to another computer; tests/e2e/web_beyond_test.ts does it on loopback",
   }],

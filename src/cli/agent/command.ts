@@ -11,10 +11,11 @@ export const agentCreate = defineCommand({
   tool: {
     effect: "grants",
     idempotent: true,
-    without: ["repo", "branch", "from", "credentials", "from-stdin"],
+    without: ["repo", "branch", "from", "credentials", "from-stdin", "wait"],
   },
   brief: "Assign an agent to this machine, or change its assignment",
   docs:
+    "Without NAME, on a terminal, it asks for all that it needs, and shows the command that does the same. " +
     "Makes its Matrix account and room, clones the repository, seals its credentials to the machine, and writes the signed assignment. " +
     "Repeating it changes only what differs. Credential values never come by argument: --credentials names a JSON file " +
     '`{"NAME":{"value":…,"allowed_hosts":["host:port"],"ca":PEM?}}` (logins and other kinds: docs/guide/credentials.md), ~/.claude/.credentials.json or ~/.codex/auth.json, or `-` for stdin.',
@@ -79,11 +80,27 @@ export const agentCreate = defineCommand({
       placeholder: "FILE",
     },
     machine: ON_MACHINE,
+    wait: {
+      kind: "switch",
+      brief: "until it runs and has said something in its room, or why it doesn't",
+    },
+    "dry-run": { kind: "switch", brief: "only say what would be done" },
     "from-stdin": { kind: "switch", brief: "take everything from one JSON document on stdin" },
   },
-  examples: ["sh tasks/bureau agent create agent/second --template bureau/template:agent"],
+  examples: [
+    "sh tasks/bureau agent create agent/second --template bureau/template:agent --dry-run",
+    "sh tasks/bureau agent create agent/second --template bureau/template:agent",
+  ],
   result: async () => (await import("./results.ts")).create,
   load: async () => (await import("./create.ts")).create,
+});
+
+export const agentAsk = defineCommand({
+  path: ["agent", "ask"],
+  tool: { none: "it asks a person" },
+  brief: "Ask on a terminal for what `agent create` needs",
+  hidden: true,
+  load: async () => (await import("./ask/ask.ts")).ask,
 });
 
 export const agentInstall = defineCommand({

@@ -3,7 +3,7 @@
 /** The commands of the group `agent`, declared. */
 import { ON_MACHINE, PRINCIPAL } from "../arguments.ts";
 import { type CommandSpec, defineCommand } from "../framework/command.ts";
-import { agentCreate, agentInstall, agentRooms } from "./command.ts";
+import { agentAsk, agentCreate, agentInstall, agentRooms } from "./command.ts";
 import { keptCommands } from "./kept_commands.ts";
 import { LOOK, workCommands } from "./work/commands.ts";
 
@@ -121,6 +121,7 @@ export const agentCommands: readonly CommandSpec[] = [
     load: async () => (await import("./approvals.ts")).deny,
   }),
   agentCreate,
+  agentAsk,
   agentInstall,
   ...agentRooms,
   ...workCommands,

@@ -25,6 +25,7 @@ import {
   type Session,
 } from "../../messaging/mod.ts";
 import { agentAccount } from "./account.ts";
+import { waitedLines, waitForWord } from "./ask/wait.ts";
 import { CredentialStore } from "../credential/store.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
@@ -39,6 +40,7 @@ import {
   type OperatorSession,
   principalOf,
 } from "../session.ts";
+import { preview } from "./preview.ts";
 import { requirePrograms } from "./programs.ts";
 import { unboundRoles } from "./roles.ts";
 import { type CreateAgentRequest, overridesOf, readRequest } from "./request.ts";
@@ -91,6 +93,10 @@ export const create: CommandHandler<typeof results.create> = async (call) => {
     stateKey(localpart, session.server_name),
   );
   const inUse = (assigned as Partial<Assignment> | null)?.variables?.["WORKSPACE"];
+  if (call.flags["dry-run"] === true) {
+    const credentials = keep ? known.data.keys : given;
+    return preview(call, session, localpart, { request, assigned, credentials });
+  }
   const variables = isHere
     ? await variablesFor(call, session, localpart, request, template, inUse)
     : remoteVariables(session, request, template);
@@ -99,7 +105,7 @@ export const create: CommandHandler<typeof results.create> = async (call) => {
     variables,
     ...overridesOf(request),
   });
-
+  const since = Date.now();
   const room = await ensureRoom(client, session.server_name, session.user_id, {
     alias: localpart,
     name: call.args[0]!,
@@ -131,11 +137,16 @@ export const create: CommandHandler<typeof results.create> = async (call) => {
       `it waits for the role ${role}, which no service fills: bureau service bind ${role} NAME`,
     );
   }
+  const waited = call.flags["wait"] === true
+    ? await waitForWord(call, session, client, { localpart, room: room.id, since })
+    : null;
+  if (waited !== null) { for (const line of waitedLines(call.args[0]!, waited)) call.print(line); }
   return {
     principal: localpart,
     user_id: userId(localpart, session.server_name),
     room: room.id,
     changed,
+    ...(waited === null ? {} : { waited }),
     ...(unbound.length === 0 ? {} : { unbound_roles: unbound }),
   };
 };
@@ -164,7 +175,7 @@ async function aliasRoom(
   );
 }
 
-async function fetchTemplate(
+export async function fetchTemplate(
   client: MatrixClient,
   session: OperatorSession,
   reference: string,

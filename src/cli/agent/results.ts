@@ -44,8 +44,16 @@ export const deny = ApprovalView;
 export const create = z.object({
   principal,
   user_id: z.string(),
-  room: z.string(),
+  /** Null with `dry-run`. */
+  room: z.nullable(z.string()),
   changed: z.boolean(),
+  dry_run: z.optional(z.boolean()),
+  /** With `wait`: how it went. */
+  waited: z.optional(z.object({
+    phase: PrincipalView.shape.phase,
+    /** The first line of its first message; null: none yet. */
+    said: z.nullable(z.string()),
+  })),
   /** That it needs, and no service fills here. */
   unbound_roles: z.optional(z.array(z.string())),
 });

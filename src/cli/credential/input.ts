@@ -30,7 +30,7 @@ export async function readSecretInput(file: string | undefined, what: string): P
 }
 
 /** One line from the terminal, which stays dark. */
-async function askUnseen(what: string): Promise<string> {
+export async function askUnseen(what: string): Promise<string> {
   const say = (text: string) => Deno.stderr.writeSync(new TextEncoder().encode(text));
   say(`${what}: `);
   Deno.stdin.setRaw(true);
