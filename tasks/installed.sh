@@ -72,13 +72,30 @@ runtime() {
   if [ -x "$STATE/runtime/deno" ]; then echo same deno; else echo missing deno; fi
 }
 
-# unit enabled active
+# unit enabled active condition release: whether its condition held when it was started, and whether what runs is of the release in use.
 units() {
-  for unit in bureau-launcher bureau-daemon bureau-web; do
-    enabled=$(systemctl is-enabled "$unit.service" 2>/dev/null) || enabled=${enabled:-unknown}
-    active=$(systemctl is-active "$unit.service" 2>/dev/null) || active=${active:-unknown}
-    printf '%s %s %s\n' "$unit" "$enabled" "$active"
+  deno=$(readlink -e /usr/lib/bureau/runtime)/deno || deno=''
+  for unit in bureau-homeserver.service bureau-launcher.service bureau-daemon.service bureau-web.service bureau-homeserver-backup.timer; do
+    enabled=$(systemctl is-enabled "$unit" 2>/dev/null) || enabled=${enabled:-unknown}
+    active=$(systemctl is-active "$unit" 2>/dev/null) || active=${active:-unknown}
+    condition=$(systemctl show --property=ConditionResult --value "$unit" 2>/dev/null) || condition=''
+    pid=$(systemctl show --property=MainPID --value "$unit" 2>/dev/null) || pid=0
+    exe=$(readlink "/proc/${pid:-0}/exe" 2>/dev/null) || exe=''
+    of=unknown
+    if [ -n "$exe" ] && [ -n "$deno" ]; then
+      if [ "$exe" = "$deno" ]; then of=current; else of=other; fi
+    fi
+    printf '%s %s %s %s %s\n' "${unit%.service}" "$enabled" "$active" "${condition:-unknown}" "$of"
   done
+}
+
+# name state: the release in use, and whether its files are those that it came with.
+release() {
+  place=$(readlink -e /usr/lib/bureau/runtime) || return 0
+  place=${place%/dist/runtime}
+  [ -r "$place/SHA256SUMS" ] || return 0
+  if (cd "$place" && timeout 20 sha256sum --quiet --strict --check SHA256SUMS) >/dev/null 2>&1; then state=whole; else state=spoilt; fi
+  printf '%s %s\n' "${place##*/}" "$state"
 }
 
 # kilobytes path
@@ -120,7 +137,8 @@ installed() {
   # Made by `up`, and taken away when it ends: what is there without it was left behind.
   if [ -r "$RUN/cgroups" ]; then section cgroups && left_processes | indent; fi
   if [ "$(layout)" = systemd ]; then
-    section users && (getent passwd bureau-launcher bureau-daemon bureau-web || true) | indent
+    section users && (getent passwd bureau-homeserver bureau-launcher bureau-daemon bureau-web || true) | indent
+    section release && release | indent
     section group && (getent group bureau || true) | indent
     if [ -d /run/systemd/system ]; then section units && units | indent; fi
   fi

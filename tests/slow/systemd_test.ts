@@ -130,6 +130,34 @@ Deno.test("under a live systemd: installed, set up, upgraded and back, sealed, r
     assert.match(await bed.must(`exec ${LIB}/setup`), /was set up before/);
   });
 
+  await step("the doctor finds nothing wrong, and what was broken", async () => {
+    const doctor = async (...flags: string[]) => {
+      const { stdout } = await bed.run(
+        'exec bureau doctor --json --deadline 60 "$@"',
+        ...flags,
+      );
+      const { checks, repairs } = JSON.parse(stdout) as {
+        checks: { group: string; name: string; status: string; detail: string }[];
+        repairs: { outcome: string }[];
+      };
+      const wrong = checks.filter(({ group, status }) =>
+        group !== "machine" && (status === "fail" || status === "warn")
+      );
+      return { checks, repairs, wrong: wrong.map(({ name, detail }) => `${name}: ${detail}`) };
+    };
+    const well = await doctor();
+    assert.deepEqual(well.wrong, []);
+    const passed = well.checks.filter(({ status }) => status === "pass").map(({ name }) => name);
+    for (const name of ["runtime", "units", "units.bureau-daemon", "socket.launcher", "rooms"]) {
+      assert.ok(passed.includes(name), `${name} is not well: ${JSON.stringify(well.checks)}`);
+    }
+    await bed.must(`chmod 644 /etc/bureau/machine-session.json
+      chmod 755 ${STATE}/launcher && chown root:root ${STATE}/recordings`);
+    assert.equal((await doctor()).wrong.length, 3);
+    const mended = await doctor("--fix");
+    assert.deepEqual([mended.wrong, mended.repairs.length], [[], 3]);
+  });
+
   await step("each process is its own user, without rights", async () => {
     for (const unit of UNITS) {
       const pid = await mainPid(bed, unit);

@@ -11,6 +11,7 @@ import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError, Ended, Exit } from "../framework/exit.ts";
 import type { Check, Repair as Mending } from "./check.ts";
 import { agentChecks } from "./checks/agents.ts";
+import { installationOf } from "./checks/files.ts";
 import { homeserverChecks } from "./checks/homeserver.ts";
 import { localChecks, runtimeCheck } from "./checks/machine.ts";
 import { processChecks } from "./checks/processes.ts";
@@ -84,11 +85,12 @@ function options(call: Invocation) {
 /** Asked anew each time: what was mended is seen. */
 export function checksOf(call: Invocation, { facts, tried }: Report): Check[] {
   const subject = subjectOf(call);
+  const units = installationOf(facts, call).layout === "systemd";
   return [
     ...localChecks(facts, tried, call),
     runtimeCheck(facts, subject),
-    ...processChecks(subject),
-    ...homeserverChecks(subject, "skip"),
+    ...processChecks(subject, units),
+    ...homeserverChecks(subject, units ? "fail" : "skip"),
     ...roomChecks(subject, facts),
     ...agentChecks(subject),
   ];

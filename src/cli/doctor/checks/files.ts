@@ -70,8 +70,11 @@ export function installationOf(
     ids: (owner) => {
       if (owner === "operator" || !separate) return { uid: own.uid, gid: own.gid };
       if (layout !== "systemd") return { uid: ROOT_STARTED[owner], gid: FIRST_ID };
-      const [, , id, group] = user(owner) ?? [];
-      return id === undefined ? null : { uid: Number(id), gid: Number(group) };
+      const [, , id] = user(owner) ?? [];
+      // Each has a group of its own too; what they share they share by this one.
+      const group = (facts.get("group") ?? "").trim().split(":")[2];
+      if (id === undefined || group === undefined) return null;
+      return { uid: Number(id), gid: Number(group) };
     },
   };
 }

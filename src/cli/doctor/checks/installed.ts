@@ -15,11 +15,7 @@ export function judgeRuntime(
   const lines = (facts.get("runtime") ?? "").split("\n").filter(Boolean).map((line) =>
     line.split(" ")
   );
-  if (place.layout === "systemd") {
-    return [
-      skipped(name, "the units run what is in /usr/lib/bureau, which `up` did not put there"),
-    ];
-  }
+  if (place.layout === "systemd") return judgeRelease(facts);
   if (lines.length === 0) return [skipped(name, "no runtime is installed: `up` does that")];
   const of = (state: string) => lines.filter(([one]) => one === state).map(([, file]) => file!);
   const hint = "sh tasks/up --down, then sh tasks/up, puts it there anew";
@@ -51,13 +47,28 @@ export function judgeRuntime(
   }];
 }
 
-const UNITS = ["bureau-launcher", "bureau-daemon", "bureau-web"] as const;
+/** What deploy/install put there: by its own sums. */
+function judgeRelease(facts: Facts): Finding[] {
+  const name = "runtime";
+  const [release, state] = (facts.get("release") ?? "").trim().split(" ");
+  if (state === undefined) return [skipped(name, "no release with sums of its files is in use")];
+  if (state === "whole") return [pass(name, `${release}: its files are those that it came with`)];
+  return [{
+    name,
+    status: "fail",
+    detail: `files of the release ${release} are not those that it came with`,
+    reason: "somebody changed what the units run",
+    hint: "look who did; then remove its directory and install it again: docs/guide/deployment.md",
+  }];
+}
+
+const USERS = ["bureau-launcher", "bureau-daemon", "bureau-web"] as const;
 const SECRETS = ["/etc/bureau/machine-session.json"] as const;
 
 export function judgeUnits(facts: Facts, place: Installation): Finding[] {
   const name = "units";
   if (place.layout !== "systemd") return [pass(name, "none are installed: `up` runs Bureau here")];
-  const users = UNITS.filter((user) =>
+  const users = USERS.filter((user) =>
     !(facts.get("users") ?? "").split("\n").some((line) => line.startsWith(`${user}:`))
   );
   const found: Finding[] = [];
@@ -67,7 +78,8 @@ export function judgeUnits(facts: Facts, place: Installation): Finding[] {
       status: "fail",
       detail: `there is no user ${users.join(", ")}`,
       reason: "each process has a user of its own, which keeps their files apart",
-      hint: "systemd-sysusers, with deploy/systemd/sysusers.conf in /etc/sysusers.d/bureau.conf",
+      hint:
+        "systemd-sysusers, with deploy/systemd/sysusers.conf in /usr/lib/sysusers.d/bureau.conf",
     });
   }
   const others = (facts.get("group") ?? "").trim().split(":")[3] ?? "";
@@ -98,7 +110,7 @@ function judgeEtc(facts: Facts, place: Installation): Finding[] {
         name: "units.settings",
         status: "fail",
         detail: `${path} is not there`,
-        hint: "deploy/systemd/README.md says what stands in it",
+        hint: "/usr/lib/bureau/setup writes it; deploy/systemd/README.md says what stands in it",
       }];
     }
     if (file.uid === 0) return [];
@@ -119,22 +131,33 @@ function judgeActive(facts: Facts): Finding[] {
   if (lines.length === 0) {
     return [skipped("units.active", "no systemd runs here that could be asked")];
   }
-  return lines.flatMap(([unit, enabled, active]): Finding[] => {
+  return lines.flatMap(([unit, enabled, active, condition, release]): Finding[] => {
     // Who wants no page leaves its unit out.
     if (unit === "bureau-web" && enabled !== "enabled") return [];
+    // Of a machine with another homeserver: systemd has passed it over.
+    if (active === "inactive" && condition === "no") return [];
+    const name = `units.${unit}`;
     if (active !== "active") {
       return [{
-        name: `units.${unit}`,
+        name,
         status: "fail",
-        detail: `${unit}.service is ${active}`,
+        detail: `${unit} is ${active}`,
         hint: `systemctl status ${unit}; journalctl -u ${unit} -n 50`,
       }];
     }
-    if (enabled === "enabled") return [pass(`units.${unit}`, "enabled and active")];
+    if (release === "other") {
+      return [{
+        name,
+        status: "warn",
+        detail: `${unit} runs another release than the one in use`,
+        hint: `systemctl restart ${unit}; agents go on`,
+      }];
+    }
+    if (enabled === "enabled") return [pass(name, "enabled and active")];
     return [{
-      name: `units.${unit}`,
+      name,
       status: "warn",
-      detail: `${unit}.service is ${enabled}: it is not started with the machine`,
+      detail: `${unit} is ${enabled}: it is not started with the machine`,
       hint: `systemctl enable ${unit}`,
     }];
   });

@@ -128,7 +128,8 @@ Deno.test("a runtime that is not the checkout's is told, permissions by themselv
 
 Deno.test("under systemd: users, settings, group and units", () => {
   const dirs = { stateDir: "/var/lib/bureau", runDir: "/run/bureau" };
-  const user = (name: string, id: number) => `${name}:x:${id}:990::/nonexistent:/usr/sbin/nologin`;
+  const user = (name: string, id: number) =>
+    `${name}:x:${id}:${id}::/nonexistent:/usr/sbin/nologin`;
   const users = ["bureau-launcher", "bureau-daemon", "bureau-web"];
   const machine = (change: Readonly<Record<string, string>>): Facts =>
     new Map(Object.entries({
@@ -136,7 +137,11 @@ Deno.test("under systemd: users, settings, group and units", () => {
       "id -u": "0",
       "users": users.map((name, at) => user(name, 991 + at)).join("\n"),
       "group": "bureau:x:990:",
-      "units": users.map((unit) => `${unit} enabled active`).join("\n"),
+      "units": [
+        ...users.map((unit) => `${unit} enabled active yes current`),
+        // Its homeserver is another one.
+        "bureau-homeserver enabled inactive no unknown",
+      ].join("\n"),
       "files": [
         "600 0 0 regular file|/etc/bureau/machine-session.json",
         "644 0 0 regular file|/etc/bureau/bureau.env",
@@ -155,12 +160,21 @@ Deno.test("under systemd: users, settings, group and units", () => {
   assert.deepEqual(judge({ users: user("bureau-launcher", 991) }), ["units.users"]);
   assert.deepEqual(judge({ group: "bureau:x:990:mallory" }), ["units.group"]);
   assert.deepEqual(
-    judge({ units: "bureau-launcher enabled active\nbureau-daemon enabled failed" }),
+    judge({
+      units: "bureau-launcher enabled active yes current\nbureau-daemon enabled failed yes unknown",
+    }),
     [
       "units.bureau-daemon",
     ],
   );
-  assert.deepEqual(judge({ units: "bureau-launcher disabled active" }), ["units.bureau-launcher"]);
+  for (const units of ["disabled active yes current", "enabled active yes other"]) {
+    assert.deepEqual(judge({ units: `bureau-launcher ${units}` }), ["units.bureau-launcher"]);
+  }
+  const runtime = (release: string) => {
+    const facts = machine({ release });
+    return judgeRuntime(facts, installationOf(facts, dirs), null).map(({ status }) => status);
+  };
+  assert.deepEqual([runtime("0.1.0-a whole"), runtime("0.1.0-a spoilt")], [["pass"], ["fail"]]);
   assert.deepEqual(judge({ files: "644 0 0 regular file|/etc/bureau/bureau.env" }), [
     "units.settings",
   ]);

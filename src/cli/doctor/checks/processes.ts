@@ -12,20 +12,24 @@ import type { Subject } from "../subject.ts";
 /** One that was started so often since `up` ends again and again. */
 const MANY_RESTARTS = 5;
 
-export function processChecks(subject: Subject): Check[] {
+/** @param units whether systemd runs Bureau, and no `up` does */
+export function processChecks(subject: Subject, units: boolean): Check[] {
   return [
     {
       group: "processes",
       name: "supervisor",
       guide: "nothing-runs-or-only-half-of-it",
-      run: () => supervised(subject),
+      run: () =>
+        units
+          ? [skipped("supervisor", "systemd runs Bureau here: `units` says how")]
+          : supervised(subject),
     },
     {
       group: "processes",
       name: "daemon",
       guide: "nothing-runs-or-only-half-of-it",
       needs: ["operator"],
-      run: () => daemon(subject),
+      run: () => daemon(subject, units),
     },
   ];
 }
@@ -81,7 +85,7 @@ async function supervised(subject: Subject): Promise<Finding[]> {
   return [pass(name, `${status.processes.length} processes run, for ${ago(status.started_at)}`)];
 }
 
-async function daemon(subject: Subject): Promise<Finding[]> {
+async function daemon(subject: Subject, units: boolean): Promise<Finding[]> {
   const name = "daemon";
   let status;
   try {
@@ -101,12 +105,12 @@ async function daemon(subject: Subject): Promise<Finding[]> {
     }];
   }
   if (status === null) {
-    const up = await subject.supervisor();
-    return up === null ? [skipped(name, "it does not run")] : [{
+    if (!units && await subject.supervisor() === null) return [skipped(name, "it does not run")];
+    return [{
       name,
       status: "fail",
       detail: "it does not answer",
-      hint: "bureau status says why",
+      hint: units ? "journalctl -u bureau-daemon -n 50" : "bureau status says why",
     }];
   }
   const found: Finding[] = [];
