@@ -206,7 +206,7 @@ export const RULES: readonly (readonly [RegExp, Treatment])[] = [
     kind: "not-run",
     reason: "it leads to another computer; tests/e2e/web_beyond_test.ts does it on loopback",
   }],
-  [/^sh tasks\/bureau web --lan$/, {
+  [/^sh tasks\/bureau web --lan( --address 100\S+)?$/, {
     kind: "not-run",
     reason: "it listens beyond this machine; tests/e2e/web_beyond_test.ts does it where it can",
   }],
