@@ -41,8 +41,8 @@ const INTRODUCTION = [
   "Everything inside Bureau is HTTP and JSON over Unix sockets, described as OpenAPI 3.1. Sockets stand below the run directory; their directories are 0750 and belong to the",
   "users that are named here. `<hash>` is of a principal. `curl --unix-socket` asks any of them by hand.",
   "",
-  "| interface | socket | mode | who may connect | requests |",
-  "|---|---|---|---|---|",
+  "| interface | socket | mode | who may connect |",
+  "|---|---|---|---|",
 ];
 
 const CLOSING = [
@@ -54,9 +54,7 @@ const CLOSING = [
 
 export function renderIndex(interfaces: Readonly<Record<string, Interface>>): string {
   const rows = Object.entries(interfaces).map(([name, { api, socket, mode, who }]) =>
-    `| [${api.title}](openapi-${name}.json) | \`${socket}\` | ${mode} | ${cell(who)} | ${
-      Object.keys(api.routes).length
-    } |`
+    `| [${api.title}](openapi-${name}.json) | \`${socket}\` | ${mode} | ${cell(who)} |`
   );
   return [...INTRODUCTION, ...rows, ...CLOSING].join("\n");
 }
