@@ -228,6 +228,10 @@ export const RULES: readonly (readonly [RegExp, Treatment])[] = [
   ],
 ];
 
+/** Takes seconds and leaves all as it was: in the reference it is run only where no page ran the very same. */
+export const LOOKS =
+  /^(seq \d+ \| )?sh tasks\/bureau (doctor|sandbox (check|run)|worker (run|pool)|log (list|show|export)) ?/;
+
 export function treatmentOf(command: DocumentedCommand): Treatment {
   const found = RULES.find(([pattern]) => pattern.test(command.text));
   assert.ok(

@@ -21,7 +21,8 @@ for node in null zero full random urandom tty; do
   mount --bind "/dev/$node" "dev/$node"
 done
 mount -t tmpfs -o mode=755 run run
-mount -t tmpfs -o mode=1777 tmp tmp
+# With a size, as systemd gives it.
+mount -t tmpfs -o mode=1777,size=50% tmp tmp
 pivot_root . .
 umount -l .
 cd /
