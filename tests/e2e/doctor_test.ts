@@ -102,6 +102,7 @@ Deno.test("doctor", async (t) => {
     const system = await roomId(bureau, "bureau/system");
     const service = await roomId(bureau, "bureau/fleet/dev/service");
     const fleet = await roomId(bureau, "bureau/fleet/dev");
+    const spaceId = await roomId(bureau, "bureau");
     const levels = await state(bureau, system, "m.room.power_levels");
     const session = `${bureau.stateDir}/operator/session.json`;
 
@@ -117,6 +118,14 @@ Deno.test("doctor", async (t) => {
       });
       await state(bureau, service, "m.room.guest_access", "", { guest_access: "can_join" });
       await state(bureau, fleet, "m.room.canonical_alias", "", {});
+      const { server_name: server } = JSON.parse(await Deno.readTextFile(session));
+      const space = encodeURIComponent(`#bureau:${server}`);
+      await matrix(bureau, `directory/room/${space}`, { method: "DELETE" });
+      const { daemon } = await bureau.json<{ daemon: { machine: string } }>("status");
+      await matrix(bureau, `rooms/${encodeURIComponent(fleet)}/kick`, {
+        method: "POST",
+        body: { user_id: daemon.machine },
+      });
       const stranger = await bureau.stranger("mallory");
       await matrix(bureau, `rooms/${encodeURIComponent(fleet)}/invite`, {
         method: "POST",
@@ -135,6 +144,8 @@ Deno.test("doctor", async (t) => {
         "rooms.guests",
         "rooms.history",
         "rooms.no-alias",
+        "rooms.no-alias",
+        "rooms.not-invited",
         "rooms.open-room",
         "rooms.power-levels",
         "rooms.stranger",
@@ -168,6 +179,7 @@ Deno.test("doctor", async (t) => {
         assert.ok(fixed.repairs.every(({ outcome }) => outcome === "done"), fixed.text);
         assert.deepEqual(await modes(bureau), before);
         assert.deepEqual(await state(bureau, system, "m.room.power_levels"), levels);
+        assert.equal(await roomId(bureau, "bureau"), spaceId);
         const again = await doctor(bureau, "--fix");
         assert.deepEqual([again.repairs, again.wrong], [[], left], again.text);
         assert.equal((await bureau.cli("status")).code, 0);

@@ -79,8 +79,8 @@ export function installationOf(
   };
 }
 
-/** Read by processes of other users; nothing in them is secret. */
-const PUBLIC = new Set(["policy.json", "homeserver"]);
+/** What Bureau itself keeps in the operator's directory: not `policy.json`, which others read, nor what a person wrote. */
+const SECRET = /^(?!policy\.json$)(?:machines\/.+|.+\.json|.*(?:token|secret).*|gitconfig)$/;
 
 const octal = (mode: number) => mode.toString(8).padStart(4, "0");
 
@@ -166,7 +166,7 @@ function judgeSecret(path: string, file: FileFact, place: Installation): Finding
   const { stateDir } = place;
   if (file.kind !== "file" || (file.mode & 0o077) === 0) return [];
   const inOperator = path.startsWith(`${stateDir}/operator/`) &&
-    !PUBLIC.has(path.slice(`${stateDir}/operator/`.length));
+    SECRET.test(path.slice(`${stateDir}/operator/`.length));
   const key = path.startsWith(`${stateDir}/launcher/`) || path.startsWith(`${stateDir}/daemon/`) ||
     path.startsWith(`${stateDir}/homeserver/`) ||
     (path.startsWith(`${stateDir}/authority/`) && path.endsWith(".key")) ||

@@ -22,6 +22,7 @@ function root(change: Readonly<Record<string, string>> = {}): Facts {
   }
   files.set("/s/operator/session.json", "600 0 0 regular file");
   files.set("/s/operator/policy.json", "644 0 0 regular file");
+  files.set("/s/operator/bureau.yaml", "644 0 0 regular file");
   files.set("/s/launcher/machine-key.txt", "600 64702 64700 regular file");
   files.set("/s/authority/tls.pem", "644 64704 64700 regular file");
   files.set("/r/up/up.sock", "600 0 0 socket");
@@ -67,6 +68,8 @@ Deno.test("each wrong mode and owner has exactly the command that mends it", () 
   const found = files(root({
     "/s/operator/session.json": "644 0 0 regular file",
     "/s/launcher/machine-key.txt": "640 64702 64700 regular file",
+    "/s/operator/machines/a.boot.json": "640 0 0 regular file",
+    "/s/operator/homeserver-secret": "604 0 0 regular file",
     "/s/daemon": "755 64703 64700 directory",
     "/s/homeserver": "700 0 0 directory",
     "/s/authority/tls.key": "604 64704 64700 regular file",
@@ -74,6 +77,8 @@ Deno.test("each wrong mode and owner has exactly the command that mends it", () 
   assert.deepEqual(commands(found).sort(), [
     "chmod 0600 /s/authority/tls.key",
     "chmod 0600 /s/launcher/machine-key.txt",
+    "chmod 0600 /s/operator/homeserver-secret",
+    "chmod 0600 /s/operator/machines/a.boot.json",
     "chmod 0600 /s/operator/session.json",
     "chmod 0700 /s/daemon",
     "chown 64701:64700 /s/homeserver",
