@@ -124,10 +124,20 @@ Deno.test("under a live systemd: installed, set up, upgraded and back, sealed, r
   await step("two commands, and an agent", async () => {
     await bed.must('exec sh "$1/deploy/install"', ROOT);
     assert.match(await bed.must(`exec ${LIB}/setup`), /^@bureau\/fleet\/dev\/machine\/.* runs\.$/m);
+    // One that was cut short is done again, from what is there.
+    const session = "/etc/bureau/machine-session.json";
+    const first = await bed.must(`cat ${session} && systemctl stop 'bureau-*' && rm ${session}`);
+    await bed.must(`exec ${LIB}/setup`);
+    assert.equal(await bed.must(`cat ${session}`), first);
     await cli(bed, "agent", "create", "agent/second", "--template", "bureau/template:agent");
     await runs(bed);
     // Again, which changes nothing.
     assert.match(await bed.must(`exec ${LIB}/setup`), /was set up before/);
+    const refused = await bed.run("exec bureau up --detach");
+    assert.match(refused.stderr, /run by systemd on this machine\nhint: systemctl/);
+    const { stdout: examined } = await bed.run("exec bureau doctor");
+    assert.match(examined, /^installation /m);
+    assert.doesNotMatch(examined, /FAIL +files/);
   });
 
   await step("the doctor finds nothing wrong, and what was broken", async () => {
