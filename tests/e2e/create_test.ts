@@ -132,5 +132,38 @@ Deno.test("agent create --wait says what an agent said, and why one does not run
     assert.equal(failed.code, 1, failed.stdout + failed.stderr);
     assert.match(failed.stderr, /error: .*agent\/broken.* it is exited/);
     assert.match(failed.stderr, /no such luck/);
+
+    // One screen says that it is not well, and what to do; for scripts by a status.
+    assert.equal((await bureau.cli("status", "--check")).code, 0);
+    const template2 = (await Deno.readTextFile(template)).replace("never", "on-failure");
+    await Deno.writeTextFile(template, template2);
+    const again = await run("sh", [
+      ...["tasks/bureau", "template", "push", template, "bureau/template:failing"],
+      ...["--state-dir", bureau.stateDir, "--run-dir", bureau.runDir],
+    ]);
+    assert.equal(again.code, 0, again.stdout + again.stderr);
+    await bureau.cli("agent", "create", "agent/crashing", "--template", "failing");
+    await eventually("status says so", async () => {
+      const status = await bureau.cli("status", "--check");
+      assert.match(status.stdout, /^BAD +agent\/crashing: [^]*?\n +→ \S/m);
+      assert.equal(status.code, 1);
+      return true;
+    }, PATIENCE_MS);
+    const { homeserver, needs, well } = await bureau.json<
+      { homeserver: { reachable: boolean }; needs: { subject: string }[]; well: boolean }
+    >("status");
+    assert.deepEqual([homeserver.reachable, well], [true, false]);
+    assert.ok(needs.some(({ subject }) => subject === "agent/crashing"), JSON.stringify(needs));
+    const watching = await PersonTerminal.open(80, 24);
+    try {
+      const places = `BUREAU_STATE_DIR=${bureau.stateDir} BUREAU_RUN_DIR=${bureau.runDir}`;
+      await watching.enter(`export ${places} PATH=${Deno.env.get("PATH")}; clear`);
+      await watching.enter(`sh ${ROOT}/tasks/bureau status --watch; echo "left $?"`);
+      await watching.shows(/^BAD +agent\/crashing[^]*agent\/broken/m, PATIENCE_MS);
+      await watching.press("C-c");
+      await watching.shows(/^left \d+|^\$ *$/m, PATIENCE_MS);
+    } finally {
+      await watching[Symbol.asyncDispose]();
+    }
   });
 });

@@ -1,127 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** `status`: one screen of truth from the supervisor and the daemon. */
-import type { DaemonStatus } from "../../daemon/api.ts";
+/** `status`: one screen of truth from the supervisor, the daemon, the homeserver and the operator's rooms. */
+import { systemClock } from "../../lib/clock.ts";
 import { BureauError } from "../../lib/errors.ts";
-import { createClient } from "../../lib/http/mod.ts";
-import { neutralise } from "../../lib/terminal/mod.ts";
-import { supervisorApi, type SupervisorStatus } from "../../supervisor/api.ts";
-import { agentTable, ago } from "../agent/list.ts";
-import { askTable } from "../egress/list.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
-import { CliError } from "../framework/exit.ts";
-import { table } from "../framework/table.ts";
-import { daemonClient, isUnreachable, loadSession } from "../session.ts";
+import { CliError, Ended, Exit } from "../framework/exit.ts";
+import { gather, type Snapshot } from "./gather.ts";
+import { needsOf } from "./needs.ts";
 import { describePermissions } from "./permissions.ts";
 import type * as results from "./results.ts";
+import { screen, type Size } from "./screen.ts";
+
+const WATCH_MS = 2_000;
+/** ECMA-48: home, and erase what is below. */
+const REDRAW = "\x1b[H\x1b[J";
 
 export const status: CommandHandler<typeof results.status> = async (call) => {
   if (call.flags["permissions"] === true) return await describePermissions(call);
-  const supervisor = await supervisorStatus(call);
-  const daemon = await daemonStatus(call);
-  if (supervisor === null && daemon === null) {
+  if (call.flags["watch"] === true) return await watch(call);
+  const snapshot = await gather(call);
+  if (isDown(snapshot)) {
     throw new CliError("not-running", `Bureau is not running (run directory "${call.runDir}")`, {
       hint: "start it with `deno task up`",
     });
   }
-  if (supervisor !== null) printProcesses(call, supervisor);
-  if (daemon instanceof BureauError) {
-    call.print(`daemon       ${neutralise(daemon.message)}`);
-    if (daemon.hint !== undefined) call.print(`             ${neutralise(daemon.hint)}`);
-  } else if (daemon !== null) printDaemon(call, daemon);
-  else {call.print(
-      "daemon       does not answer; its NOTE above says why, and it is restarted by itself",
-    );}
+  for (const line of screen(snapshot, sizeOf())) call.print(line);
+  const result = resultOf(snapshot);
+  return call.flags["check"] === true && !result.well ? new Ended(result, Exit.failed) : result;
+};
+
+/** Somebody who logged in from elsewhere has a homeserver, and no Bureau here. */
+function isDown({ supervisor, daemon, homeserver }: Snapshot): boolean {
+  return supervisor === null && daemon === null && homeserver === null;
+}
+
+function resultOf(snapshot: Snapshot) {
+  const { supervisor, daemon, homeserver } = snapshot;
+  const needs = needsOf(snapshot);
   return {
     supervisor,
     daemon: daemon instanceof BureauError ? daemon.toBody() : daemon,
+    homeserver,
+    needs,
+    well: needs.every(({ kind }) => kind !== "bad"),
   };
-};
-
-async function supervisorStatus(call: Invocation): Promise<SupervisorStatus | null> {
-  const client = createClient(supervisorApi, { socket: `${call.runDir}/up/up.sock` });
-  try {
-    return await client.call("status", { signal: call.signal });
-  } catch (thrown) {
-    if (isUnreachable(thrown)) return null;
-    throw thrown;
-  } finally {
-    client.close();
-  }
 }
 
-/** Null: nothing answers. An error: it answers, but not with a status. */
-async function daemonStatus(call: Invocation): Promise<DaemonStatus | BureauError | null> {
-  try {
-    const session = await loadSession(call);
-    const client = daemonClient(call, session);
-    try {
-      return await client.call("status", { signal: call.signal });
-    } finally {
-      client.close();
+/** What goes elsewhere is as long as it is. */
+function sizeOf(): Size | null {
+  if (!Deno.stdout.isTerminal()) return null;
+  const { rows, columns } = Deno.consoleSize();
+  return rows > 0 && columns > 0 ? { rows, columns } : null;
+}
+
+/** Until ctrl-C. As JSON a line each time; Bureau may be down meanwhile. */
+async function watch(call: Invocation): Promise<undefined> {
+  while (!call.signal.aborted) {
+    const snapshot = await gather(call);
+    if (call.signal.aborted) break;
+    if (call.json) call.emit(JSON.stringify(resultOf(snapshot)));
+    else {
+      const size = sizeOf();
+      const lines = isDown(snapshot)
+        ? ["Bureau is not running; start it with `deno task up`"]
+        : screen(snapshot, size);
+      call.print((size === null ? "" : REDRAW) + lines.join("\n"));
     }
-  } catch (thrown) {
-    if (isUnreachable(thrown)) return null;
-    if (thrown instanceof CliError && thrown.code === "not-running") return null;
-    if (thrown instanceof BureauError) return thrown;
-    throw thrown;
+    await systemClock.sleep(WATCH_MS, call.signal).catch(() => {});
   }
-}
-
-function printProcesses(call: Invocation, supervisor: SupervisorStatus): void {
-  call.print(
-    `bureau       ${supervisor.state}, for ${
-      ago(supervisor.started_at)
-    }, supervisor pid ${supervisor.pid}`,
-  );
-  if (supervisor.message !== null) call.print(`             ${neutralise(supervisor.message)}`);
-  for (const line of releaseLines(supervisor)) call.print(`release      ${neutralise(line)}`);
-  call.print(`homeserver   ${supervisor.homeserver_url ?? "not known yet"}`);
-  call.print(`state        ${supervisor.state_dir}`);
-  call.print("");
-  const rows = supervisor.processes.map((process) => [
-    process.name,
-    process.state,
-    process.pid === null ? "-" : String(process.pid),
-    process.started_at === null ? "-" : ago(process.started_at),
-    String(process.restarts),
-    neutralise(process.message ?? ""),
-  ]);
-  for (const line of table(["PROCESS", "STATE", "PID", "SINCE", "RESTARTS", "NOTE"], rows)) {
-    call.print(line);
-  }
-  call.print("");
-}
-
-/** Nothing while the build runs that `up` brought, and no other was tried. */
-function releaseLines({ release }: SupervisorStatus): string[] {
-  if (release === undefined) return [];
-  const { current, updating, outcome, note } = release;
-  return [
-    ...(current === null ? [] : [current]),
-    ...(updating === null
-      ? []
-      : [`upgrading to ${updating.to}: the ${updating.step} is being replaced`]),
-    ...(outcome === null || outcome.ok
-      ? []
-      : [`the upgrade to ${outcome.to} failed ${ago(outcome.at)} ago: ${outcome.message}`]),
-    ...(note === null ? [] : [note]),
-  ];
-}
-
-function printDaemon(call: Invocation, daemon: DaemonStatus): void {
-  const since = daemon.sync.last_ok === null ? "never" : `${ago(daemon.sync.last_ok)} ago`;
-  call.print(`machine      ${daemon.machine}`);
-  call.print(
-    `sync         ${daemon.sync.state}${
-      daemon.sync.state === "ok" ? "" : `, last ${since}: ${neutralise(daemon.sync.message ?? "")}`
-    }`,
-  );
-  if (!daemon.launcher.connected) call.print("launcher     the daemon has no connection to it");
-  call.print("");
-  for (const line of agentTable(daemon.principals)) call.print(line);
-  if (daemon.asks.length === 0) return;
-  call.print("");
-  for (const line of askTable(daemon.asks)) call.print(line);
-  call.print("answer with: bureau egress approve ASK, or bureau egress deny ASK");
+  return undefined;
 }
