@@ -6,7 +6,7 @@
  */
 import { type Facts, inventoryOf, parseFacts } from "../lib/hwinfo/mod.ts";
 import { spawn } from "../lib/process/mod.ts";
-import { seccompHere } from "../sandbox/mod.ts";
+import { programArguments, seccompHere } from "../sandbox/mod.ts";
 import { LauncherError } from "./errors.ts";
 import type { Hardware } from "./hardware_api.ts";
 
@@ -81,8 +81,8 @@ function cellArguments(root: string): string[] {
   return [
     ...["--unshare-user", "--unshare-all", "--new-session", "--die-with-parent"],
     ...["--cap-drop", "ALL", "--clearenv", "--setenv", "PATH", "/usr/bin:/bin"],
-    ...["--ro-bind", "/usr", "/usr", "--dev", "/dev"],
-    ...["/bin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]),
+    ...programArguments(),
+    ...["--dev", "/dev"],
     ...seen.flatMap((path) => ["--ro-bind-try", root + path, path]),
     ...["--remount-ro", "/", "--chdir", "/", "--seccomp", "3"],
   ];

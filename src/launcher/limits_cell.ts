@@ -7,7 +7,7 @@
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { spawn } from "../lib/process/mod.ts";
-import { seccompHere } from "../sandbox/mod.ts";
+import { programArguments, seccompHere } from "../sandbox/mod.ts";
 import type { CgroupPlace, Usage } from "./api.ts";
 import { LauncherError } from "./errors.ts";
 import {
@@ -232,8 +232,8 @@ function cgroupCellArguments(place: CgroupPlace): string[] {
   return [
     ...["--unshare-user", "--unshare-ipc", "--unshare-net", "--unshare-uts"],
     ...["--new-session", "--die-with-parent", "--cap-drop", "ALL", "--clearenv"],
-    ...["--ro-bind", "/usr", "/usr", "--dev", "/dev"],
-    ...["/bin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]),
+    ...programArguments(),
+    ...["--dev", "/dev"],
     // Which disks there are.
     ...["/sys/block", "/sys/devices"].flatMap((path) => ["--ro-bind-try", path, path]),
     ...Object.entries(place.dirs).flatMap(([name, dir]) => ["--bind", dir, `/cg/${name}`]),

@@ -4,6 +4,7 @@
 import { messageOf } from "../lib/errors.ts";
 import { createLogger } from "../lib/log.ts";
 import { socketBudget } from "../lib/ref/mod.ts";
+import { programArguments } from "../sandbox/mod.ts";
 import type { LauncherBootstrap, PreflightFinding, PreflightReport } from "./api.ts";
 import { preflightLimits } from "./preflight_limits.ts";
 
@@ -124,9 +125,8 @@ export async function preflight(bootstrap: LauncherBootstrap): Promise<Preflight
 async function tryNamespaces(): Promise<PreflightFinding> {
   const check = "namespaces";
   // Exactly the isolation of an agent, nested as an agent is.
-  const base = ["--unshare-user", "--unshare-all", "--ro-bind", "/usr", "/usr"];
-  const links = ["/bin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]);
-  const rest = [...links, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
+  const base = ["--unshare-user", "--unshare-all", ...programArguments()];
+  const rest = ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
   const inner = [
     BWRAP,
     ...base,
@@ -152,9 +152,8 @@ async function tryNamespaces(): Promise<PreflightFinding> {
 
 async function judgeTmux(): Promise<PreflightFinding> {
   // In a cell like any other program: the launcher itself may run nothing but bwrap.
-  const base = ["--unshare-user", "--unshare-all", "--ro-bind", "/usr", "/usr"];
-  const links = ["/bin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]);
-  const tried = await run(BWRAP, [...base, ...links, "--", TMUX, "-V"]);
+  const base = ["--unshare-user", "--unshare-all", ...programArguments()];
+  const tried = await run(BWRAP, [...base, "--", TMUX, "-V"]);
   const version = /(\d+\.\d+)/.exec(tried?.text ?? "")?.[1];
   if (version === undefined || compareVersions(version, "3.2") < 0) {
     return {

@@ -56,13 +56,22 @@ function isolation(nested: "may-nest" | "no-nesting"): string[] {
   ];
 }
 
+/**
+ * In a `/usr` that Nix made, a link to the store that its programs are links into (`deploy/nix/usr.nix`). No other
+ * system has it.
+ */
+const STORE_OF_USR = "/usr/nix/store";
+
 /** The host's programs, read-only. A link such as /bin → usr/bin is bound as what it leads to. */
-function programs(): string[] {
+export function programArguments(): string[] {
   return [
     "--ro-bind",
     "/usr",
     "/usr",
     ...["/bin", "/sbin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]),
+    "--ro-bind-try",
+    STORE_OF_USR,
+    "/nix/store",
   ];
 }
 
@@ -82,7 +91,7 @@ function kernel(devices: readonly string[] = []): string[] {
 }
 
 function system(): string[] {
-  return [...programs(), ...kernel()];
+  return [...programArguments(), ...kernel()];
 }
 
 /** The cell of a principal's tmux server: everything the nested sandbox binds, at constant paths. */
@@ -126,7 +135,7 @@ export function agentArguments(plan: SandboxPlan, files: readonly string[] = [])
     "--new-session",
     "--die-with-parent",
     ...(plan.seccomp === null ? [] : ["--seccomp", "4"]),
-    ...(plan.sysroot.kind === "host" ? programs() : sysrootArguments(plan)),
+    ...(plan.sysroot.kind === "host" ? programArguments() : sysrootArguments(plan)),
     ...kernel(deviceArguments(plan)),
     ...etcArguments(plan, `${CELL_DIR}/etc`),
     ...contractArguments(files),

@@ -80,6 +80,8 @@ const isWithin = (path: string, dir: string) => path === dir || path.startsWith(
 function checkCell(plan: SandboxPlan): void {
   const sources = plan.mounts.flatMap((mount) => mount.kind === "bind" ? [mount.source] : []);
   const ours = [...Object.values(DIRS), "/usr", "/bin", "/sbin", "/lib", "/lib64"];
+  // Where this machine's /usr is links into a store, that store.
+  ours.push("/usr/nix/store");
   for (const [name, source, dest] of parse(tmuxCellArguments(plan, DIRS)).filter(isBind)) {
     const shown = ours.includes(source!) || /^\/etc\/[a-z.-]+$/.test(source!) ||
       sources.includes(source!) ||
@@ -93,7 +95,7 @@ function checkAgent(plan: SandboxPlan): void {
   for (const [name, source, dest] of options.filter(isBind)) {
     assert.match(
       source!,
-      /^(\/source\/\S+|\/cell\/(etc|contract)|\/run\/bureau\/agent|\/usr|\/s?bin|\/lib(64)?)$/,
+      /^(\/source\/\S+|\/cell\/(etc|contract)|\/run\/bureau\/agent|\/usr(\/nix\/store)?|\/s?bin|\/lib(64)?)$/,
     );
     if (name === "--bind") {
       const mount = plan.mounts.find((mount) => mount.dest === dest);
