@@ -196,7 +196,7 @@ function renderConfig(): string {
   const schema = z.toJSONSchema(MachineFile, { unrepresentable: "any" });
   lines.push(
     "",
-    "`notify` is a list of whom to tell when an agent needs a person: [the guide](../guide/attention.md) has its fields. `metrics` says where they are told beside the daemon's socket: [the guide](../guide/metrics.md).",
+    "`notify` is a list of whom to tell when an agent needs a person: [the guide](../guide/attention.md) has its fields. `metrics` and `telemetry` say where they are told beside the daemon's socket: [the guide](../guide/metrics.md).",
     "",
     "As a JSON Schema, for editors:",
     "",

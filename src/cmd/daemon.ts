@@ -10,8 +10,10 @@ import { GateThread, type Thread } from "../daemon/egress/gate_thread.ts";
 import { Daemon } from "../daemon/mod.ts";
 import { listenUnix } from "../lib/http/mod.ts";
 import { createLogger } from "../lib/log.ts";
+import { guardSpans } from "../lib/telemetry/mod.ts";
 import { announceReady, failStart, readBootstrap } from "../lib/provision/mod.ts";
 
+guardSpans();
 const log = createLogger("daemon");
 const stop = new AbortController();
 let daemon: Daemon;

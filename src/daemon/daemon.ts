@@ -7,6 +7,7 @@
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
+import { traced } from "../lib/telemetry/mod.ts";
 import { parseLocalpart, userId } from "../lib/ref/mod.ts";
 import { EventType } from "../lib/schema/mod.ts";
 import type { Principal as LauncherPrincipal } from "../launcher/api.ts";
@@ -258,7 +259,7 @@ export class Daemon {
       userId,
       filter: this.#wanted.filter,
       store: fileSyncStore(stateDir, this.#log),
-      onBatch: (batch) => this.#onBatch(batch),
+      onBatch: (batch) => traced("sync", {}, () => this.#onBatch(batch)),
       onHealth: (health) => {
         if (health.state === "failing") this.#health.failing(health.error);
         else this.#health.ok(health.at);
@@ -315,10 +316,8 @@ export class Daemon {
     try {
       this.#ensure(localpartOf(key, this.#bootstrap.server_name));
     } catch (thrown) {
-      this.#log.warn("assignment ignored", {
-        state_key: key.slice(0, 255),
-        why: messageOf(thrown),
-      });
+      const state_key = key.slice(0, 255);
+      this.#log.warn("assignment ignored", { state_key, why: messageOf(thrown) });
     }
   }
 

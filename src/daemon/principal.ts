@@ -33,6 +33,7 @@ import {
 import { buildReport } from "./report.ts";
 import type { PrincipalDeps } from "./principal_deps.ts";
 import { healthOf } from "./health.ts";
+import { traced } from "../lib/telemetry/mod.ts";
 import { mergeBudgets } from "../lib/template/mod.ts";
 import { summarise, type Summary, wanted } from "./view.ts";
 
@@ -146,10 +147,11 @@ export class ManagedPrincipal {
 
   async #pass(): Promise<void> {
     const began = performance.now();
-    const isGood = await this.#work().then(() => true, (thrown) => {
-      this.#log.error("pass failed", { why: messageOf(thrown) });
-      return false;
-    });
+    const isGood = await traced("reconcile", { principal: this.localpart }, () => this.#work())
+      .then(() => true, (thrown) => {
+        this.#log.error("pass failed", { why: messageOf(thrown) });
+        return false;
+      });
     this.#deps.onPass?.((performance.now() - began) / 1000, isGood);
   }
 
@@ -213,7 +215,7 @@ export class ManagedPrincipal {
       case "destroy":
         return await this.#destroy(action.graceMs);
       case "create":
-        return await this.#create();
+        return await traced("start", { principal: this.localpart }, () => this.#create());
     }
   }
 

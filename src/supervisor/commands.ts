@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** How the supervisor runs every other process: command line, environment, grants. */
+import { telemetryOf } from "./metrics.ts";
 import {
   denoArguments,
   type GrantValues,
@@ -83,6 +84,7 @@ export class Commands {
       DENO_DIR: `${this.#paths.runtime}/none-${role}`,
       DENO_NO_UPDATE_CHECK: "1",
       NO_COLOR: "1",
+      ...(role === "daemon" ? telemetryOf(this.#options.stateDir) : {}),
       ...(this.#options.auditDir === null
         ? {}
         : { DENO_AUDIT_PERMISSIONS: `${this.#options.auditDir}/${role}.jsonl` }),

@@ -79,7 +79,7 @@ const KINDS: readonly Kind[] = [
   },
   {
     name: "bureau.yaml",
-    is: has("homeserver", "web", "notify", "peer", "metrics"),
+    is: has("homeserver", "web", "notify", "peer", "metrics", "telemetry"),
     check: (text) => {
       const sources = { file: { path: "bureau.yaml", text }, stateDir: STATE };
       readSettings(sources);

@@ -5,6 +5,7 @@
  * checks the policy, resolves the name once, and connects to the very address that it checked.
  */
 import { authorityOf, type Target } from "../../lib/authority.ts";
+import { traced } from "../../lib/telemetry/mod.ts";
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { AskDecider } from "../asks/types.ts";
@@ -180,7 +181,12 @@ export class EgressGate {
       return await this.#refuse(caller, null, { status: 400, code: "egress-bad-request", message });
     }
     const { target } = read.head;
-    const opened = await this.#open(target, caller);
+    const { principal } = this.#options;
+    const opened = await traced("egress", { principal }, async (note) => {
+      const opened = await this.#open(target, caller);
+      note("verdict", opened === null ? "left" : "status" in opened ? opened.code : "allowed");
+      return opened;
+    });
     if (opened === null) return;
     if ("status" in opened) return await this.#refuse(caller, target, opened);
     const transferred: Transferred = { up: 0, down: 0 };

@@ -12,6 +12,7 @@ import {
   readPeer,
   readSecretFile,
   readSettings,
+  readTelemetry,
   settingNames,
   SETTINGS,
   variableOf,
@@ -254,6 +255,17 @@ Deno.test("metrics: on loopback alone, with a token that only its owner may read
     );
   } finally {
     await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("telemetry: a collector's address, which holds no secret", () => {
+  const telemetry = (endpoint: string) =>
+    readTelemetry({ file: { path: FILE, text: `telemetry:\n  endpoint: ${endpoint}` }, stateDir });
+  assert.deepEqual(readTelemetry({ stateDir }), {});
+  const { OTEL_DENO, OTEL_EXPORTER_OTLP_ENDPOINT } = telemetry("http://127.0.0.1:4318");
+  assert.deepEqual([OTEL_DENO, OTEL_EXPORTER_OTLP_ENDPOINT], ["true", "http://127.0.0.1:4318"]);
+  for (const bad of ["127.0.0.1:4318", "grpc://h:1", "https://u:p@h", "https://h/?token=x"]) {
+    assert.match(problems(() => telemetry(bad))[0]!, /telemetry: /, bad);
   }
 });
 

@@ -8,6 +8,7 @@ import { listenOf, MetricsConfig, type MetricsPlace } from "./metrics.ts";
 import { NotifyTargets } from "./notify.ts";
 import { PeerConfig, type PeerPlaces, peerPlaces } from "./peer.ts";
 import { readSecretFile } from "./secret_file.ts";
+import { TelemetryConfig, telemetryEnvironment } from "./telemetry.ts";
 
 const HOST_PORT = /^(\[[0-9a-f:]+\]|[^:\s,]+):(\d{1,5})$/i;
 
@@ -56,6 +57,7 @@ export const MachineFile = z.object({
   notify: z.optional(NotifyTargets),
   peer: z.optional(PeerConfig),
   metrics: z.optional(MetricsConfig),
+  telemetry: z.optional(TelemetryConfig),
 });
 
 export type SettingName = keyof MachineConfig;
@@ -244,6 +246,14 @@ export function readMetricsPlace({ file, stateDir }: ConfigSources): MetricsPlac
   return { listen: listenOf(metrics.listen), token };
 }
 
+/** The daemon's environment for its spans; empty: it makes none. @throws {ConfigError} as `readNotify` */
+export function readTelemetry({ file, stateDir }: ConfigSources): Record<string, string> {
+  if (!file) return {};
+  fromFile(file, stateDir);
+  const { telemetry } = readDocument(file.text, file.path, MachineFile).values;
+  return telemetry === undefined ? {} : telemetryEnvironment(telemetry);
+}
+
 function isBelow(path: string, dir: string): boolean {
   return path.startsWith(`${dir.replace(/\/+$/, "")}/`) && !path.split("/").includes("..");
 }
@@ -274,6 +284,10 @@ export function configTemplate(): string {
     "# metrics:",
     "#   listen: 127.0.0.1:9468",
     "#   token_file: /var/lib/bureau/operator/metrics-token",
+    "",
+    "# the collector that the daemon's spans go to, by OTLP over HTTP (default: nowhere; docs/guide/metrics.md)",
+    "# telemetry:",
+    "#   endpoint: http://127.0.0.1:4318",
   );
   return lines.join("\n") + "\n";
 }

@@ -14,3 +14,4 @@ export * from "./notify_target.ts";
 export * from "./notify_targets.ts";
 export * from "./peer.ts";
 export * from "./secret_file.ts";
+export { TelemetryConfig } from "./telemetry.ts";
