@@ -7,8 +7,13 @@ const HINTS: Readonly<Record<string, string>> = {
   M_UNKNOWN_TOKEN:
     "the session ended or was revoked: `deno task down`, then `deno task up`, logs in again",
   M_FORBIDDEN: "the account lacks the membership or power level for this",
-  M_LIMIT_EXCEEDED: "try again later",
 };
+
+/** Whoever runs the homeserver can do more than wait. */
+function limitedHint(wait: number | undefined): string {
+  const when = wait === undefined ? "later" : `in ${Math.ceil(wait / 1000)} s`;
+  return `try again ${when}, or raise its limits: docs/guide/production-homeserver.md has those that agents need`;
+}
 
 /**
  * @param what what was tried
@@ -35,8 +40,8 @@ export function refusal(
   }
   const name = errcode ?? "M_LIMIT_EXCEEDED";
   const said = typeof body["error"] === "string" ? body["error"].slice(0, 300) : name;
-  const hint = HINTS[name];
   const wait = waitOf(body["retry_after_ms"]) ?? waitOfHeader(retryAfter, now);
+  const hint = name === "M_LIMIT_EXCEEDED" ? limitedHint(wait) : HINTS[name];
   return new MessagingError(
     name.replace(/^M_/, "").toLowerCase().replaceAll("_", "-"),
     `Cannot ${what}: ${said.replace(/\.$/, "")}`,

@@ -101,6 +101,16 @@ for (
   });
 }
 
+Deno.test("a 429 that asks for too long is handed on at once, with how long and what would mend it", async () => {
+  await using server = new Script([limited({ retry_after_ms: 333_000 })]);
+  const clock = fakeClock();
+  await assert.rejects(
+    clientOf(server.url, clock).send("!r", "m.x", {}, "txn"),
+    { hint: /^try again in 333 s, or raise its limits: docs\/guide\/production-homeserver\.md/ },
+  );
+  assert.deepEqual(clock.slept, []);
+});
+
 for (
   const [name, steps, codes] of [
     ["500 and 503", [
