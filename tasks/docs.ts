@@ -6,8 +6,9 @@
  */
 import { commands } from "../src/cli/commands.ts";
 import { inputSchema } from "../src/cli/framework/command.ts";
+import { breaksOf, type CommandSchemas } from "../src/cli/framework/compatible.ts";
 import { renderReference } from "../src/cli/framework/reference.ts";
-import { outputSchemas } from "../src/cli/mcp/outputs.ts";
+import { jsonSchemaOf, outputSchemas } from "../src/cli/mcp/outputs.ts";
 import { daemonApi } from "../src/daemon/api.ts";
 import { launcherApi } from "../src/launcher/api.ts";
 import type { Api } from "../src/lib/http/api.ts";
@@ -230,14 +231,35 @@ async function checkLinks(): Promise<void> {
   }
 }
 
-/** What each command takes, and what those that are tools of programs give with `--json`. */
-async function renderCommandSchemas(): Promise<string> {
+/** What each command takes, and what it gives with `--json`: one document, or one a line. */
+async function commandSchemas(): Promise<Record<string, CommandSchemas & { raw?: string }>> {
   const outputs = await outputSchemas(commands);
-  const shown = commands.filter((spec) => !spec.hidden).map((spec) => {
-    const name = spec.path.join(" ");
-    return [name, { input: inputSchema(spec), output: outputs.get(name) }];
-  });
-  return JSON.stringify(Object.fromEntries(shown), null, 2) + "\n";
+  const shown = await Promise.all(
+    commands.filter((spec) => !spec.hidden).map(async (spec) => {
+      const name = spec.path.join(" ");
+      const { line, raw } = spec;
+      return [name, {
+        input: inputSchema(spec),
+        output: outputs.get(name),
+        ...(line === undefined ? {} : { line: jsonSchemaOf(await line()) }),
+        ...(raw === undefined ? {} : { raw }),
+      }] as const;
+    }),
+  );
+  return Object.fromEntries(shown) as Record<string, CommandSchemas>;
+}
+
+/** Scripts are written for what stands here: a field is added at any time, and taken away by decision alone. */
+async function emitCommandSchemas(): Promise<void> {
+  const name = "cli.schema.json";
+  const schemas = await commandSchemas();
+  const text = await Deno.readTextFile(`${root}/docs/reference/${name}`).catch(() => "{}");
+  const breaks = Deno.args.includes("--breaking") ? [] : breaksOf(JSON.parse(text), schemas);
+  for (const what of breaks) problems.push(`docs/reference/${name}: ${what}`);
+  if (breaks.length === 0) return await emit(name, JSON.stringify(schemas, null, 2) + "\n");
+  problems.push(
+    "Scripts that work now would fail. If it must be: `deno task docs --breaking`, and a line in CHANGELOG.md",
+  );
 }
 
 await Deno.mkdir(`${root}/docs/reference`, { recursive: true });
@@ -251,7 +273,7 @@ await emit("egress-presets.md", renderPresets());
 await emit("config.md", renderConfig());
 await emit("metrics.md", renderMetrics());
 await emit("cli.md", renderReference());
-await emit("cli.schema.json", await renderCommandSchemas());
+await emitCommandSchemas();
 const { events, templates, undescribed } = await renderEvents();
 await emit("events.md", events);
 await emit("templates.md", templates);

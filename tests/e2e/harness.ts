@@ -5,6 +5,7 @@
  * `tasks/up` as a person would, driven by `tasks/bureau`, and checked to leave nothing behind.
  */
 import assert from "node:assert/strict";
+import { assertAsPromised } from "./schemas.ts";
 
 export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const decoder = new TextDecoder();
@@ -272,7 +273,9 @@ async function runBureau(
     async json<T>(...args: string[]): Promise<T> {
       const done = await run("sh", ["tasks/bureau", ...args, "--json", ...directories]);
       assert.equal(done.code, 0, `bureau ${args.join(" ")}: ${done.stdout}${done.stderr}`);
-      return JSON.parse(done.stdout) as T;
+      const given = JSON.parse(done.stdout);
+      await assertAsPromised(args, given);
+      return given as T;
     },
   };
   const failures: unknown[] = [];

@@ -113,6 +113,7 @@ export const agentInstall = defineCommand({
     "It lies below the state directory, read-only for agents; nothing of npm runs, here or there.",
   args: [{ name: "NAME", brief: "claude or codex", optional: true, oneOf: ["claude", "codex"] }],
   examples: ["sh tasks/bureau agent install"],
+  result: async () => (await import("./results.ts")).install,
   load: async () => (await import("./programs.ts")).install,
 });
 

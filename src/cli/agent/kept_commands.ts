@@ -74,6 +74,7 @@ export const keptCommands: readonly CommandSpec[] = [
         default: "compaction",
       },
     },
+    raw: "what the agent kept, as the agent wrote it: lines of JSON of its own format",
     load: async () => (await import("./kept/context.ts")).materialise,
   }),
   defineCommand({

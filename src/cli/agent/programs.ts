@@ -5,6 +5,7 @@ import type { Template } from "../../lib/schema/mod.ts";
 import type { CommandHandler } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { table } from "../framework/table.ts";
+import type * as results from "./results.ts";
 
 /** `tasks/install.sh` fetches these versions, by the hashes of agent/driver/*.lock. */
 export const PROGRAMS: Readonly<Record<string, string>> = {
@@ -45,7 +46,7 @@ async function isMissing(path: string): Promise<boolean> {
 }
 
 /** What is here. The fetching is done by `tasks/install.sh`: this program may start none. */
-export const install: CommandHandler = async (call) => {
+export const install: CommandHandler<typeof results.install> = async (call) => {
   const wanted = call.args[0];
   if (wanted !== undefined && !Object.hasOwn(PROGRAMS, wanted)) {
     throw new CliError("usage", `Cannot install "${wanted}": it is not known here`, {

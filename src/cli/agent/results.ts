@@ -70,6 +70,64 @@ export const drain = z.object({
 });
 export const start = z.object({ principal, changed: z.boolean() });
 /** Nothing where its work is looked at first. */
+const Summary = {
+  principal,
+  source: z.string(),
+  branch: z.nullable(z.string()),
+  head: z.string(),
+  against: z.nullable(z.string()),
+  ahead: z.number(),
+  behind: z.number(),
+  uncommitted: z.array(z.string()),
+  left_out: z.array(z.string()),
+  other_branches: z.array(z.object({ name: z.string(), commits: z.number() })),
+};
+/** Undefined: what is to run in a cell, which `sh tasks/bureau` asks for first. */
+export const diff = z.optional(z.object({
+  ...Summary,
+  files: z.array(z.object({
+    path: z.string(),
+    /** Null: a binary file. */
+    added: z.nullable(z.number()),
+    deleted: z.nullable(z.number()),
+    uncommitted: z.boolean(),
+  })),
+  patch: z.optional(z.string()),
+  truncated: z.optional(z.boolean()),
+}));
+export const log = z.optional(z.object({
+  ...Summary,
+  commits: z.array(z.object({
+    commit: z.string(),
+    author: z.string(),
+    email: z.string(),
+    /** Milliseconds since the epoch. */
+    at: z.number(),
+    subject: z.string(),
+    body: z.string(),
+  })),
+}));
+export const merge = z.optional(z.object({
+  ...Summary,
+  into: z.string(),
+  squash: z.boolean(),
+  changed: z.boolean(),
+  commit: z.nullable(z.string()),
+  work_tree: z.nullable(z.string()),
+}));
+export const discard = z.object({
+  principal,
+  removed: z.string(),
+  /** A new clone is in its place. */
+  fresh: z.boolean(),
+});
+export const install = z.object({
+  programs: z.array(z.object({
+    name: z.string(),
+    version: z.nullable(z.string()),
+    description: z.string(),
+  })),
+});
 export const destroy = z.object({
   principal,
   gone: z.boolean(),

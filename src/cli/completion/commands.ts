@@ -20,6 +20,7 @@ export const completionCommands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau completion bash"],
+    raw: "a script for a shell",
     load: async () => (await import("./script.ts")).completion,
   }),
   defineCommand({

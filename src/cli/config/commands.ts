@@ -17,6 +17,7 @@ export const configCommands: readonly CommandSpec[] = [
     docs: "`<state>/operator/bureau.yaml`. One that is there stays as it is.",
     flags: { env: ENV },
     examples: ["sh tasks/bureau config init"],
+    result: async () => (await import("./results.ts")).init,
     load: async () => (await import("./config.ts")).init,
   }),
   defineCommand({
@@ -26,6 +27,7 @@ export const configCommands: readonly CommandSpec[] = [
     docs: "Ends with status 1 when there is one.",
     flags: { env: ENV },
     examples: ["sh tasks/bureau config check"],
+    result: async () => (await import("./results.ts")).check,
     load: async () => (await import("./config.ts")).check,
   }),
   defineCommand({
@@ -35,6 +37,7 @@ export const configCommands: readonly CommandSpec[] = [
     docs: "A flag of `up` comes before what is shown here.",
     flags: { env: ENV },
     examples: ["sh tasks/bureau config show", "sh tasks/bureau config show --json"],
+    result: async () => (await import("./results.ts")).show,
     load: async () => (await import("./config.ts")).show,
   }),
   defineCommand({
@@ -45,6 +48,7 @@ export const configCommands: readonly CommandSpec[] = [
       "One line of JSON, for `/etc/bureau/daemon.json` (deploy/systemd/README.md): the page, and `notify`, `web_origin` and `peer` of the file, with the " +
       "secrets that it names. `up` tells its daemon by itself.",
     examples: ["sh tasks/bureau config daemon"],
+    raw: "the daemon's bootstrap document, which changes with the daemon",
     load: async () => (await import("./daemon.ts")).daemon,
   }),
 ];

@@ -19,6 +19,7 @@ import { writeIfDifferent } from "../files.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { Ended, Exit } from "../framework/exit.ts";
 import { table } from "../framework/table.ts";
+import type * as results from "./results.ts";
 
 function settingsOf(call: Invocation): Settings {
   const path = configPath(call.stateDir);
@@ -47,7 +48,7 @@ function notifyOf(call: Invocation): NotifyTargets {
   return targets;
 }
 
-export const init: CommandHandler = async (call) => {
+export const init: CommandHandler<typeof results.init> = async (call) => {
   const path = configPath(call.stateDir);
   const there = readConfigFile(path) !== null;
   if (!there) await writeIfDifferent(path, configTemplate());
@@ -57,7 +58,7 @@ export const init: CommandHandler = async (call) => {
   return { path, written: !there };
 };
 
-export const check: CommandHandler = (call) => {
+export const check: CommandHandler<typeof results.check> = (call) => {
   const path = configPath(call.stateDir);
   try {
     const settings = settingsOf(call);
@@ -74,7 +75,7 @@ export const check: CommandHandler = (call) => {
   }
 };
 
-export const show: CommandHandler = (call) => {
+export const show: CommandHandler<typeof results.show> = (call) => {
   const settings = settingsOf(call);
   const rows = settingNames.map((name) => {
     const setting = settings[name];

@@ -33,6 +33,7 @@ export const credentialCommands: readonly CommandSpec[] = [
     args: [PRINCIPAL, { name: "FILE", brief: "JSON; absent or `-`: stdin", optional: true }],
     flags: { expires },
     examples: ["sh tasks/bureau credential provision agent/second credentials.json --expires 90d"],
+    result: async () => (await import("./results.ts")).provision,
     load: async () => (await import("./provision.ts")).provision,
   }),
   defineCommand({
@@ -49,6 +50,7 @@ export const credentialCommands: readonly CommandSpec[] = [
     ],
     flags: { expires },
     examples: ["sh tasks/bureau credential rotate agent/second github token.txt"],
+    result: async () => (await import("./results.ts")).rotate,
     load: async () => (await import("./rotate.ts")).rotate,
   }),
   defineCommand({
@@ -95,6 +97,7 @@ export const credentialCommands: readonly CommandSpec[] = [
       "sh tasks/bureau credential import agent/second gh",
       "sh tasks/bureau credential import agent/second --from-env DEPLOY_KEY --host deploy.example.org --yes",
     ],
+    result: async () => (await import("./results.ts")).importThem,
     load: async () => (await import("./import.ts")).importThem,
   }),
   defineCommand({
@@ -125,6 +128,7 @@ export const credentialCommands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau credential escrow init"],
+    result: async () => (await import("./results.ts")).init,
     load: async () => (await import("./escrow.ts")).init,
   }),
   defineCommand({

@@ -29,7 +29,7 @@ export async function escrowRecipient(context: CommandContext): Promise<string |
   });
 }
 
-export const init: CommandHandler = async (call) => {
+export const init: CommandHandler<typeof results.init> = async (call) => {
   await loadSession(call);
   const known = await escrowRecipient(call);
   const wanted = call.flags["recipient"];

@@ -9,6 +9,7 @@ import { table } from "../framework/table.ts";
 import { expiryOf, readSecretInput } from "./input.ts";
 import { provisionThese } from "./provision.ts";
 import { type Found, fromGh, fromNetrc, fromNpmrc, fromVariables, withPort } from "./sources.ts";
+import type * as results from "./results.ts";
 
 const SOURCES: Readonly<Record<string, (text: string) => Found[]>> = {
   gh: fromGh,
@@ -16,7 +17,7 @@ const SOURCES: Readonly<Record<string, (text: string) => Found[]>> = {
   netrc: fromNetrc,
 };
 
-export const importThem: CommandHandler = async (call) => {
+export const importThem: CommandHandler<typeof results.importThem> = async (call) => {
   const read = sourceOf(call);
   const expiresAt = expiryOf(call);
   const found = withHosts(call, await read());

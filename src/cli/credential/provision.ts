@@ -10,8 +10,9 @@ import { loadSession, loadSigningKey, matrixClient, principalOf } from "../sessi
 import { expiryOf, parseJson, readSecretInput } from "./input.ts";
 import { CredentialStore } from "./store.ts";
 import { lookBefore, type Taken, tellTaken } from "./taken.ts";
+import type * as results from "./results.ts";
 
-export const provision: CommandHandler = async (call) => {
+export const provision: CommandHandler<typeof results.provision> = async (call) => {
   const expiresAt = expiryOf(call);
   const given = parseCredentials(
     parseJson(await readSecretInput(call.args[1], "Credentials, as JSON in one line")),

@@ -23,11 +23,25 @@ export const list = z.object({
     expires_at: z.nullable(z.string()),
   })),
 });
+/** What became of it in the agent's proxy. */
+const taken = z.enum(["live", "restarted", "pending", "refused", "later", "elsewhere"]);
+const Provisioned = { principal: z.string(), added: words, replaced: words, taken };
+
+export const provision = z.object(Provisioned);
+export const rotate = z.object({ principal: z.string(), credential: z.string(), taken });
+export const importThem = z.union([
+  z.object({ ...Provisioned, changed: z.boolean() }),
+  /** Without `--yes`. */
+  z.object({
+    found: z.array(z.object({ name: z.string(), hosts: words, from: z.string() })),
+    changed: z.boolean(),
+  }),
+]);
+export const init = z.object({ recipient: z.string(), changed: z.boolean() });
 export const remove = z.object({
   principal: z.string(),
   credential: z.string(),
-  /** What became of it in the agent's proxy. */
-  taken: z.enum(["live", "restarted", "pending", "refused", "later", "elsewhere"]),
+  taken,
 });
 export const reseal = z.object({
   resealed: words,

@@ -10,8 +10,9 @@ import { loadSession, loadSigningKey, matrixClient, principalOf } from "../sessi
 import { expiryOf, readSecretInput } from "./input.ts";
 import { CredentialStore } from "./store.ts";
 import { lookBefore, tellTaken } from "./taken.ts";
+import type * as results from "./results.ts";
 
-export const rotate: CommandHandler = async (call) => {
+export const rotate: CommandHandler<typeof results.rotate> = async (call) => {
   const home = await loadSession(call);
   const localpart = principalOf(home, call.args[0]!);
   const session = await whereAssigned(matrixClient(home), home, localpart);

@@ -17,6 +17,7 @@ import { TmuxControl } from "./control.ts";
 import { readTmux } from "./scene.ts";
 import { borderText, statusText } from "./status.ts";
 import { LayoutSync } from "./sync.ts";
+import type * as results from "../layout/results.ts";
 
 /** What `tasks/dashboard.sh` waits for. */
 const READY = "bureau-dashboard 1";
@@ -25,7 +26,7 @@ const NEWS_MS = 200;
 /** What may change what is shown. */
 const TYPES = [EventType.layout, EventType.assignment, "m.room.member"];
 
-export const dashboard: CommandHandler = async (call) => {
+export const dashboard: CommandHandler<typeof results.dashboard> = async (call) => {
   const session = await loadSession(call);
   const client = matrixClient(session);
   const scope = await scopeOf(call, client, session, call.args[0]);

@@ -126,6 +126,10 @@ interface Declaration {
   readonly hidden?: boolean;
   /** Of what it gives; loaded where somebody asks for it. */
   readonly result?: () => Promise<ResultSchema>;
+  /** Of one that goes on: of each line that `--json` writes. */
+  readonly line?: () => Promise<ResultSchema>;
+  /** Why `--json` gives nothing that a schema could say. */
+  readonly raw?: string;
 }
 
 /** Absent: nobody has thought of it, so it is none; `none` says why it can't be one. */

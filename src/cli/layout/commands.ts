@@ -48,6 +48,7 @@ export const layoutCommands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau dashboard --json", "sh tasks/bureau dashboard --all --json"],
+    result: async () => (await import("./results.ts")).dashboard,
     load: async () => (await import("../dashboard/dashboard.ts")).dashboard,
   }),
   defineCommand({
@@ -88,6 +89,7 @@ export const layoutCommands: readonly CommandSpec[] = [
       done: { kind: "switch", brief: "what was edited comes on stdin (used by tasks/layout.sh)" },
       source,
     },
+    result: async () => (await import("./results.ts")).edit,
     load: async () => (await import("./layout.ts")).edit,
   }),
 ];

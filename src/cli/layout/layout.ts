@@ -69,7 +69,7 @@ export const set: CommandHandler<typeof results.set> = async (call) => {
  * In two calls: without --done it prints what is to be edited, with it it takes what became of that. `sh tasks/bureau`
  * has the editor started in between, which this process may not.
  */
-export const edit: CommandHandler = async (call) => {
+export const edit: CommandHandler<typeof results.edit> = async (call) => {
   if (call.flags["done"] !== true) {
     const { scope, scene } = await open(call);
     call.emit(`# of the layout ${scene.digest}`);

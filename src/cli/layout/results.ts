@@ -18,4 +18,12 @@ export const show = z.object({
   problem: z.nullable(z.string()),
   layout: Layout,
 });
+/** Undefined: the text to edit, which `sh tasks/bureau` asks for first. */
+export const edit = z.optional(z.object({ ...place, changed: z.boolean() }));
+export const dashboard = z.optional(z.object({
+  scope: place.scope,
+  name: z.string(),
+  room: z.string(),
+  windows: Layout.shape.windows,
+}));
 export const set = z.object({ ...place, changed: z.boolean() });

@@ -16,5 +16,6 @@ export const listCommand = defineCommand({
   },
   examples: ["sh tasks/bureau list", "sh tasks/bureau list --json"],
   result: async () => (await import("./results.ts")).list,
+  line: async () => (await import("./results.ts")).line,
   load: async () => (await import("./list.ts")).list,
 });

@@ -61,6 +61,7 @@ export const logCommands: readonly CommandSpec[] = [
         placeholder: "COUNT",
       },
     },
+    line: async () => (await import("./results.ts")).Line,
     load: async () => (await import("./tail.ts")).tail,
   }),
   defineCommand({
@@ -80,6 +81,7 @@ export const logCommands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau log export agent/scribe --format text"],
+    raw: "the recording, in the format that is asked for",
     load: async () => (await import("./export.ts")).exportRecording,
   }),
   defineCommand({
@@ -104,6 +106,7 @@ export const logCommands: readonly CommandSpec[] = [
         placeholder: "MARKER",
       },
     },
+    raw: "it needs a terminal",
     load: async () => (await import("./play.ts")).play,
   }),
 ];

@@ -5,7 +5,7 @@ import * as z from "zod/mini";
 import { RecordingView } from "../../daemon/api.ts";
 
 const recordings = z.array(RecordingView);
-const Line = z.object({ at: z.number(), text: z.string() });
+export const Line = z.object({ at: z.number(), text: z.string() });
 
 export const list = z.union([
   z.object({

@@ -44,6 +44,7 @@ export const machineCommands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau machine provision worker"],
+    result: async () => (await import("./results.ts")).provision,
     load: async () => (await import("./provision.ts")).provision,
   }),
   defineCommand({

@@ -28,11 +28,12 @@ import { CliError } from "../framework/exit.ts";
 import { loadSession, loadSigningKey, matrixClient, type OperatorSession } from "../session.ts";
 import { machineOf, machineRoom, readFleet } from "./fleet.ts";
 import { bootFilePath, type ProvisionRecord, readRecord, writeRecord } from "./record.ts";
+import type * as results from "./results.ts";
 
 const HOUR_MS = 3_600_000;
 const MAX_HOURS = 24 * 7;
 
-export const provision: CommandHandler = async (call) => {
+export const provision: CommandHandler<typeof results.provision> = async (call) => {
   const session = await loadSession(call);
   const localpart = machineOf(session, call.args[0]!);
   const name = localpart.slice(`${session.fleet}/machine/`.length);

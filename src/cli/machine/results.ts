@@ -59,6 +59,11 @@ export const uncordon = z.object({
   started: words,
   failed,
 });
+export const provision = z.object({
+  machine: z.string(),
+  boot_file: z.string(),
+  expires_at: z.string(),
+});
 export const decommission = z.object({
   ...Left,
   not_seen_to_stop: words,

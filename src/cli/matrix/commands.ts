@@ -30,6 +30,7 @@ export const matrixCommands: readonly CommandSpec[] = [
     },
     examples: ["sh tasks/bureau matrix messages agent/scribe --limit 5"],
     result: async () => (await import("./results.ts")).messages,
+    line: async () => (await import("./results.ts")).Message,
     load: async () => (await import("./messages.ts")).messages,
   }),
   defineCommand({
@@ -99,6 +100,7 @@ export const matrixCommands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau matrix setup"],
+    result: async () => (await import("./results.ts")).setup,
     load: async () => (await import("./setup.ts")).setup,
   }),
   defineCommand({

@@ -6,19 +6,25 @@ import * as z from "zod/mini";
 const severity = z.enum(["error", "warning"]);
 
 export const send = z.object({ room: z.string(), event_id: z.string() });
+/** A line of what is followed. */
+export const Message = z.object({
+  event_id: z.optional(z.string()),
+  sender: z.string(),
+  /** Milliseconds since the epoch. */
+  at: z.nullable(z.number()),
+  type: z.unknown(),
+  body: z.unknown(),
+  content: z.record(z.string(), z.unknown()),
+});
 /** Nothing at the end of what was followed, which a program can't. */
-export const messages = z.optional(z.object({
-  room: z.string(),
-  messages: z.array(z.object({
-    event_id: z.optional(z.string()),
-    sender: z.string(),
-    /** Milliseconds since the epoch. */
-    at: z.nullable(z.number()),
-    type: z.unknown(),
-    body: z.unknown(),
-    content: z.record(z.string(), z.unknown()),
-  })),
-}));
+export const messages = z.optional(z.object({ room: z.string(), messages: z.array(Message) }));
+export const setup = z.object({
+  homeserver_url: z.string(),
+  operator: z.string(),
+  changed: z.array(z.string()),
+  /** By alias. */
+  rooms: z.record(z.string(), z.string()),
+});
 export const check = z.object({
   rooms: z.number(),
   findings: z.array(z.object({

@@ -16,11 +16,12 @@ import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { readFleet } from "../machine/fleet.ts";
 import { loadSession, matrixClient, type OperatorSession } from "../session.ts";
+import type * as results from "./results.ts";
 
 /** As `up` calls them. */
 const NAMES = { namespace: "bureau", fleet: "dev", operator: "operator" } as const;
 
-export const setup: CommandHandler = async (call) => {
+export const setup: CommandHandler<typeof results.setup> = async (call) => {
   const changed: string[] = [];
   const session = call.flags["homeserver"] === undefined
     ? await loadSession(call)

@@ -30,6 +30,7 @@ export const mcpCommands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau mcp serve </dev/null"],
+    raw: "the Model Context Protocol",
     load: async () => (await import("./serve.ts")).serve,
   }),
 ];

@@ -31,5 +31,6 @@ export const observeCommand = defineCommand({
     "sh tasks/bureau observe agent/scribe --since 10m",
     "sh tasks/bureau observe agent/scribe --dump",
   ],
+  result: async () => (await import("./results.ts")).observe,
   load: async () => (await import("./observe.ts")).observe,
 });

@@ -12,12 +12,13 @@ import { placeOf } from "./place.ts";
 import { attachTerminal } from "./attach.ts";
 import { dumpScreen } from "./dump.ts";
 import type { Incoming } from "./incoming.ts";
+import type * as results from "./results.ts";
 
 const CONNECT_ATTEMPTS = 5;
 const CONNECT_PAUSE_MS = 400;
 const WAIT_PAUSE_MS = 1_000;
 
-export const observe: CommandHandler = async (call) => {
+export const observe: CommandHandler<typeof results.observe> = async (call) => {
   const dump = call.flags["dump"] === true;
   const wait = call.flags["wait"] === true;
   if (!dump && (!Deno.stdin.isTerminal() || !Deno.stdout.isTerminal())) {

@@ -29,5 +29,6 @@ export const proxyCommand = defineCommand({
     "sh tasks/bureau proxy call agent/scribe GET /v1/identity",
     "sh tasks/bureau proxy call --include agent/scribe GET /v1/services",
   ],
+  raw: "the answer's body, as it is",
   load: async () => (await import("./call.ts")).call,
 });

@@ -96,6 +96,7 @@ export const sandboxCommands: readonly CommandSpec[] = [
       "sh tasks/bureau sandbox run --allow-host preset:npm --rw . -- npm install",
       "sh tasks/bureau sandbox run --credential GH_TOKEN=token.txt@api.github.com -- gh api user",
     ],
+    raw: "what the program in the sandbox writes",
     load: async () => (await import("./run.ts")).run,
   }),
   defineCommand({
@@ -119,6 +120,7 @@ export const sandboxCommands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau sandbox check", "sh tasks/bureau sandbox check --json"],
+    result: async () => (await import("../../launcher/api.ts")).CheckReport,
     load: async () => (await import("./check.ts")).check,
   }),
 ];

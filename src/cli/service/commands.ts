@@ -87,6 +87,7 @@ export const serviceCommands: readonly CommandSpec[] = [
       "You are its caller, with what you may do of `service/ROLE/…` and nothing else. It counts for that one service. That it was made is written down (audit). " +
       "It is a secret: it is printed alone on stdout.",
     args: [ROLE],
+    result: async () => (await import("./results.ts")).token,
     load: async () => (await import("./token.ts")).token,
   }),
   defineCommand({

@@ -3,6 +3,7 @@
 /** What the commands of `service` give as JSON. */
 import * as z from "zod/mini";
 import * as agent from "../agent/results.ts";
+import { daemonApi } from "../../daemon/api.ts";
 import { Service } from "../../lib/schema/mod.ts";
 
 const roles = z.array(z.string());
@@ -21,6 +22,10 @@ export const bind = z.object({
 });
 export const unbind = z.object({ role: z.string(), room: z.string(), changed: z.boolean() });
 export const create = z.object({ ...agent.create.shape, roles });
+export const token = z.object({
+  role: z.string(),
+  ...daemonApi.routes.serviceToken.response.shape,
+});
 export const destroy = z.object({
   principal: z.string(),
   gone: z.boolean(),

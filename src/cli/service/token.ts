@@ -4,8 +4,9 @@
 import type { CommandHandler } from "../framework/command.ts";
 import { daemonClient, loadSession } from "../session.ts";
 import { roleOf } from "./read.ts";
+import type * as results from "./results.ts";
 
-export const token: CommandHandler = async (call) => {
+export const token: CommandHandler<typeof results.token> = async (call) => {
   const role = roleOf(call.args[0]!);
   const daemon = daemonClient(call, await loadSession(call));
   try {

@@ -41,12 +41,14 @@ export const upDownCommands: readonly CommandSpec[] = [
       "web-origin": text("the address of a reverse proxy in front of the web page", "URL"),
       "no-agent": { kind: "switch", brief: "without the example agent" },
     },
+    raw: "it tells people what it starts and stops; `status --json` says what runs",
     load: () => Promise.resolve(elsewhere),
   }),
   defineCommand({
     path: ["down"],
     tool,
     brief: "Stop Bureau and every agent; the next `up` resumes (`deno task down`)",
+    raw: "it tells people what it starts and stops; `status --json` says what runs",
     load: () => Promise.resolve(elsewhere),
   }),
 ];

@@ -24,5 +24,6 @@ export const tutorialCommand = defineCommand({
       default: "sh tasks/bureau",
     },
   },
+  result: async () => (await import("./results.ts")).tutorial,
   load: async () => (await import("./tutorial.ts")).tutorial,
 });

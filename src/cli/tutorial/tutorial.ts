@@ -15,10 +15,11 @@ import {
   principalOf,
 } from "../session.ts";
 import { type Place, type Step, STEPS } from "./steps.ts";
+import type * as results from "./results.ts";
 
 const LOOK_AGAIN_MS = 1_000;
 
-export const tutorial: CommandHandler = async (call) => {
+export const tutorial: CommandHandler<typeof results.tutorial> = async (call) => {
   const { from = 1, agent } = call.flags;
   const first = Number(from);
   if (!Number.isInteger(first) || first < 1 || first > STEPS.length) {

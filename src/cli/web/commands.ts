@@ -26,6 +26,7 @@ export const webCommands: readonly CommandSpec[] = [
       qr: { kind: "switch", brief: "print the link as a QR code too" },
     },
     examples: ["sh tasks/bureau web", "sh tasks/bureau web --json"],
+    result: async () => (await import("./results.ts")).open,
     load: async () => (await import("./open.ts")).open,
   }),
   defineCommand({
@@ -42,6 +43,7 @@ export const webCommands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau web token create laptop --for 30d"],
+    result: async () => (await import("./results.ts")).create,
     load: async () => (await import("./token.ts")).create,
   }),
   defineCommand({
@@ -77,6 +79,7 @@ export const webCommands: readonly CommandSpec[] = [
       },
     },
     examples: ["sh tasks/bureau web share agent/scribe --for 1h"],
+    result: async () => (await import("./results.ts")).share,
     load: async () => (await import("./token.ts")).share,
   }),
   defineCommand({

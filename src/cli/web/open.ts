@@ -7,12 +7,13 @@ import type { WebStatus } from "../../daemon/api.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession } from "../session.ts";
+import type * as results from "./results.ts";
 
 /** A daemon that was just started listens a moment later. */
 const LISTEN_DEADLINE_MS = 10_000;
 const POLL_MS = 100;
 
-export const open: CommandHandler = async (call) => {
+export const open: CommandHandler<typeof results.open> = async (call) => {
   const { flags, signal } = call;
   const session = await loadSession(call);
   const daemon = daemonClient(call, session);

@@ -43,7 +43,7 @@ function show(call: Invocation, issued: WebIssued): void {
   );
 }
 
-export const create: CommandHandler = (call) =>
+export const create: CommandHandler<typeof results.create> = (call) =>
   withDaemon(call, async (daemon) => {
     const body = { name: call.args[0]!, for_ms: duration(call) };
     const issued = await daemon.call("webTokenCreate", { body, signal: call.signal });
@@ -53,7 +53,7 @@ export const create: CommandHandler = (call) =>
     return issued;
   });
 
-export const share: CommandHandler = (call) =>
+export const share: CommandHandler<typeof results.share> = (call) =>
   withDaemon(call, async (daemon, session) => {
     const principal = principalOf(session, call.args[0]!);
     const body = { principal, for_ms: duration(call) };

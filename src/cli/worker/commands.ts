@@ -122,6 +122,7 @@ export const workerCommands: readonly CommandSpec[] = [
       'sh tasks/bureau worker run --json --assignment "say this back"',
       'sh tasks/bureau worker run --ro docs:/docs --assignment "guide" -- grep -rlF -f - /docs',
     ],
+    line: async () => (await import("./results.ts")).Line,
     load: async () => (await import("./run.ts")).run,
   }),
   defineCommand({
@@ -153,6 +154,7 @@ export const workerCommands: readonly CommandSpec[] = [
       ...RUN,
     },
     examples: ["seq 20 | sh tasks/bureau worker pool --size 2"],
+    line: async () => (await import("./results.ts")).Line,
     load: async () => (await import("./run.ts")).pool,
   }),
   defineCommand({
@@ -181,6 +183,7 @@ export const workerCommands: readonly CommandSpec[] = [
       "sh tasks/bureau worker serve --listen 127.0.0.1:8443",
       "sh tasks/bureau worker serve --listen 127.0.0.1:8443 --ro docs:/docs --timeout 600",
     ],
+    raw: "it serves until it is stopped",
     load: async () => (await import("./serve.ts")).serve,
   }),
   defineCommand({
@@ -212,6 +215,7 @@ export const workerCommands: readonly CommandSpec[] = [
       "sh tasks/bureau worker spawn --pool readers --size 2",
       'sh tasks/bureau worker run --pool readers --assignment "say this back"',
     ],
+    result: async () => (await import("../../agent/host/api.ts")).Spawned,
     load: async () => (await import("./spawn.ts")).spawn,
   }),
   defineCommand({

@@ -34,6 +34,7 @@ export const workCommands: readonly CommandSpec[] = [
       ref: REF,
       work: WORK,
     },
+    result: async () => (await import("../results.ts")).diff,
     load: async () => (await import("./diff.ts")).diff,
   }),
   defineCommand({
@@ -46,6 +47,7 @@ export const workCommands: readonly CommandSpec[] = [
       ref: REF,
       work: WORK,
     },
+    result: async () => (await import("../results.ts")).log,
     load: async () => (await import("./diff.ts")).log,
   }),
   defineCommand({
@@ -76,6 +78,7 @@ export const workCommands: readonly CommandSpec[] = [
       ref: REF,
       work: WORK,
     },
+    result: async () => (await import("../results.ts")).merge,
     load: async () => (await import("./merge.ts")).merge,
   }),
   defineCommand({
@@ -86,6 +89,7 @@ export const workCommands: readonly CommandSpec[] = [
     docs: "The agent must be stopped (`agent drain`) or destroyed. Its room and messages stay.",
     args: [AGENT],
     flags: LOOK,
+    result: async () => (await import("../results.ts")).discard,
     load: async () => (await import("./discard.ts")).discard,
   }),
 ];

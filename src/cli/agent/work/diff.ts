@@ -7,6 +7,7 @@ import { CliError } from "../../framework/exit.ts";
 import { ago } from "../list.ts";
 import { notes, openView, summaryOf, type View, who } from "./look.ts";
 import { lookText } from "./record.ts";
+import type * as results from "../results.ts";
 
 /** Beyond it nobody reads; `--stat` says what there is. */
 const MAX_PATCH = 16 * 2 ** 20;
@@ -25,7 +26,7 @@ interface ChangedFile {
   readonly deleted: number | null;
 }
 
-export const diff: CommandHandler = async (call) => {
+export const diff: CommandHandler<typeof results.diff> = async (call) => {
   await using view = await openView(call);
   return view === null ? undefined : await diffOf(call, view);
 };
@@ -90,7 +91,7 @@ function statLines(files: readonly ChangedFile[], uncommitted: readonly string[]
   );
 }
 
-export const log: CommandHandler = async (call) => {
+export const log: CommandHandler<typeof results.log> = async (call) => {
   const limit = Number(call.flags["limit"]);
   if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
     throw new CliError("usage", "Cannot show so many commits: --limit takes 1 to 10000");

@@ -16,6 +16,7 @@ import { ownerFor } from "../workspace.ts";
 import { openView, recordFor, who } from "./look.ts";
 import { cloneInto } from "./own.ts";
 import { lookText, removeRecord, type WorkRecord } from "./record.ts";
+import type * as results from "../results.ts";
 
 /** @returns undefined: the look that `tasks/bureau` asks for before a question */
 export async function lookFirst(call: Invocation): Promise<boolean> {
@@ -24,7 +25,7 @@ export async function lookFirst(call: Invocation): Promise<boolean> {
   return true;
 }
 
-export const discard: Destroyer = async (call) => {
+export const discard: Destroyer<typeof results.discard> = async (call) => {
   if (await lookFirst(call)) return null;
   const record = await recordFor(call);
   const session = await loadSession(call);

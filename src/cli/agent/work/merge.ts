@@ -11,8 +11,9 @@ import type { Asked } from "./diff.ts";
 import { notes, openView, summaryOf, type View, who } from "./look.ts";
 import { readRecord, writeRecord } from "./record.ts";
 import { moveBranch } from "./move.ts";
+import type * as results from "../results.ts";
 
-export const merge: CommandHandler = async (call) => {
+export const merge: CommandHandler<typeof results.merge> = async (call) => {
   await using view = await openView(call, call.flags["into"] as string | undefined);
   return view === null ? undefined : await mergeView(call, view);
 };
