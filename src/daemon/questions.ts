@@ -28,6 +28,9 @@ export interface Question {
   readonly event_id: string | null;
 }
 
+/** Answers kept for a question whose message is not known yet. */
+const MAX_EARLY = 64;
+
 type Content = Record<string, unknown>;
 
 /** One kind of question: its words, and who takes the answers. */
@@ -71,6 +74,11 @@ export class QuestionRoom<Q extends Question, Ended extends Q> {
   readonly #options: Telling;
   /** Event ids of the messages, as they become known. */
   readonly #sent = new Map<string, Promise<string | null>>();
+  /**
+   * Answers about messages that are not known. A daemon that was killed after it sent a question, before it wrote down the
+   * id, learns it from the homeserver again, and an answer may be here before that.
+   */
+  readonly #early: { readonly about: string; readonly event: MatrixEvent }[] = [];
 
   constructor(kind: QuestionKind<Q, Ended>, options: Telling) {
     this.#kind = kind;
@@ -121,7 +129,7 @@ export class QuestionRoom<Q extends Question, Ended extends Q> {
 
   async #send(question: Q): Promise<string | null> {
     const { client, clock, log, signal } = this.#options;
-    const { asks, prefix, announced } = this.#kind;
+    const { asks, prefix } = this.#kind;
     const room = this.#options.configRoom();
     if (room === null) return null;
     const late = AbortSignal.timeout(Math.max(1_000, question.until - clock.now()));
@@ -132,7 +140,7 @@ export class QuestionRoom<Q extends Question, Ended extends Q> {
         () => client.send(room, "m.room.message", asks(question), txn, limit),
         { signal: limit, clock },
       );
-      announced(question.id, event);
+      this.#announced(question.id, event);
       return event;
     } catch (thrown) {
       if (!signal.aborted) log.warn("ask not told", { ask: question.id, why: messageOf(thrown) });
@@ -159,7 +167,22 @@ export class QuestionRoom<Q extends Question, Ended extends Q> {
     if (type !== "m.room.message" || event_id === undefined) return;
     const about = readNotice(this.#kind.notice, content);
     if (about === null || relationOf({ content }) !== null) return;
-    this.#kind.announced(about.id, event_id);
+    this.#announced(about.id, event_id);
+  }
+
+  #announced(id: string, event: string): void {
+    this.#kind.announced(id, event);
+    const answers = this.#early.filter(({ about }) => about === event);
+    for (const answer of answers) {
+      this.#early.splice(this.#early.indexOf(answer), 1);
+      this.#answer(answer.event);
+    }
+  }
+
+  #keepEarly(about: string, event: MatrixEvent): void {
+    if (this.#kind.pending().every(({ event_id }) => event_id !== null)) return;
+    this.#early.push({ about, event });
+    if (this.#early.length > MAX_EARLY) this.#early.shift();
   }
 
   #answer(event: MatrixEvent): void {
@@ -168,7 +191,7 @@ export class QuestionRoom<Q extends Question, Ended extends Q> {
     const { pending, mayDecide, decide, notice } = this.#kind;
     const { log } = this.#options;
     const question = pending().find(({ event_id }) => event_id === read.about);
-    if (question === undefined) return;
+    if (question === undefined) return this.#keepEarly(read.about, event);
     if (!mayDecide(event.sender, question)) {
       log.warn("answer ignored, its sender may not decide", {
         ...{ notice, ask: question.id, sender: event.sender },
