@@ -41,11 +41,6 @@ async function configuration(dir: string, port: number): Promise<string> {
 }
 
 export async function openDeployedSynapse(): Promise<Deployed | Unavailable> {
-  const synapse = await pythonWith("matrix-synapse", SYNAPSE_VERSION);
-  if ("reason" in synapse) return synapse;
-  const driver = await pythonWith("psycopg2-binary", PSYCOPG2_VERSION);
-  if ("reason" in driver) return driver;
-  const modules = await run(driver.python, ["-c", "import site; print(*site.getsitepackages())"]);
   const dir = await Deno.makeTempDir({ dir: "/tmp", prefix: "b-dep-" });
   const removeDir = () => Deno.remove(dir, { recursive: true });
   const port = freePort();
@@ -55,11 +50,20 @@ export async function openDeployedSynapse(): Promise<Deployed | Unavailable> {
     ...["--turn", TURN_HOST, "--turn-address", "203.0.113.7"],
   ]);
   assert.equal(made.code, 0, made.stderr);
+  // What may be missing, the quickest to find out first.
   const postgres = await startPostgres(await Deno.readTextFile(`${dir}/secrets/postgres-password`));
   if ("reason" in postgres) {
     await removeDir();
     return postgres;
   }
+  const synapse = await pythonWith("matrix-synapse", SYNAPSE_VERSION);
+  const driver = await pythonWith("psycopg2-binary", PSYCOPG2_VERSION);
+  if ("reason" in synapse || "reason" in driver) {
+    await postgres[Symbol.asyncDispose]();
+    await removeDir();
+    return "reason" in synapse ? synapse : driver as Unavailable;
+  }
+  const modules = await run(driver.python, ["-c", "import site; print(*site.getsitepackages())"]);
   const config = `${dir}/homeserver.yaml`;
   await Deno.writeTextFile(config, await configuration(dir, port));
   const env = {
