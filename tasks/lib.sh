@@ -141,7 +141,7 @@ ensure_runtime() {
   fi
   # Whoever may read the checkout may read what is built from it: root's serves everybody.
   (umask 022 && fetching "$DENO" run -q --allow-read --allow-write --allow-env --allow-run "$BUREAU_ROOT/tasks/bundle.ts" "$DIST") ||
-    die "Cannot build the runtime" "the lines above say why"
+    die "Cannot build the runtime" "the lines above say why; the first build fetches packages from registry.npmjs.org: offline do it once with a network, behind a proxy set HTTPS_PROXY"
   if first_candidate; then printf '%s\n' "$candidate" "$DENO" >"$DIST/deno"; fi
 }
 

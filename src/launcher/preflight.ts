@@ -104,8 +104,10 @@ export async function preflight(bootstrap: LauncherBootstrap): Promise<Preflight
   const version = await run(BWRAP, ["--version"]);
   const mode = await Deno.stat(BWRAP).then((info) => info.mode, () => null);
   findings.push(judgeBwrap(version?.text ?? null, mode));
-  if (version !== null) findings.push(await tryNamespaces());
-  findings.push(await judgeTmux());
+  const sandbox = version === null ? null : await tryNamespaces();
+  if (sandbox !== null) findings.push(sandbox);
+  // It is asked in a sandbox: where none can be made nothing is known of it.
+  if (sandbox?.severity === "ok") findings.push(await judgeTmux());
   for (const [path, name] of PROGRAMS) {
     const there = await Deno.stat(path).then(() => true, () => false);
     findings.push(
@@ -144,7 +146,9 @@ async function tryNamespaces(): Promise<PreflightFinding> {
     check,
     severity: "error",
     message: `a sandbox cannot be made here: ${said}`,
-    hint: /denied|not permitted|uid map/i.test(said)
+    hint: /max_\S*_namespaces|ENOSPC/.test(said)
+      ? "allow more user namespaces: sysctl -w user.max_user_namespaces=15000; in a container, on its host"
+      : /denied|not permitted|uid map/i.test(said)
       ? "allow user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 (Debian), or on Ubuntu 24.04 and later an AppArmor profile for bwrap (sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 for a try)"
       : "in a container, give it user namespaces and an unmasked /proc",
   };
