@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Which of `known` somebody may have meant; undefined where nothing is like it. */
+/** Which of `known` somebody may have meant; undefined where nothing is like it. Half of a short word is another word. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
-  for (const one of known) if (distance(one, name) <= 2) return one;
-  return undefined;
+  let best: string | undefined;
+  let most = name.length < 5 ? 1 : 2;
+  for (const one of known) {
+    const steps = distance(one, name);
+    if (steps > most || (steps === most && best !== undefined)) continue;
+    best = one;
+    most = steps;
+  }
+  return best;
 }
 
 /** Levenshtein's, of names as short as these; 3 stands for more. */

@@ -39,7 +39,12 @@ export const approvals: CommandHandler<typeof results.approvals> = async (call) 
         ...[shortId(one), shortName(one.principal), outcomeOf(one), `${ago(one.at)} ago`],
         ...[one.by === null ? "-" : `${one.by} (${one.via})`, callOf(one)],
       ]);
-      for (const line of table(["ENDED", "AGENT", "OUTCOME", "WHEN", "BY", "CALL"], rows)) {
+      for (
+        const line of table(["ENDED", "AGENT", "OUTCOME", "WHEN", "BY", "CALL"], rows, [
+          "BY",
+          "WHEN",
+        ])
+      ) {
         call.print(line);
       }
     }

@@ -88,6 +88,7 @@ interface Doomed {
 
 async function remove(call: Invocation, doomed: Doomed): Promise<Gone> {
   const { home, session, client, configRoom, localpart, present, unmerged } = doomed;
+  using _ = call.progress?.(`waiting until ${localpart} is gone`);
   const subject = stateKey(localpart, session.server_name);
   if (present["desired"] !== "absent") {
     const key = await loadSigningKey(call);

@@ -42,6 +42,7 @@ export const drain: CommandHandler<typeof results.drain> = async (call) => {
   }
   const users = asked.map((localpart) => userId(localpart, session.server_name));
   const timeoutMs = grace * 1_000 + REPORT_MS;
+  using _ = call.progress?.(`waiting until ${asked.map(shortName).join(", ")} stopped`);
   const left = await waitUntilStopped(client, room, users, timeoutMs, call.signal);
   const going = asked.filter((one) => left.includes(userId(one, session.server_name)));
   const stopped = asked.filter((one) => !going.includes(one));

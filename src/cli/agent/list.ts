@@ -7,7 +7,7 @@ import { HttpApiError } from "../../lib/http/mod.ts";
 import { parseEntity } from "../../lib/ref/mod.ts";
 import { neutralise } from "../../lib/terminal/mod.ts";
 import type { CommandHandler } from "../framework/command.ts";
-import { table } from "../framework/table.ts";
+import { type Cell, table } from "../framework/table.ts";
 import { daemonClient, loadSession, principalOf } from "../session.ts";
 import { allRecords, lookText, readRecord, type WorkRecord } from "./work/record.ts";
 import { attentionCell, attentionLines } from "./attention.ts";
@@ -40,7 +40,7 @@ export function agentTable(
     ["AGENT", "STATE", "SINCE", "ATTENTION", "RESTARTS", "TEMPLATE", "NOTE"],
     [...principals].sort(byNeed).map((view) => [
       shortName(view.principal),
-      view.phase,
+      phaseCell(view.phase),
       ago(view.since),
       attentionCell(view, ago),
       String(view.restarts),
@@ -54,7 +54,12 @@ export function agentTable(
       neutralise(view.message ?? (view.exit_code === null ? "" : `exit status ${view.exit_code}`)) +
       workNote(works.find(({ principal }) => principal === view.principal)),
     ]),
+    ["RESTARTS", "TEMPLATE"],
   );
+}
+
+function phaseCell(phase: PrincipalView["phase"]): Cell {
+  return phase === "failed" ? { text: phase, tone: "bad" } : phase;
 }
 
 /** For `catch`: null where nothing is counted. @throws what is no answer of the daemon's */
@@ -89,6 +94,7 @@ export function usageTable(
       of(usage?.oom_kills, null),
       of(usage?.pids_refused, null),
     ]),
+    ["REFUSED", "HELD BACK", "KILLED"],
   );
 }
 

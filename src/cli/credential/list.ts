@@ -91,6 +91,7 @@ export function credentialTable(
         endOf(one.expires_at, now),
       ].map(neutraliseLine)
     ),
+    ["BY", "TO", "KIND"],
   );
 }
 

@@ -71,6 +71,7 @@ export async function tellTaken(
     call.print(words.later);
     return "later";
   }
+  using _ = call.progress?.(`waiting until ${localpart} has it`);
   const deadline = systemClock.now() + TAKEN_MS;
   let view: PrincipalView | null = before;
   while (systemClock.now() < deadline) {

@@ -58,7 +58,12 @@ export const list: CommandHandler<typeof results.list> = async (call) => {
         `${ago(one.at)} ago`,
         `${one.by} (${one.via})`,
       ]);
-      for (const line of table(["ANSWERED", "AGENT", "WANTED", "OUTCOME", "WHEN", "BY"], rows)) {
+      for (
+        const line of table(["ANSWERED", "AGENT", "WANTED", "OUTCOME", "WHEN", "BY"], rows, [
+          "BY",
+          "WHEN",
+        ])
+      ) {
         call.print(line);
       }
     }

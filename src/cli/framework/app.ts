@@ -19,7 +19,9 @@ import type { CommandContext, CommandSpec, FlagSpec, FlagValue, Invocation } fro
 import { perform } from "./destroy.ts";
 import { nearer } from "./nearer.ts";
 import { CliError, Ended, Exit } from "./exit.ts";
+import { Waiting } from "./progress.ts";
 import { fail, write } from "./say.ts";
+import { lookAtScreen } from "./screen.ts";
 
 type Flags = Readonly<Record<string, FlagValue>>;
 
@@ -169,6 +171,11 @@ function makeContext(
         stop.abort(new CliError("interrupted", "Interrupted"));
       });
     }
+    const waiting = new Waiting();
+    const emit = (line: string) => {
+      waiting.clear();
+      write(Deno.stdout, line + "\n");
+    };
     return {
       stateDir: required("state-dir", globals.stateDir),
       runDir: required("run-dir", globals.runDir),
@@ -176,8 +183,9 @@ function makeContext(
         ? {}
         : { sessionFile: required("session-file", globals.sessionFile) }),
       json: globals.json,
-      print: (line) => globals.json ? undefined : write(Deno.stdout, line + "\n"),
-      emit: (line) => write(Deno.stdout, line + "\n"),
+      print: (line) => globals.json ? undefined : emit(line),
+      emit,
+      progress: (text) => waiting.start(text, !globals.json),
       input: async () => new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer()),
       commands,
       signal: stop.signal,
@@ -245,6 +253,7 @@ function toStricli(
     try {
       call = { ...context(), args: args.filter((argument) => argument !== undefined), flags };
       json = call.json;
+      lookAtScreen();
       const answer = await perform(spec, call);
       const result = answer instanceof Ended ? answer.result : answer;
       if (answer instanceof Ended) state.exit = answer.exit;

@@ -52,6 +52,8 @@ export interface CommandContext {
   print(line: string): void;
   /** Writes a line whatever the mode: streamed output. */
   emit(line: string): void;
+  /** Says on a person's terminal what is waited for, while it takes longer than a second; absent where nobody looks. */
+  progress?(text: string): (Disposable & { say(text: string): void }) | undefined;
   /** What was written for the command to read, whole; a program's call has none unless it says so. */
   input(): Promise<Uint8Array>;
   /** All commands that there are, for those that are about commands. */

@@ -4,6 +4,7 @@
 import { BureauError, messageOf } from "../../lib/errors.ts";
 import { neutralise, neutraliseLine, safeJson } from "../../lib/terminal/mod.ts";
 import { errorDocument, exitCodeOf } from "./exit.ts";
+import { paint, screenAt } from "./screen.ts";
 
 export function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   let bytes = new TextEncoder().encode(text);
@@ -14,10 +15,11 @@ export function write(stream: { writeSync(bytes: Uint8Array): number }, text: st
 export function fail(thrown: unknown, json: boolean): number {
   if (json) write(Deno.stderr, safeJson(errorDocument(thrown)) + "\n");
   else {
+    const on = screenAt(Deno.stderr);
     // Messages quote names and answers of others.
-    write(Deno.stderr, `error: ${neutraliseLine(messageOf(thrown))}\n`);
+    write(Deno.stderr, `${paint("error:", "bad", on)} ${neutraliseLine(messageOf(thrown))}\n`);
     if (thrown instanceof BureauError && thrown.hint !== undefined) {
-      write(Deno.stderr, `hint: ${neutralise(thrown.hint)}\n`);
+      write(Deno.stderr, `${paint("hint:", "heading", on)} ${neutralise(thrown.hint)}\n`);
     }
   }
   return exitCodeOf(thrown);

@@ -13,6 +13,7 @@ import type * as results from "./results.ts";
 const TIMEOUT_MS = 30 * 60_000;
 
 async function ask<T>(call: Invocation, method: "GET" | "POST", name: string, what: string) {
+  using _ = call.progress?.(`the homeserver is asked to ${what}`);
   const session = await loadSession(call);
   const { request } = connect({
     homeserverUrl: session.homeserver_url,

@@ -7,7 +7,8 @@ import { systemClock } from "../../lib/clock.ts";
 import { neutraliseLine, safeJson } from "../../lib/terminal/mod.ts";
 import { ago, shortName, uncounted } from "../agent/list.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
-import { table } from "../framework/table.ts";
+import { lookAtScreen } from "../framework/screen.ts";
+import { type Cell, table } from "../framework/table.ts";
 import { machineOf } from "../machine/fleet.ts";
 import { hereDaemon, type MachineDaemon, peerDaemon } from "../machine/peer.ts";
 import { daemonClient, loadSession, loadSigningKey } from "../session.ts";
@@ -59,17 +60,16 @@ export function rowsOf(before: Sample, now: Sample): Row[] {
   return rows.sort((a, b) => byNeed(a.view, b.view));
 }
 
-/** @param width longest line; undefined: any */
-export function listTable(rows: readonly Row[], width?: number): string[] {
+export function listTable(rows: readonly Row[]): string[] {
   if (rows.length === 0) return ["nothing is assigned to this machine"];
-  const lines = table(
+  return table(
     ["NAME", "STATE", "SINCE", "CPU %", "MEMORY MiB", "WATCHERS", "LAST LINE"],
     rows.map(({ view, usage, cpu_percent: cpu }) => {
       const need = needOf(view);
       const memory = usage?.memory_bytes ?? null;
       return [
         shortName(view.principal),
-        (need.waits ? "! " : "") + need.word + (view.frozen === true ? ", frozen" : ""),
+        needCell(need, view.frozen === true),
         ago(need.since),
         cpu === null ? "-" : cpu < 10 ? cpu.toFixed(1) : String(Math.round(cpu)),
         memory === null ? "-" : String(Math.ceil(memory / MIB)),
@@ -77,8 +77,13 @@ export function listTable(rows: readonly Row[], width?: number): string[] {
         lastLine(view),
       ];
     }),
+    ["WATCHERS", "CPU %", "MEMORY MiB"],
   );
-  return width === undefined ? lines : lines.map((line) => [...line].slice(0, width).join(""));
+}
+
+function needCell(need: ReturnType<typeof needOf>, isFrozen: boolean): Cell {
+  const text = (need.waits ? "! " : "") + need.word + (isFrozen ? ", frozen" : "");
+  return need.waits ? { text, tone: "warn" } : text;
 }
 
 function lastLine(view: PrincipalView): string {
@@ -116,9 +121,11 @@ export const list: CommandHandler<typeof results.list> = async (call) => {
       if (call.json) call.emit(safeJson(resultOf(rows)));
       else {
         if (onScreen) call.print("\x1b[H\x1b[2J\x1b[H");
-        const size = onScreen ? Deno.consoleSize() : null;
-        const lines = listTable(rows, size?.columns);
-        for (const line of size === null ? lines : lines.slice(0, size.rows - 2)) call.print(line);
+        // It may have another size by now.
+        lookAtScreen();
+        const lines = listTable(rows);
+        const shown = onScreen ? lines.slice(0, Deno.consoleSize().rows - 2) : lines;
+        for (const line of shown) call.print(line);
       }
       before = now;
       await systemClock.sleep(WATCH_MS, call.signal);

@@ -143,6 +143,7 @@ export const drain: CommandHandler<typeof results.drain> = async (call) => {
     });
   }
   const asked = running.filter((one) => !failed.some(({ principal }) => principal === one));
+  using _ = call.progress?.(`waiting until what ${machine.name} runs has stopped`);
   const going = await waitUntilStopped(client, room, asked, seconds * 1000, call.signal);
   const stopped = asked.filter((one) => !going.includes(one));
   if (running.length === 0) call.print(`${machine.name} runs nothing, and is cordoned`);

@@ -129,6 +129,7 @@ export const decommission: Destroyer<typeof results.decommission> = async (call)
 
 async function takeOut(call: Invocation, leave: Leaving) {
   const { client, session, machine, holdings } = leave;
+  using _ = call.progress?.(`taking ${machine.name} out, when what it runs has stopped`);
   const failed: Failure[] = [];
   await takeAssignments(call, leave, failed);
   const seconds = Number(call.flags["timeout"]);

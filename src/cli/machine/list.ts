@@ -59,6 +59,7 @@ export function machineTable(fleet: readonly Known[]): string[] {
         machine.state === "distrusted" ? machine.key_problem! : "",
       ].filter((part) => part !== "").join("; "),
     ]),
+    ["KEY"],
   );
 }
 

@@ -86,6 +86,7 @@ async function follow(
   client: Supervisor,
   to: string,
 ): Promise<{ ok: boolean; message: string }> {
+  using progress = call.progress?.("processes are replaced");
   let step = "";
   let lastHeard = systemClock.now();
   while (true) {
@@ -95,6 +96,7 @@ async function follow(
       if (release.updating !== null && release.updating.step !== step) {
         step = release.updating.step;
         call.print(`  ${step}`);
+        progress?.say(step);
       }
       if (release.updating === null && release.outcome?.to === to) return release.outcome;
     } else if (systemClock.now() - lastHeard > AWAY_MS) {

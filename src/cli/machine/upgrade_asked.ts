@@ -81,6 +81,7 @@ async function follow(
     readonly issuedAt: number;
   },
 ): Promise<Told> {
+  using _ = call.progress?.("the machine replaces its processes");
   let shown = 0;
   let lastHeard = systemClock.now();
   while (systemClock.now() - lastHeard < SILENCE_MS) {

@@ -22,6 +22,7 @@ import type * as results from "./results.ts";
 const NAMES = { namespace: "bureau", fleet: "dev", operator: "operator" } as const;
 
 export const setup: CommandHandler<typeof results.setup> = async (call) => {
+  using _ = call.progress?.("looking at rooms, and making those that are missing");
   const changed: string[] = [];
   const session = call.flags["homeserver"] === undefined
     ? await loadSession(call)

@@ -10,6 +10,7 @@ import { Rights } from "../../mcp/rights.ts";
 import { createMcpServer } from "../../mcp/server.ts";
 import { serveStdio } from "../../mcp/stdio.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
+import { PLAIN, useScreen } from "../framework/screen.ts";
 import { CliError } from "../framework/exit.ts";
 import { daemonClient, loadSession } from "../session.ts";
 import { serveHttp } from "./listen.ts";
@@ -26,6 +27,8 @@ const INSTRUCTIONS =
   "A tool with the parameter `yes` destroys something or gives somebody rights: ask the person first.";
 
 export const serve: CommandHandler = async (call) => {
+  // What tools say is read by programs, on whatever terminal this stands.
+  useScreen(PLAIN);
   const only = patternsOf(call);
   // Fails at once where there is no session: a client would show nothing but silence.
   await loadSession(call);

@@ -9,7 +9,8 @@ import { neutraliseLine } from "../../lib/terminal/mod.ts";
 import { CheckReport } from "../../launcher/api.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
-import { table } from "../framework/table.ts";
+import type { Tone } from "../framework/screen.ts";
+import { type Cell, table } from "../framework/table.ts";
 import { loadSession, principalOf } from "../session.ts";
 import { builtinTemplate, handOver, parseBind } from "./request.ts";
 
@@ -19,6 +20,13 @@ const WORDS = {
   "not-applicable": "not tried",
   failed: "FAILED",
 } as const;
+
+const TONES: Readonly<Record<keyof typeof WORDS, Tone>> = {
+  held: "good",
+  breached: "bad",
+  "not-applicable": "warn",
+  failed: "bad",
+};
 
 export const check: CommandHandler = async (call) => {
   if (call.flags["report"] === true) return await show(call);
@@ -53,14 +61,14 @@ async function show(call: Invocation): Promise<unknown> {
       : `A second sandbox beside ${principal}, from the arguments of its own. An agent can't …`,
   );
   call.print("");
-  const rows = results.map(({ id, title, defence, verdict, note }) => [
-    id,
-    WORDS[verdict],
-    title,
-    verdict === "held" ? defence : note,
+  const rows = results.map(({ id, title, defence, verdict, note }): Cell[] => [
+    neutraliseLine(id),
+    { text: WORDS[verdict], tone: TONES[verdict] },
+    neutraliseLine(title),
+    neutraliseLine(verdict === "held" ? defence : note),
   ]);
   for (const line of table(["PROPERTY", "VERDICT", "AN AGENT CAN'T", "BECAUSE"], rows)) {
-    call.print(neutraliseLine(line));
+    call.print(line);
   }
   call.print("");
   call.print(

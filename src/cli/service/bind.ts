@@ -56,6 +56,7 @@ async function isAnnounced(
   const room = await aliasRoom(client, session, session.machine);
   const assignment = await client.getState(room, EventType.assignment, stateKey(service));
   if (assignment?.["desired"] !== "running") return false;
+  using _ = call.progress?.(`waiting until ${service} is announced`);
   const deadline = systemClock.now() + ANNOUNCED_MS;
   while (systemClock.now() < deadline) {
     await systemClock.sleep(LOOK_MS, call.signal);

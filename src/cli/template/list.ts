@@ -68,6 +68,7 @@ export const list: CommandHandler<typeof results.list> = async (call) => {
       neutraliseLine(row.written_by ?? "-"),
       neutraliseLine(row.problem === null ? row.description ?? "" : `UNUSABLE: ${row.problem}`),
     ]),
+    ["BY", "WRITTEN", "DIGEST"],
   );
   for (const line of lines) call.print(line);
   return { templates: rows };

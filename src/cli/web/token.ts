@@ -74,7 +74,7 @@ function showGrants(call: Invocation, grants: readonly WebGrantView[], nothing: 
     String(grant.sessions),
   ]);
   const heading = ["ID", "KIND", "WHAT", "BY", "UNTIL", "LAST LOGIN", "BROWSERS"];
-  for (const line of table(heading, rows)) call.print(line);
+  for (const line of table(heading, rows, ["BY", "BROWSERS", "LAST LOGIN"])) call.print(line);
 }
 
 export const list: CommandHandler<typeof results.list> = (call) =>

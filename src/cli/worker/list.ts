@@ -29,6 +29,7 @@ function workerTable(workers: readonly WorkerView[]): string[] {
       view.last ?? "-",
       note(view),
     ]),
+    ["ROLE", "EXECUTOR"],
   );
 }
 
