@@ -285,6 +285,8 @@ export class Bed {
   /** Processes that have something of this bed mounted or open as an argument. */
   async processes(below = this.dir): Promise<{ pid: number; command: string }[]> {
     const found: { pid: number; command: string }[] = [];
+    // A mount table names it from the root of its file system, which may be /tmp itself.
+    const mounted = below.slice(this.dir.lastIndexOf("/"));
     for await (const entry of Deno.readDir("/proc")) {
       if (!/^\d+$/.test(entry.name) || Number(entry.name) === Deno.pid) continue;
       try {
@@ -293,7 +295,7 @@ export class Bed {
           .replaceAll("\0", " ");
         // Its memory is gone already: it is about to be.
         if (command === "") continue;
-        if (mounts.includes(`${below}/`) || command.includes(`${below}/`)) {
+        if (mounts.includes(`${mounted}/`) || command.includes(`${below}/`)) {
           found.push({ pid: Number(entry.name), command });
         }
       } catch {
