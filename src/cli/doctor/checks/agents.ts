@@ -73,9 +73,9 @@ function assigned(principals: readonly PrincipalView[]): Finding[] {
     const about = { name: "agents.assignment", hint: view.hint ?? `bureau agent show ${agent}` };
     const said = view.message === null ? "" : `: ${view.message}`;
     if (view.desired === "running" && !WELL.has(view.phase)) {
-      const status = view.phase === "failed" || view.phase === "backing-off" ? "fail" : "warn";
+      // It may be its own program's doing: no fault of this Bureau's.
       const detail = `${agent} is ${view.phase} for ${ago(view.since)}${said}`;
-      return [{ ...about, status, detail }];
+      return [{ ...about, status: "warn", detail }];
     }
     if (view.rolled_back !== undefined) {
       const detail = `${agent} runs as it was before: ${view.rolled_back}`;

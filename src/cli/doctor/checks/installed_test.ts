@@ -102,6 +102,8 @@ Deno.test("a socket at which nobody listens is taken away only where nobody else
   ended.set("files", ended.get("files")!.replace("600 0 0 socket|/r/up/up.sock\n", ""));
   ended.set("sockets", refused(["daemon", "launcher", "web"]));
   assert.deepEqual(sockets(ended).map(({ status }) => status), ["skip"], "as `down` leaves it");
+  ended.set("id -u", "1000");
+  assert.match(sockets(ended)[0]!.detail, /only root/);
   const open = root({ "/r/daemon/daemon.sock": "666 64703 64700 socket" });
   assert.deepEqual(commands(sockets(open)), ["chmod 0660 /r/daemon/daemon.sock"]);
   const foreign = root({ "/r/daemon/daemon.sock": "660 1000 1000 socket" });

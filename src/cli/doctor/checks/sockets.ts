@@ -43,6 +43,10 @@ export function judgeSockets(facts: Facts, place: Installation): Finding[] {
   const states = statesOf(facts);
   const files = filesOf(facts);
   const running = upListens(facts, place);
+  const owner = place.ids("operator")?.uid;
+  if (place.uid !== 0 && place.uid !== owner && place.layout !== "none") {
+    return [skipped("socket", "only root, and who started Bureau, may look at its sockets")];
+  }
   // An `up` that ends in good order takes its own socket away, and leaves the others'.
   if (place.layout === "box" && !files.has(pathsOf(place).upSocket)) {
     return [skipped("socket", "Bureau is not running here")];
