@@ -64,7 +64,7 @@ export const use: CommandHandler<typeof results.use> = async (call) => {
     });
   }
   const rooms = await openRooms(call);
-  await allowStore(call);
+  const allowStore = await storeAllowed(call);
   const known = all ? wantedOf(await usersOf(rooms.store, environment)) : wantedOf([]);
   const moved = await giveClosure(
     call,
@@ -77,6 +77,7 @@ export const use: CommandHandler<typeof results.use> = async (call) => {
     },
     generation.closure,
     `have "${name}" used`,
+    allowStore,
   );
   sayMoved(call, moved);
   return ended({ name, generation: generation.number, moved }, moved);
@@ -190,8 +191,11 @@ async function built(call: Invocation, name: string): Promise<Generation> {
   });
 }
 
-/** Sandboxes bind only what the policy names. */
-async function allowStore(call: Invocation): Promise<void> {
+/**
+ * Sandboxes bind only what the policy names.
+ * @returns what has the policy name the store
+ */
+async function storeAllowed(call: Invocation): Promise<() => Promise<void>> {
   const path = `${call.stateDir}/operator/policy.json`;
   const parsed = z.safeParse(LauncherPolicy, await readJson(path));
   if (!parsed.success) {
@@ -200,7 +204,7 @@ async function allowStore(call: Invocation): Promise<void> {
     });
   }
   const policy = parsed.data;
-  if (policy.bind_roots.some((root) => root.path === STORE)) return;
+  if (policy.bind_roots.some((root) => root.path === STORE)) return () => Promise.resolve();
   if (call.flags["allow-store"] !== true) {
     throw new CliError(
       "store-not-allowed",
@@ -211,11 +215,8 @@ async function allowStore(call: Invocation): Promise<void> {
       },
     );
   }
-  if (call.flags["dry-run"] === true) {
-    call.print(`${STORE} would become a bind root of the policy, read-only`);
-    return;
-  }
+  call.print(`${STORE} becomes a bind root of the policy, read-only`);
   const bind_roots = [...policy.bind_roots, { path: STORE, mode: "ro" as const }];
-  await writeIfDifferent(path, JSON.stringify({ ...policy, bind_roots }, null, 2) + "\n", 0o644);
-  call.print(`${STORE} is a bind root of the policy now, read-only`);
+  const text = JSON.stringify({ ...policy, bind_roots }, null, 2) + "\n";
+  return async () => void await writeIfDifferent(path, text, 0o644);
 }

@@ -8,6 +8,7 @@ import { messageOf } from "../../lib/errors.ts";
 import { neutraliseLine } from "../../lib/terminal/mod.ts";
 import { shortName } from "../agent/list.ts";
 import type { Invocation } from "../framework/command.ts";
+import { ask } from "../framework/destroy.ts";
 import { CliError } from "../framework/exit.ts";
 import { loadSession, loadSigningKey, matrixClient, type OperatorSession } from "../session.ts";
 import { reachedBy, signAgain, type Signed, signedLines } from "../template/impact.ts";
@@ -86,6 +87,7 @@ export function wantedOf(users: readonly User[]): Wanted {
 /**
  * Looks first, asks where something would start anew, then writes templates and signs assignments.
  * @param what follows "Cannot", where it is refused
+ * @param decided is done before anything is written
  */
 export async function giveClosure(
   call: Invocation,
@@ -93,6 +95,7 @@ export async function giveClosure(
   wanted: Wanted,
   closure: string,
   what: string,
+  decided: () => Promise<void> = () => Promise.resolve(),
 ): Promise<Moved> {
   const dry = call.flags["dry-run"] === true;
   const drafts = new Map<string, Template>();
@@ -113,10 +116,10 @@ export async function giveClosure(
   const plan = await planTemplates(call, store, drafts);
   warnOfOthers(call, session, plan.must_sign.map(({ machine }) => machine));
   const templates = written(plan);
-  if (dry || (templates.length === 0 && differing.length === 0)) {
-    return { dry_run: dry, templates, agents, signed: [] };
-  }
-  if (plan.must_sign.length > 0 || differing.length > 0) confirm(call, what);
+  if (dry) return { dry_run: true, templates, agents, signed: [] };
+  const restarts = plan.must_sign.length > 0 || differing.length > 0;
+  if (restarts && call.flags["yes"] !== true) ask(call, { what, lines: [] });
+  await decided();
   await putTemplates(store, plan);
   const key = await loadSigningKey(call);
   // Each store reads a room once: what was written is in a new one.
@@ -188,17 +191,5 @@ function warnOfOthers(
     call.print(
       `${neutraliseLine(shortName(machine))} runs agents of it, too: build the same there first`,
     );
-  }
-}
-
-function confirm(call: Invocation, what: string): void {
-  if (call.flags["yes"] === true) return;
-  if (!Deno.stdin.isTerminal()) {
-    throw new CliError("usage", `Cannot ${what} without being told so`, {
-      hint: "look with --dry-run, then add --yes",
-    });
-  }
-  if (prompt("Type yes:")?.trim() !== "yes") {
-    throw new CliError("cancelled", "Cancelled: nothing was changed");
   }
 }

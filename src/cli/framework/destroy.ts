@@ -28,7 +28,8 @@ function tell(call: Invocation, { what, lines }: Plan): DryRun {
   return { dry_run: true, would: what, lines };
 }
 
-function ask(call: Invocation, { what, lines }: Plan): void {
+/** @throws {CliError} `usage` where nobody can be asked, `cancelled` where the answer is no */
+export function ask(call: Invocation, { what, lines }: Pick<Plan, "what" | "lines">): void {
   // A program that reads JSON answers no questions.
   if (call.json || !Deno.stdin.isTerminal()) {
     throw new CliError("usage", `Cannot ${what} without being told so`, {

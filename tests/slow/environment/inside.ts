@@ -86,27 +86,13 @@ await withBureau(async (bureau) => {
   );
   assert.equal(again.changed, false);
 
-  await refused(
-    bureau,
-    /allows no binds from "\/nix\/store"[^]*--allow-store/,
-    "environment",
-    "use",
-    "tools",
-    "--template",
-    TEMPLATE,
-    "--yes",
-  );
-  await refused(
-    bureau,
-    /without being told so/,
-    "environment",
-    "use",
-    "tools",
-    "--template",
-    TEMPLATE,
-    "--allow-store",
-  );
-  await must(bureau, "environment", "use", "tools", "--template", TEMPLATE, "--yes");
+  const use = ["environment", "use", "tools", "--template", TEMPLATE];
+  const notAllowed = /allows no binds from "\/nix\/store"[^]*--allow-store/;
+  await refused(bureau, notAllowed, ...use, "--yes");
+  await refused(bureau, /without being told so/, ...use, "--allow-store");
+  // What was declined changed nothing, the policy neither.
+  await refused(bureau, notAllowed, ...use, "--yes");
+  await must(bureau, ...use, "--allow-store", "--yes");
   const boxed = await agentSays(bureau, /^tools 1\.0$/m);
   assert.match(boxed, /ls is \/usr\/local\/bin\/ls/);
   assert.doesNotMatch(boxed, /perl is here/);
