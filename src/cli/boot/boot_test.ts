@@ -63,7 +63,7 @@ class Place implements AsyncDisposable {
       ],
       stdin: "piped",
       stdout: "piped",
-      stderr: "inherit",
+      stderr: "piped",
     }).spawn();
     const writer = process.stdin.getWriter();
     if (document !== undefined) {
@@ -74,8 +74,8 @@ class Place implements AsyncDisposable {
       const timer = setTimeout(() => process.kill("SIGKILL"), killAfterMs);
       process.status.then(() => clearTimeout(timer));
     }
-    const { code, stdout } = await process.output();
-    const text = new TextDecoder().decode(stdout);
+    const { code, stdout, stderr } = await process.output();
+    const text = new TextDecoder().decode(code === 0 ? stdout : stderr);
     return { code, body: text.trim() === "" ? null : JSON.parse(text) };
   }
 
