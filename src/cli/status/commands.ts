@@ -19,7 +19,7 @@ export const statusCommand = defineCommand({
       brief: "print what each process is permitted, with this machine's paths",
     },
   },
-  examples: ["sh tasks/bureau status", "sh tasks/bureau status --check"],
+  examples: ["sh tasks/bureau status"],
   result: async () => (await import("./results.ts")).status,
   load: async () => (await import("./status.ts")).status,
 });
