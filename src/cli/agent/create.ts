@@ -27,6 +27,7 @@ import {
 import { agentAccount } from "./account.ts";
 import { waitedLines, waitForWord } from "./ask/wait.ts";
 import { CredentialStore } from "../credential/store.ts";
+import { asCalled } from "../framework/called.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { refuseCordoned } from "../machine/cordon.ts";
@@ -134,7 +135,9 @@ export const create: CommandHandler<typeof results.create> = async (call) => {
   const unbound = await unboundRoles(client, session, roles, [room.id, configRoom]);
   for (const role of unbound) {
     call.print(
-      `it waits for the role ${role}, which no service fills: bureau service bind ${role} NAME`,
+      asCalled(
+        `it waits for the role ${role}, which no service fills: bureau service bind ${role} NAME`,
+      ),
     );
   }
   const waited = call.flags["wait"] === true

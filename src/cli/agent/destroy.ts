@@ -17,6 +17,7 @@ import { agentPassword } from "../accounts.ts";
 import { shortName } from "./list.ts";
 import { lookFirst } from "./work/discard.ts";
 import { hasUnmerged, lookText, readRecord } from "./work/record.ts";
+import { asCalled } from "../framework/called.ts";
 import type { Destroyer, Invocation, Plan } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { onMachine } from "../machine/target.ts";
@@ -114,7 +115,9 @@ async function remove(call: Invocation, doomed: Doomed): Promise<Gone> {
   if (unmerged !== null) {
     const name = shortName(localpart);
     call.print(`not merged: ${unmerged}; its clone stays`);
-    call.print(`\`bureau agent merge ${name}\` brings its work back, \`agent discard\` removes it`);
+    call.print(
+      asCalled(`\`bureau agent merge ${name}\` brings its work back, \`agent discard\` removes it`),
+    );
   }
   return { principal: localpart, gone, ...(unmerged === null ? {} : { unmerged }) };
 }

@@ -8,6 +8,7 @@ import { HttpApiError } from "../../lib/http/mod.ts";
 import type { Credentials } from "../../lib/schema/mod.ts";
 import { sealedText } from "../../lib/sealed/mod.ts";
 import { neutraliseLine } from "../../lib/terminal/mod.ts";
+import { asCalled } from "../framework/called.ts";
 import type { Invocation } from "../framework/command.ts";
 import { daemonClient, isUnreachable, loadSession, type OperatorSession } from "../session.ts";
 
@@ -89,7 +90,7 @@ export async function tellTaken(
     }
     await systemClock.sleep(LOOK_MS, call.signal);
   }
-  call.print(`it is not in use yet; \`bureau agent show\` says what ${localpart} does`);
+  call.print(asCalled(`it is not in use yet; \`bureau agent show\` says what ${localpart} does`));
   return "pending";
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Findings and inventory as lines for a person. */
+import { asCalled } from "../framework/called.ts";
 import type { Inventory } from "../../lib/hwinfo/mod.ts";
 import type { Group, Status } from "./check.ts";
 import type { Repair } from "./results.ts";
@@ -50,7 +51,7 @@ function merged(found: readonly Told[]): Told[] {
 }
 
 function details({ reason, repair, hint, guide }: Told): string[] {
-  const line = (word: string, text: string) => `        ${word.padEnd(5)} ${text}`;
+  const line = (word: string, text: string) => `        ${word.padEnd(5)} ${asCalled(text)}`;
   const can = repair?.by === "shell" && repair.machine ? "--fix --yes does, as root" : "--fix does";
   return [
     ...(reason === undefined ? [] : [line("why", reason)]),

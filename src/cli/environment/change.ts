@@ -4,6 +4,7 @@
 import * as z from "zod/mini";
 import { LauncherPolicy } from "../../launcher/api.ts";
 import { readJson, writeIfDifferent } from "../files.ts";
+import { asCalled } from "../framework/called.ts";
 import type { CommandHandler, Destroyer, Invocation } from "../framework/command.ts";
 import { CliError, Ended, Exit } from "../framework/exit.ts";
 import { principalOf } from "../session.ts";
@@ -42,7 +43,7 @@ export const build: CommandHandler<typeof results.build> = async (call) => {
       : `${name} is built already, as generation ${generation.number}: nothing changed`,
   );
   if (changed && known === undefined) {
-    call.print(`now have it used: bureau environment use ${name} --template TEMPLATE`);
+    call.print(asCalled(`now have it used: bureau environment use ${name} --template TEMPLATE`));
   } else if (changed) {
     call.print(`who uses ${name} stays with what they have until: environment use ${name} --all`);
   }

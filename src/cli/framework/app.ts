@@ -16,6 +16,7 @@ import {
 import { messageOf } from "../../lib/errors.ts";
 import { safeJson } from "../../lib/terminal/mod.ts";
 import type { CommandContext, CommandSpec, FlagSpec, FlagValue, Invocation } from "./command.ts";
+import { asCalled } from "./called.ts";
 import { perform } from "./destroy.ts";
 import { nearer } from "./nearer.ts";
 import { CliError, Ended, Exit } from "./exit.ts";
@@ -94,7 +95,7 @@ export async function runCli(
       localization: { text: usageText(state, knownPath(commands, globals.rest)) },
     }, { help: help({ alias: "h", brief: "Print help", formatting }) });
     const process = {
-      stdout: { write: (text: string) => write(Deno.stdout, text) },
+      stdout: { write: (text: string) => write(Deno.stdout, asCalled(text)) },
       // What stricli says of a mistake is said by `fail`, in the form of every other error.
       stderr: { write: (text: string) => state.usage === null && write(Deno.stderr, text) },
       exitCode: undefined as number | string | null | undefined,

@@ -3,6 +3,7 @@
 /** What a command writes, whole, and how a failure is said. */
 import { BureauError, messageOf } from "../../lib/errors.ts";
 import { neutralise, neutraliseLine, safeJson } from "../../lib/terminal/mod.ts";
+import { asCalled } from "./called.ts";
 import { errorDocument, exitCodeOf } from "./exit.ts";
 import { paint, screenAt } from "./screen.ts";
 
@@ -19,7 +20,7 @@ export function fail(thrown: unknown, json: boolean): number {
     // Messages quote names and answers of others.
     write(Deno.stderr, `${paint("error:", "bad", on)} ${neutraliseLine(messageOf(thrown))}\n`);
     if (thrown instanceof BureauError && thrown.hint !== undefined) {
-      write(Deno.stderr, `${paint("hint:", "heading", on)} ${neutralise(thrown.hint)}\n`);
+      write(Deno.stderr, `${paint("hint:", "heading", on)} ${neutralise(asCalled(thrown.hint))}\n`);
     }
   }
   return exitCodeOf(thrown);

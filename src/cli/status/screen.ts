@@ -7,6 +7,7 @@ import { neutralise, neutraliseLine } from "../../lib/terminal/mod.ts";
 import type { SupervisorStatus } from "../../supervisor/api.ts";
 import { agentTable, ago } from "../agent/list.ts";
 import { askTable } from "../egress/list.ts";
+import { asCalled } from "../framework/called.ts";
 import { table } from "../framework/table.ts";
 import type { Snapshot } from "./gather.ts";
 import { type Need, needsOf } from "./needs.ts";
@@ -131,9 +132,11 @@ function needLines(needs: readonly Need[], limit: number): string[] {
   return [
     ...needs.slice(0, limit).flatMap(({ kind, subject, message, next }) => [
       `${words[kind].padEnd(5)}  ${neutraliseLine(`${subject}: ${message}`)}`,
-      `       → ${neutraliseLine(next)}`,
+      `       → ${neutraliseLine(asCalled(next))}`,
     ]),
-    ...(rest > 0 ? [`       and ${rest} more that need somebody: bureau status | less`] : []),
+    ...(rest > 0
+      ? [asCalled(`       and ${rest} more that need somebody: bureau status | less`)]
+      : []),
     "",
   ];
 }
@@ -142,5 +145,5 @@ function needLines(needs: readonly Need[], limit: number): string[] {
 function firstOf(agents: readonly string[], limit: number): readonly string[] {
   if (agents.length <= limit) return agents;
   const shown = agents.slice(0, limit - 1);
-  return [...shown, `and ${agents.length - shown.length} more: bureau agent list`];
+  return [...shown, asCalled(`and ${agents.length - shown.length} more: bureau agent list`)];
 }

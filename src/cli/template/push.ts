@@ -5,6 +5,7 @@ import { canonicalJson } from "../../lib/canonical/mod.ts";
 import { parseTemplateRef } from "../../lib/ref/mod.ts";
 import { EventType, type Template } from "../../lib/schema/mod.ts";
 import { builtinTemplates, type Trace, validateTemplate } from "../../lib/template/mod.ts";
+import { asCalled } from "../framework/called.ts";
 import type { CommandHandler, Invocation } from "../framework/command.ts";
 import { CliError } from "../framework/exit.ts";
 import { loadSession, matrixClient } from "../session.ts";
@@ -100,7 +101,9 @@ async function write(
   if (!dry) await putTemplates(store, plan);
   if (dry && changes.length > 0) call.print("nothing was written (--dry-run)");
   if (!dry && must_sign.length > 0) {
-    call.print(`sign them again: bureau template impact ${changes[0]!.reference} --resign`);
+    call.print(
+      asCalled(`sign them again: bureau template impact ${changes[0]!.reference} --resign`),
+    );
   }
   return { dry_run: dry, changes: written(plan), must_sign };
 }

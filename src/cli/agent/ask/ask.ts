@@ -9,6 +9,7 @@ import { stateKey } from "../../../lib/ref/mod.ts";
 import { EventType, parseEvent, type Template } from "../../../lib/schema/mod.ts";
 import { EGRESS_PRESETS } from "../../../lib/template/mod.ts";
 import type { MatrixClient } from "../../../messaging/mod.ts";
+import { asCalled } from "../../framework/called.ts";
 import type { CommandHandler } from "../../framework/command.ts";
 import { CliError } from "../../framework/exit.ts";
 import {
@@ -65,8 +66,8 @@ export const ask: CommandHandler = async (call) => {
   const words = [agent, "--template", name, ...(repo === "" ? [] : ["--repo", repo]), "--wait"];
   questions.say("\nThe same without questions:");
   const file = credentials === null ? [] : ["--credentials", "FILE"];
-  questions.say(`  bureau agent create ${commandLine([...words, ...file])}`);
-  if (preset !== "none") questions.say(`  bureau egress allow ${agent} preset:${preset}`);
+  questions.say(asCalled(`  bureau agent create ${commandLine([...words, ...file])}`));
+  if (preset !== "none") questions.say(asCalled(`  bureau egress allow ${agent} preset:${preset}`));
   const go = await questions.line(
     "Create it? yes, no, or dry-run",
     "yes",

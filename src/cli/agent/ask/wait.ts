@@ -7,6 +7,7 @@ import { neutralise, neutraliseLine } from "../../../lib/terminal/mod.ts";
 import type { MatrixClient } from "../../../messaging/mod.ts";
 import type { PrincipalView } from "../../../daemon/api.ts";
 import { HttpApiError } from "../../../lib/http/mod.ts";
+import { asCalled } from "../../framework/called.ts";
 import type { Invocation } from "../../framework/command.ts";
 import { CliError } from "../../framework/exit.ts";
 import { daemonClient, type OperatorSession } from "../../session.ts";
@@ -75,11 +76,13 @@ export async function waitForWord(
 /** What a person reads of it, and what they can do next. */
 export function waitedLines(name: string, { phase, said }: Waited): string[] {
   if (said !== null) return [`it runs, and says: ${neutraliseLine(said)}`];
-  if (phase === "waiting") return ["it waits to be started; `bureau agent show` says for what"];
+  if (phase === "waiting") {
+    return [asCalled("it waits to be started; `bureau agent show` says for what")];
+  }
   return [
     "it runs, and has said nothing yet",
-    `  talk   bureau matrix send ${name} "hello"`,
-    `  watch  bureau observe ${name}`,
+    asCalled(`  talk   bureau matrix send ${name} "hello"`),
+    asCalled(`  watch  bureau observe ${name}`),
   ];
 }
 
