@@ -34,7 +34,7 @@ import { buildReport } from "./report.ts";
 import type { PrincipalDeps } from "./principal_deps.ts";
 import { healthOf } from "./health.ts";
 import { traced } from "../lib/telemetry/mod.ts";
-import { mergeBudgets } from "../lib/template/mod.ts";
+import { budgetsOf, mergeBudgets } from "../lib/template/mod.ts";
 import { summarise, type Summary, wanted } from "./view.ts";
 
 /** A problem whose cause may lie elsewhere (an alias, a room) is looked at again after this long. */
@@ -204,7 +204,7 @@ export class ManagedPrincipal {
   pushRights(): void {
     const rights = this.#rights();
     const { template, assignment } = this.#evaluation;
-    const budgets = mergeBudgets(template?.budgets, assignment?.budgets) ?? null;
+    const budgets = budgetsOf(mergeBudgets(template?.budgets, assignment?.budgets));
     this.attachment.setRights(rights.policy, rights.egress, budgets);
   }
 

@@ -107,6 +107,7 @@ export const create: CommandHandler<typeof results.create> = async (call) => {
     ...overridesOf(request),
   });
   const since = Date.now();
+  using progress = call.progress?.(`${localpart} gets its account and its room`);
   const room = await ensureRoom(client, session.server_name, session.user_id, {
     alias: localpart,
     name: call.args[0]!,
@@ -140,6 +141,7 @@ export const create: CommandHandler<typeof results.create> = async (call) => {
       ),
     );
   }
+  progress?.say(`waiting for the first word of ${localpart}`);
   const waited = call.flags["wait"] === true
     ? await waitForWord(call, session, client, { localpart, room: room.id, since })
     : null;

@@ -54,6 +54,7 @@ export const provision: CommandHandler<typeof results.provision> = async (call) 
     issued_at: now,
     expires_at: now + lifetime,
   };
+  using _ = call.progress?.(`${localpart} gets its account and its rooms`);
   await ensureMachineAccount(call, session, localpart, record, known);
   await ensureBureauRooms(
     client,

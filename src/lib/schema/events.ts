@@ -10,7 +10,7 @@
 import * as z from "zod/mini";
 import { StartCondition } from "./condition.ts";
 import { AttentionSettings } from "./attention.ts";
-import { Budgets } from "./budgets.ts";
+import { WrittenBudgets } from "./budgets.ts";
 import { HealthCheck } from "./health.ts";
 import { Recording } from "./recording.ts";
 import { AuthorizationPolicy } from "./policy.ts";
@@ -263,7 +263,7 @@ export const Template = z.object({
   /** Where it may connect to. Absent: nowhere. */
   egress: z.optional(EgressPolicy),
   /** Hot: a change needs no restart. */
-  budgets: z.optional(Budgets),
+  budgets: z.optional(WrittenBudgets),
   /** When it needs a person. */
   attention: z.optional(AttentionSettings),
   /** What it may do, and others to it. */
@@ -321,7 +321,7 @@ export const Assignment = z.object({
   /** Added to the template's egress policy. */
   egress: z.optional(EgressPolicy),
   /** Each window that is named here replaces the template's. */
-  budgets: z.optional(Budgets),
+  budgets: z.optional(WrittenBudgets),
   /** User id of the operator who signed it. */
   issued_by: z.string(),
   /** Milliseconds since the epoch; a launcher refuses one older than the newest it has seen (replay). */

@@ -14,6 +14,7 @@ import { quoteName } from "../ref/mod.ts";
 import type { HealthCheck } from "../schema/health.ts";
 import type { Recording } from "../schema/recording.ts";
 import { type ResolvedEgress, resolveEgress } from "./egress.ts";
+import { budgetsOf } from "./budgets.ts";
 import { TemplateError } from "./errors.ts";
 import { compact, mergeBudgets } from "./merge.ts";
 import { secretProblems } from "./secrets.ts";
@@ -164,7 +165,7 @@ export function instantiate(
       secrets.flatMap(({ key, file }) => file ? [[file, key]] : []),
     ),
     egress: resolveEgress(resolved.egress, assignment.egress, expand),
-    budgets: mergeBudgets(resolved.budgets, assignment.budgets) ?? null,
+    budgets: budgetsOf(mergeBudgets(resolved.budgets, assignment.budgets)),
     authorization: resolved.authorization ?? {},
     restart_policy: assignment.restart_policy ?? resolved.restart_policy ?? "always",
   };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Templates: references resolved, parents merged, instances made of them. */
+export * from "./budgets.ts";
 export * from "./builtin.ts";
 export * from "./egress.ts";
 export * from "./errors.ts";

@@ -150,19 +150,27 @@ function budgetProblems(
   for (const window of ["run", "hour", "day"] as const) {
     const caps = Object.entries(budgets?.[window] ?? {});
     for (const [name, value] of caps) {
-      if (!(Number.isFinite(value) && Number(value) >= 0)) {
-        add(`budgets.${window}.${name}`, "must be a number of at least 0");
-      }
+      const wrong = amountProblem(value);
+      if (wrong !== null) add(`budgets.${window}.${name}`, wrong);
     }
     if (budgets?.[window] !== undefined && caps.length === 0) {
       add(`budgets.${window}`, "names no cap: tokens, input_tokens, output_tokens or cost_usd");
     }
   }
   for (const [model, price] of Object.entries(budgets?.prices ?? {})) {
-    if (Object.values(price).some((value) => !(Number.isFinite(value) && value >= 0))) {
-      add(`budgets.prices.${model}`, "must be US dollars for a million tokens, at least 0");
+    for (const [name, value] of Object.entries(price)) {
+      const wrong = amountProblem(value);
+      if (wrong !== null) add(`budgets.prices.${model}.${name}`, wrong);
     }
   }
+}
+
+function amountProblem(value: number | string | undefined): string | null {
+  if (value === undefined) return null;
+  const amount = Number(value);
+  if (!(Number.isFinite(amount) && amount >= 0)) return "must be a number of at least 0";
+  if (typeof value === "string" || Number.isSafeInteger(value)) return null;
+  return `Matrix events hold whole numbers alone: write dollars as text, "${value}"`;
 }
 
 function serviceProblems(template: Template, add: (field: string, message: string) => void): void {
