@@ -38,6 +38,7 @@ Deno.test("up shows the agent at work, prints commands that work, and Ctrl-C sto
       assert.deepEqual(commands.map(([name]) => name), [
         "status",
         "browser",
+        "Element",
         "read",
         "talk",
         "watch",

@@ -112,7 +112,7 @@ Deno.test("agent usage, list --usage, freeze, thaw and kill do what they say", a
     await eventually("it goes on", async () => await count(bureau) > thawed || null, 30_000);
 
     const first = await findProcess(bureau, isCounter);
-    const killed = await cli("kill");
+    const killed = await bureau.cli("agent", "kill", NAME, "--yes");
     assert.equal(killed.code, 0, killed.stderr);
     await eventually("its restart policy brings it back", async () => {
       const now = await findProcess(bureau, isCounter);
