@@ -91,7 +91,7 @@ Deno.test("worker spawn: it waits in its sandbox, is listed, has run after run, 
     const unsure = await place.run(["stop", "writer"]);
     assert.deepEqual([unsure.code, unsure.err], [
       2,
-      "error: Cannot stop writer without being told so\nhint: add --yes\n",
+      "error: Cannot stop writer without being told so\nhint: look with --dry-run, then add --yes\n",
     ]);
     for (const word of ["has ended", "had ended already"]) {
       assert.equal((await place.run(["stop", "writer", "--yes"])).out, `writer ${word}\n`);
