@@ -59,6 +59,13 @@ export interface Snapshot {
   readonly credentials: readonly ExpiringCredential[];
   /** Others of the fleet. */
   readonly machines: readonly SeenMachine[];
+  /** What could not be learned though the caller may: what is not listed above may be there. */
+  readonly unread: readonly Unread[];
+}
+
+export interface Unread {
+  readonly what: string;
+  readonly why: BureauError;
 }
 
 export async function gather(call: Invocation): Promise<Snapshot> {
@@ -66,13 +73,17 @@ export async function gather(call: Invocation): Promise<Snapshot> {
   const known = isSession(session) ? session : null;
   const [supervisor, fromDaemon] = await Promise.all([
     supervisorStatus(call),
-    known === null ? { daemon: refusalOf(session), approvals: [] } : askDaemon(call, known),
+    known === null
+      ? { daemon: refusalOf(session), approvals: [], unread: [] }
+      : askDaemon(call, known),
   ]);
   const down = supervisor === null && fromDaemon.daemon === null && call.sessionFile === undefined;
   const [homeserver, rooms] = known === null || down
-    ? [null, { credentials: [], machines: [] }] as const
+    ? [null, { credentials: [], machines: [], unread: [] }] as const
     : await Promise.all([askHomeserver(known), readRooms(known)]);
-  return { at: Date.now(), supervisor, ...fromDaemon, homeserver, ...rooms };
+  // Of one that does not answer that alone is worth a line.
+  const unread = [...fromDaemon.unread, ...(homeserver?.reachable === false ? [] : rooms.unread)];
+  return { at: Date.now(), supervisor, ...fromDaemon, homeserver, ...rooms, unread };
 }
 
 const isSession = (value: unknown): value is OperatorSession =>
@@ -100,19 +111,18 @@ async function supervisorStatus(call: Invocation): Promise<SupervisorStatus | nu
 async function askDaemon(
   call: Invocation,
   session: OperatorSession,
-): Promise<Pick<Snapshot, "daemon" | "approvals">> {
+): Promise<Pick<Snapshot, "daemon" | "approvals" | "unread">> {
   const client = daemonClient(call, session);
   const { signal } = call;
   try {
     const [daemon, approvals] = await Promise.all([
       client.call("status", { signal }),
-      // Who may not decide is not told; the rest is for them.
-      client.call("approvals", { signal }).then(({ pending }) => pending, () => []),
+      readable("which tool calls wait", client.call("approvals", { signal })),
     ]);
-    return { daemon, approvals };
+    return { daemon, approvals: approvals.value?.pending ?? [], unread: approvals.unread };
   } catch (thrown) {
-    if (isUnreachable(thrown)) return { daemon: null, approvals: [] };
-    if (thrown instanceof BureauError) return { daemon: thrown, approvals: [] };
+    if (isUnreachable(thrown)) return { daemon: null, approvals: [], unread: [] };
+    if (thrown instanceof BureauError) return { daemon: thrown, approvals: [], unread: [] };
     throw thrown;
   } finally {
     client.close();
@@ -140,21 +150,33 @@ async function askHomeserver({ homeserver_url: url }: OperatorSession): Promise<
   }
 }
 
+/** What the caller may not see is not theirs to be told of; any other failure is. */
+async function readable<T>(
+  what: string,
+  reading: Promise<T>,
+): Promise<{ readonly value: T | null; readonly unread: readonly Unread[] }> {
+  try {
+    return { value: await reading, unread: [] };
+  } catch (thrown) {
+    if (!(thrown instanceof BureauError)) throw thrown;
+    return { value: null, unread: thrown.status === 403 ? [] : [{ what, why: thrown }] };
+  }
+}
+
 /** Of rooms that the caller is in; others are nobody's but their members'. */
 async function readRooms(
   session: OperatorSession,
-): Promise<Pick<Snapshot, "credentials" | "machines">> {
+): Promise<Pick<Snapshot, "credentials" | "machines" | "unread">> {
   const client = matrixClient(session);
-  const orNone = <T>(reading: Promise<readonly T[]>): Promise<readonly T[]> =>
-    reading.catch((thrown) => {
-      if (thrown instanceof BureauError) return [];
-      throw thrown;
-    });
   const [credentials, machines] = await Promise.all([
-    orNone(expiring(client, session)),
-    orNone(others(client, session)),
+    readable("which credentials expire", expiring(client, session)),
+    readable("which machines were seen", others(client, session)),
   ]);
-  return { credentials, machines };
+  return {
+    credentials: credentials.value ?? [],
+    machines: machines.value ?? [],
+    unread: [...credentials.unread, ...machines.unread],
+  };
 }
 
 async function expiring(

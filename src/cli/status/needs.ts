@@ -31,6 +31,7 @@ export function needsOf(snapshot: Snapshot): Need[] {
     ...ofQuestions(snapshot),
     ...ofCredentials(snapshot),
     ...ofMachines(snapshot),
+    ...ofUnread(snapshot),
   ];
   const order = { bad: 0, waits: 1, soon: 2 } as const;
   return all.sort((a, b) => order[a.kind] - order[b.kind]);
@@ -154,4 +155,13 @@ function ofMachines({ machines, at }: Snapshot): Need[] {
       message: seen === null ? "was never seen" : `was not seen for ${ago(seen, at)}`,
       next: `bureau machine show ${name}`,
     }));
+}
+
+function ofUnread({ unread }: Snapshot): Need[] {
+  return unread.map(({ what, why }) => ({
+    kind: "bad",
+    subject: "status",
+    message: `it is not known ${what}: ${why.message}`,
+    next: why.hint ?? "see `bureau doctor`",
+  }));
 }

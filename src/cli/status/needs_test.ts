@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { DaemonStatus, PrincipalView } from "../../daemon/api.ts";
+import { BureauError } from "../../lib/errors.ts";
 import type { SupervisorStatus } from "../../supervisor/api.ts";
 import type { Snapshot } from "./gather.ts";
 import { needsOf } from "./needs.ts";
@@ -75,6 +76,7 @@ function snapshot(
     },
     credentials: [],
     machines: [],
+    unread: [],
     ...change,
   } as Snapshot & { daemon: DaemonStatus; supervisor: SupervisorStatus };
 }
@@ -115,13 +117,14 @@ Deno.test("whatever is wrong is said with what to do next, the worst first", () 
       ...{ permission: "execute", resource: "rm -rf /", since: NOW, until: NOW, state: "pending" },
       ...{ verdict: null, by: null, via: null, at: NOW },
     }] as unknown as Snapshot["approvals"],
+    unread: [{ what: "which tool calls wait", why: new BureauError("failed", "it broke") }],
   });
   ill.supervisor.processes[2]!.state = "restarting";
   ill.daemon.launcher = { connected: false };
   const needs = needsOf(ill);
   assert.deepEqual(needs.map(({ kind, subject }) => `${kind} ${subject}`), [
     ...["bad web", "bad homeserver", "bad daemon", "bad agent/broken", "bad agent/sick"],
-    ...["bad agent/fine", "bad machine lost", "bad machine never"],
+    ...["bad agent/fine", "bad machine lost", "bad machine never", "bad status"],
     ...["waits agent/fine", "soon agent/fine"],
   ]);
   for (const { next } of needs) assert.ok(next.length > 5, next);
@@ -131,6 +134,7 @@ Deno.test("whatever is wrong is said with what to do next, the worst first", () 
     text,
     /WAITS +agent\/fine: asks to use Bash on rm -rf \/\n +→ bureau agent approve abcdef01/,
   );
+  assert.match(text, /BAD +status: it is not known which tool calls wait: it broke/);
   assert.match(text, /DOES NOT ANSWER/);
 });
 
